@@ -1,0 +1,1 @@
+"""Generative adversarial and variational models as pure functions, on JAX and Flax."""

@@ -1,0 +1,27 @@
+"""Named datasets -> arrays -> batches: embedded, synthetic, TensorFlow Datasets."""
+
+from gan_jax.data.batches import batch_indices, feed, resident_feed, streamed_feed
+from gan_jax.data.datasets import load
+from gan_jax.data.mixtures import Mixture, grid, ring, sample
+from gan_jax.data.scaling import signed, to_uint8, unit
+from gan_jax.data.sources import ArrayDataset, Dataset
+from gan_jax.data.tfds import DatasetUnavailable, TFDSDataset
+
+__all__ = [
+    "ArrayDataset",
+    "Dataset",
+    "DatasetUnavailable",
+    "Mixture",
+    "TFDSDataset",
+    "batch_indices",
+    "feed",
+    "grid",
+    "load",
+    "resident_feed",
+    "ring",
+    "sample",
+    "signed",
+    "streamed_feed",
+    "to_uint8",
+    "unit",
+]

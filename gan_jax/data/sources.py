@@ -1,0 +1,53 @@
+"""What a dataset is: examples by their indices."""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+
+Examples: TypeAlias = dict[str, np.ndarray]
+"""Field name (`image`, `label`, `point`) -> values, examples along the first axis."""
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """Examples by their indices: `dataset[np.arange(16)]["image"]` are the first 16 images."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, indices: np.ndarray, /) -> Examples: ...
+
+
+@dataclass(frozen=True)
+class ArrayDataset:
+    """Holds a dataset in memory: `ArrayDataset({"image": images, "label": labels})`.
+
+    Raises:
+        ValueError: there is no field, or the fields differ in their number of examples.
+    """
+
+    arrays: Examples
+
+    def __post_init__(self) -> None:
+        lengths = {field: len(array) for field, array in self.arrays.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"A dataset's fields need one number of examples, not {lengths}.")
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    def __getitem__(self, indices: np.ndarray) -> Examples:
+        return {field: array[indices] for field, array in self.arrays.items()}
+
+
+def require_extra(module: str) -> Any:
+    """Imports a package that only the `experiments` extra installs.
+
+    Raises:
+        ImportError: it is not installed; the message says how to install it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f'{error}. Install it with: pip install "gan_jax[experiments]"') from None

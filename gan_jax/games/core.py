@@ -1,0 +1,195 @@
+"""The two-player game: its types, its start, and its vector field.
+
+A game is one pure function from both players' weights to both players' losses. The two players
+have the same type, so whatever there are two of is passed by keyword.
+"""
+
+from typing import NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from gan_jax.typing import Batch, KeyArray, Metrics, Params, PyTree, Scalar
+
+
+class Weights(struct.PyTreeNode, kw_only=True):
+    """What a network computes with.
+
+    `params` are trained by gradients. `state` is what is kept but not trained: batch statistics,
+    spectral norms, a frozen first stage. A player of several networks has a dict of each.
+    """
+
+    params: Params
+    state: PyTree = struct.field(default_factory=dict)
+
+
+class Player(struct.PyTreeNode, kw_only=True):
+    """One side of the game: its weights and its optimiser's state."""
+
+    weights: Weights
+    opt_state: PyTree
+
+
+class GameState(struct.PyTreeNode, kw_only=True):
+    """The game between two steps.
+
+    `step` is an int32 scalar; `memory` is what a method keeps from step to step.
+    """
+
+    step: PyTree
+    generator: Player
+    discriminator: Player
+    memory: PyTree = None
+
+
+class PlayerOutcome(NamedTuple):
+    """What one player gets from one round: a scalar loss, its next state, what to report.
+
+    `state` None leaves the player's state as it is. A player's metrics should depend only on what
+    its own loss needs, so that a move of this player alone need not compute the opponent's share.
+    """
+
+    loss: Scalar
+    state: PyTree = None
+    metrics: Metrics = {}  # noqa: RUF012 (a NamedTuple's default, never written to)
+
+
+class Outcome(NamedTuple):
+    """What both players get from one round."""
+
+    generator: PlayerOutcome
+    discriminator: PlayerOutcome
+
+
+class Gradients(NamedTuple):
+    """Each player's gradient of its own loss with respect to its own params."""
+
+    generator: Params
+    discriminator: Params
+
+
+class Optimizers(NamedTuple):
+    """Each player's optimiser."""
+
+    generator: optax.GradientTransformation
+    discriminator: optax.GradientTransformation
+
+
+class Game(Protocol):
+    """One round: it draws what is random from `key` and returns both players' losses."""
+
+    def __call__(
+        self, *, generator: Weights, discriminator: Weights, batch: Batch, key: KeyArray
+    ) -> Outcome: ...
+
+
+def init(*, generator: Weights, discriminator: Weights, optimizers: Optimizers) -> GameState:
+    """Set up the game at step 0.
+
+    The weights are copied, so that a step which donates the state never takes the caller's arrays.
+
+    Raises:
+        TypeError: a player is no `Weights`, or its params are not all floating-point arrays.
+        ValueError: a player has no params.
+    """
+    return GameState(
+        step=jnp.zeros((), jnp.int32),
+        generator=init_player(generator, optimizers.generator, name="generator"),
+        discriminator=init_player(discriminator, optimizers.discriminator, name="discriminator"),
+    )
+
+
+def init_player(
+    weights: Weights, optimizer: optax.GradientTransformation, *, name: str = "player"
+) -> Player:
+    """Copy the weights and start the optimiser; `name` is for the messages. Raises as `init`."""
+    if not isinstance(weights, Weights):
+        raise TypeError(
+            f"The {name} is a {type(weights).__name__}; "
+            "give its parameters as Weights(params=..., state=...)."
+        )
+    leaves = jax.tree_util.tree_leaves_with_path(weights.params)
+    if not leaves:
+        raise ValueError(f"The {name} has no params: there is nothing that it could move.")
+    for path, leaf in leaves:
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            raise TypeError(
+                f"The {name}'s params{jax.tree_util.keystr(path)} are {jnp.result_type(leaf)}; "
+                "gradients need floating-point params, and what is not trained goes to `state`."
+            )
+    weights = jax.tree.map(lambda leaf: jnp.array(leaf, jnp.result_type(leaf)), weights)
+    return Player(weights=weights, opt_state=optimizer.init(weights.params))
+
+
+def vector_field(
+    key: KeyArray, state: GameState, batch: Batch, *, game: Game, axis_name: str | None = None
+) -> tuple[Gradients, Outcome]:
+    """Each player's gradient of its own loss, at one point and on one sample.
+
+    v(θ, ψ) = (∇_θ L_G(θ, ψ), ∇_ψ L_D(θ, ψ)), for θ the generator's and ψ the discriminator's
+    params; a descent step goes along -v.
+
+    The game is linearised once, so both gradients share its forward pass, and transposed once per
+    player from that player's own loss, so that a non-finite loss stays with the player it belongs
+    to. With `axis_name` the gradients and the outcome are means over devices (`across_devices`).
+
+    Mescheder, Nowozin & Geiger 2017, section 2.
+    """
+    key = device_key(key, axis_name)
+
+    def losses(params: Gradients):
+        outcome = game(
+            generator=state.generator.weights.replace(params=params.generator),
+            discriminator=state.discriminator.weights.replace(params=params.discriminator),
+            batch=batch,
+            key=key,
+        )
+        return (outcome.generator.loss, outcome.discriminator.loss), outcome
+
+    params = Gradients(
+        generator=state.generator.weights.params, discriminator=state.discriminator.weights.params
+    )
+    values, linear, outcome = jax.linearize(losses, params, has_aux=True)
+    of_generator_loss = jax.linear_transpose(lambda tangent: linear(tangent)[0], params)
+    of_discriminator_loss = jax.linear_transpose(lambda tangent: linear(tangent)[1], params)
+    (generator_pull,) = of_generator_loss(jnp.ones_like(values[0]))
+    (discriminator_pull,) = of_discriminator_loss(jnp.ones_like(values[1]))
+    generator = across_devices(generator_pull.generator, outcome.generator, axis_name)
+    discriminator = across_devices(
+        discriminator_pull.discriminator, outcome.discriminator, axis_name
+    )
+    return (
+        Gradients(generator=generator[0], discriminator=discriminator[0]),
+        Outcome(generator=generator[1], discriminator=discriminator[1]),
+    )
+
+
+def device_key(key: KeyArray, axis_name: str | None) -> KeyArray:
+    """Fold the device's index into the key, so that each device draws latents of its own."""
+    return key if axis_name is None else jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+
+
+def across_devices(
+    gradient: Params, outcome: PlayerOutcome, axis_name: str | None
+) -> tuple[Params, PlayerOutcome]:
+    """Average over devices a player's gradient and what it reports.
+
+    Averaged are the gradient, the loss, the floating-point metrics and, of the state, the
+    `batch_stats` collections alone: a pool of past images stays each device's own.
+    """
+    if axis_name is None:
+        return gradient, outcome
+
+    def mean(x):
+        return jax.lax.pmean(x, axis_name) if jnp.issubdtype(x.dtype, jnp.floating) else x
+
+    def mean_statistics(path, x):
+        return mean(x) if jax.tree_util.DictKey("batch_stats") in path else x
+
+    return jax.tree.map(mean, gradient), outcome._replace(
+        loss=mean(outcome.loss),
+        state=jax.tree_util.tree_map_with_path(mean_statistics, outcome.state),
+        metrics=jax.tree.map(mean, outcome.metrics),
+    )

@@ -1,0 +1,55 @@
+"""One player alone: gradient descent on an objective, through the same runtime as a game."""
+
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from gan_jax.games.core import Player, PlayerOutcome, Weights, across_devices, device_key, init_player
+from gan_jax.games.steps import move
+from gan_jax.typing import Batch, KeyArray, Metrics, PyTree
+
+
+class DescentState(struct.PyTreeNode, kw_only=True):
+    """One player between two steps; `step` is an int32 scalar."""
+
+    step: PyTree
+    player: Player
+
+
+class Objective(Protocol):
+    """One pure function from a player's weights to its loss."""
+
+    def __call__(self, *, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome: ...
+
+
+def init_descent(
+    *, weights: Weights, optimizer: optax.GradientTransformation
+) -> DescentState:
+    """Set up one player at step 0. Copies and raises as `init` does for a game."""
+    return DescentState(step=jnp.zeros((), jnp.int32), player=init_player(weights, optimizer))
+
+
+def descent_step(
+    key: KeyArray,
+    state: DescentState,
+    batch: Batch,
+    *,
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    axis_name: str | None = None,
+) -> tuple[DescentState, Metrics]:
+    """Move one player down its objective: θ' = θ - η ∇_θ L(θ). Metrics as in a game, unprefixed."""
+    key = device_key(key, axis_name)
+    weights = state.player.weights
+
+    def loss(params):
+        outcome = objective(weights=weights.replace(params=params), batch=batch, key=key)
+        return outcome.loss, outcome
+
+    gradient, outcome = jax.grad(loss, has_aux=True)(weights.params)
+    gradient, outcome = across_devices(gradient, outcome, axis_name)
+    player, metrics = move(state.player, gradient, outcome, optimizer=optimizer)
+    return state.replace(step=state.step + 1, player=player), metrics

@@ -1,0 +1,217 @@
+"""The two orders of play, and the single moves that any other order is made of.
+
+Every step has the signature (key, state, batch, *, game, optimizers, ...) -> (state, metrics) and
+is compiled by nobody but its caller. Metrics are a flat dict: per player `loss`, `grad_norm`,
+`update_norm` and whatever the game reports, as in "generator/loss". `axis_name` is the mapped axis
+of `pmap` or `shard_map` over which gradients are averaged; under sharded `jit` it stays None.
+"""
+
+from typing import Literal
+
+import jax
+import optax
+
+from gan_jax.games.core import (
+    Game,
+    GameState,
+    Optimizers,
+    Player,
+    PlayerOutcome,
+    across_devices,
+    device_key,
+    vector_field,
+)
+from gan_jax.typing import Batch, KeyArray, Metrics, Params
+
+
+def move(
+    player: Player,
+    gradient: Params,
+    outcome: PlayerOutcome,
+    *,
+    optimizer: optax.GradientTransformation,
+    prefix: str = "",
+) -> tuple[Player, Metrics]:
+    """Take one optimiser step with this gradient, carry the outcome's state, report the norms."""
+    weights = player.weights
+    updates, opt_state = optimizer.update(gradient, player.opt_state, weights.params)
+    moved = weights.replace(
+        params=optax.apply_updates(weights.params, updates),
+        state=weights.state if outcome.state is None else outcome.state,
+    )
+    metrics = {
+        "loss": outcome.loss,
+        "grad_norm": optax.global_norm(gradient),
+        "update_norm": optax.global_norm(updates),
+        **outcome.metrics,
+    }
+    return (
+        player.replace(weights=moved, opt_state=opt_state),
+        {f"{prefix}{name}": value for name, value in metrics.items()},
+    )
+
+
+def simultaneous_step(
+    key: KeyArray,
+    state: GameState,
+    batch: Batch,
+    *,
+    game: Game,
+    optimizers: Optimizers,
+    axis_name: str | None = None,
+) -> tuple[GameState, Metrics]:
+    """Move both players from the same point: neither sees the other's move.
+
+    θ' = θ - η ∇_θ L_G(θ, ψ),  ψ' = ψ - η ∇_ψ L_D(θ, ψ), for plain gradient descent.
+
+    The game is played once, on one sample of latents.
+
+    Goodfellow 2016 (tutorial), section 3.1; Mescheder et al. 2017, section 2.
+    """
+    gradients, outcome = vector_field(key, state, batch, game=game, axis_name=axis_name)
+    generator, generator_metrics = move(
+        state.generator,
+        gradients.generator,
+        outcome.generator,
+        optimizer=optimizers.generator,
+        prefix="generator/",
+    )
+    discriminator, discriminator_metrics = move(
+        state.discriminator,
+        gradients.discriminator,
+        outcome.discriminator,
+        optimizer=optimizers.discriminator,
+        prefix="discriminator/",
+    )
+    state = state.replace(step=state.step + 1, generator=generator, discriminator=discriminator)
+    return state, {**generator_metrics, **discriminator_metrics}
+
+
+def alternating_step(
+    key: KeyArray,
+    state: GameState,
+    batch: Batch,
+    *,
+    game: Game,
+    optimizers: Optimizers,
+    num_discriminator_steps: int = 1,
+    axis_name: str | None = None,
+) -> tuple[GameState, Metrics]:
+    """Let the discriminator move, then the generator answer the moved discriminator.
+
+    ψ' = ψ - η ∇_ψ L_D(θ, ψ),  θ' = θ - η ∇_θ L_G(θ, ψ'), for plain gradient descent.
+
+    With k = `num_discriminator_steps` the batch holds k·B examples: B for each move of the
+    discriminator, none twice (move i takes every k-th example from the i-th on, so that a batch
+    sharded over devices stays where it is). The generator answers on the last B. Every move has a
+    key of its own; metrics are those of the last moves.
+
+    Goodfellow et al. 2014, Algorithm 1.
+
+    Raises:
+        ValueError: k is below 1, or the batch does not divide by k.
+    """
+    key_generator, key_discriminator = jax.random.split(key)
+    batches = _split(batch, num_discriminator_steps)
+    last = jax.tree.map(lambda leaf: leaf[-1], batches)
+
+    def turn(state, key_and_batch):
+        return discriminator_step(
+            key_and_batch[0],
+            state,
+            key_and_batch[1],
+            game=game,
+            optimizers=optimizers,
+            axis_name=axis_name,
+        )
+
+    if num_discriminator_steps == 1:
+        state, metrics = turn(state, (key_discriminator, last))
+    else:
+        keys = jax.random.split(key_discriminator, num_discriminator_steps)
+        state, metrics = jax.lax.scan(turn, state, (keys, batches))
+        metrics = jax.tree.map(lambda leaf: leaf[-1], metrics)
+    state, generator_metrics = generator_step(
+        key_generator, state, last, game=game, optimizers=optimizers, axis_name=axis_name
+    )
+    return state.replace(step=state.step + 1), {**generator_metrics, **metrics}
+
+
+def discriminator_step(
+    key: KeyArray,
+    state: GameState,
+    batch: Batch,
+    *,
+    game: Game,
+    optimizers: Optimizers,
+    axis_name: str | None = None,
+) -> tuple[GameState, Metrics]:
+    """Move the discriminator alone: ψ' = ψ - η ∇_ψ L_D(θ, ψ). `state.step` stays as it is."""
+    return _single_move(
+        "discriminator", key, state, batch, game=game, optimizers=optimizers, axis_name=axis_name
+    )
+
+
+def generator_step(
+    key: KeyArray,
+    state: GameState,
+    batch: Batch,
+    *,
+    game: Game,
+    optimizers: Optimizers,
+    axis_name: str | None = None,
+) -> tuple[GameState, Metrics]:
+    """Move the generator alone: θ' = θ - η ∇_θ L_G(θ, ψ). `state.step` stays as it is."""
+    return _single_move(
+        "generator", key, state, batch, game=game, optimizers=optimizers, axis_name=axis_name
+    )
+
+
+def _single_move(
+    name: Literal["generator", "discriminator"],
+    key: KeyArray,
+    state: GameState,
+    batch: Batch,
+    *,
+    game: Game,
+    optimizers: Optimizers,
+    axis_name: str | None,
+) -> tuple[GameState, Metrics]:
+    key = device_key(key, axis_name)
+    weights = {
+        "generator": state.generator.weights,
+        "discriminator": state.discriminator.weights,
+    }
+
+    def own_loss(params):
+        own = {name: weights[name].replace(params=params)}
+        outcome: PlayerOutcome = getattr(game(**{**weights, **own}, batch=batch, key=key), name)
+        return outcome.loss, outcome
+
+    gradient, outcome = jax.grad(own_loss, has_aux=True)(weights[name].params)
+    gradient, outcome = across_devices(gradient, outcome, axis_name)
+    player, metrics = move(
+        getattr(state, name),
+        gradient,
+        outcome,
+        optimizer=getattr(optimizers, name),
+        prefix=f"{name}/",
+    )
+    return state.replace(**{name: player}), metrics
+
+
+def _split(batch: Batch, num_parts: int) -> Batch:
+    """Split the leading axis k·B of every leaf into (k, B), part i holding examples i, i+k, ..."""
+    if num_parts < 1:
+        raise ValueError(f"num_discriminator_steps is {num_parts}; it must be at least 1.")
+
+    def split(leaf):
+        if leaf.shape[0] % num_parts:
+            raise ValueError(
+                f"A batch of {leaf.shape[0]} examples does not divide into {num_parts} "
+                f"discriminator steps; give a multiple of {num_parts}."
+            )
+        strided = leaf.reshape(leaf.shape[0] // num_parts, num_parts, *leaf.shape[1:])
+        return strided.swapaxes(0, 1)
+
+    return jax.tree.map(split, batch)

@@ -1,0 +1,101 @@
+"""Adversarial losses: three element-wise curves on the critic's raw output a = D(x).
+
+D minimises E_x real(D(x)) + E_z fake(D(G(z))), G minimises E_z generator(D(G(z))). A curve maps
+logits of any shape to losses of the same shape; the caller takes the mean. So a critic that
+returns a map of logits (PatchGAN) needs nothing else. With the probability σ(a),
+-log σ(a) = softplus(-a) and -log(1 - σ(a)) = softplus(a), which is how every logarithm is computed.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Curve: TypeAlias = Callable[[Float[Array, "*shape"]], Float[Array, "*shape"]]
+
+
+class AdversarialLoss(NamedTuple):
+    """The curves that define a game; `loss._replace(generator=...)` makes another."""
+
+    real: Curve
+    fake: Curve
+    generator: Curve
+
+
+def minimax() -> AdversarialLoss:
+    """Play the zero-sum game of the original paper.
+
+    V(G, D) = E_x log σ(D(x)) + E_z log(1 - σ(D(G(z)))), D maximises and G minimises it.
+    The generator's curve is -softplus(a): its slope -σ(a) vanishes where D rejects the fake.
+
+    Goodfellow et al. 2014, equation (1).
+    """
+    return AdversarialLoss(
+        real=lambda logits: jax.nn.softplus(-logits),
+        fake=jax.nn.softplus,
+        generator=lambda logits: -jax.nn.softplus(logits),
+    )
+
+
+def non_saturating() -> AdversarialLoss:
+    """Let G maximise E_z log σ(D(G(z))), so that its gradient is strong where D rejects the fake.
+
+    D plays as in `minimax`; the game is no longer zero-sum. The generator's slope is -(1 - σ(a)).
+
+    Goodfellow et al. 2014, section 3; Goodfellow 2016 (tutorial), section 3.2.3.
+    """
+    return minimax()._replace(generator=lambda logits: jax.nn.softplus(-logits))
+
+
+def maximum_likelihood() -> AdversarialLoss:
+    """Let G minimise -E_z exp(D(G(z))): maximum likelihood where D is optimal.
+
+    D plays as in `minimax`. The tutorial writes ½ before every cost of G and before D's;
+    here neither has it. exp overflows, and the value is -inf, above a logit of 88 in float32.
+
+    Goodfellow 2016 (tutorial), section 3.2.4.
+    """
+    return minimax()._replace(generator=lambda logits: -jnp.exp(logits))
+
+
+def wasserstein() -> AdversarialLoss:
+    """Let the critic maximise E_x D(x) - E_z D(G(z)), and G maximise E_z D(G(z)).
+
+    The supremum over 1-Lipschitz critics is the Wasserstein-1 distance; the constraint itself
+    (clipping, a gradient penalty) is added elsewhere.
+
+    Arjovsky, Chintala & Bottou 2017, equations (2) and (3).
+    """
+    return AdversarialLoss(
+        real=lambda logits: -logits,
+        fake=lambda logits: logits,
+        generator=lambda logits: -logits,
+    )
+
+
+def hinge() -> AdversarialLoss:
+    """Let D minimise E_x max(0, 1 - D(x)) + E_z max(0, 1 + D(G(z))), and G minimise -E_z D(G(z)).
+
+    Lim & Ye 2017; Miyato et al. 2018, equations (16) and (17).
+    """
+    return AdversarialLoss(
+        real=lambda logits: jax.nn.relu(1 - logits),
+        fake=lambda logits: jax.nn.relu(1 + logits),
+        generator=lambda logits: -logits,
+    )
+
+
+def least_squares() -> AdversarialLoss:
+    """Let D regress 1 on real and 0 on fake, and G pull its fakes to 1.
+
+    D minimises ½ E_x (D(x) - 1)² + ½ E_z D(G(z))², G minimises ½ E_z (D(G(z)) - 1)².
+
+    Mao et al. 2017, equation (9): the 0-1 coding a = 0, b = c = 1.
+    """
+    return AdversarialLoss(
+        real=lambda logits: jnp.square(logits - 1) / 2,
+        fake=lambda logits: jnp.square(logits) / 2,
+        generator=lambda logits: jnp.square(logits - 1) / 2,
+    )

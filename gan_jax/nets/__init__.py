@@ -1,0 +1,17 @@
+"""Networks as pure Flax modules: arrays in, arrays out. They know no loss and no game.
+
+Every network is called as `network(x, train=...)`; `train` decides what batch normalisation uses.
+"""
+
+from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_jax.nets.layers import Conv, ConvTranspose
+from gan_jax.nets.mlp import MLPDiscriminator, MLPGenerator
+
+__all__ = [
+    "Conv",
+    "ConvTranspose",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "MLPDiscriminator",
+    "MLPGenerator",
+]

@@ -1,0 +1,41 @@
+"""Pictures of points in the plane."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+
+def save_points_over_surface(
+    path: Path | str,
+    *,
+    real: Float[np.ndarray, "num_real 2"],
+    generated: Float[np.ndarray, "num_generated 2"],
+    surface: Callable[[Float[np.ndarray, "num 2"]], Float[np.ndarray, " num"]],
+    title: str,
+    resolution: int = 150,
+) -> None:
+    """Write a PNG of real and generated points over the discriminator's logit as a surface."""
+    extent = 1.4 * float(np.abs(real).max())
+    ticks = np.linspace(-extent, extent, resolution, dtype=np.float32)
+    plane = np.stack(np.meshgrid(ticks, ticks), axis=-1)
+    logits = np.asarray(surface(plane.reshape(-1, 2))).reshape(resolution, resolution)
+    largest = float(np.abs(logits).max()) or 1.0
+    figure = Figure(figsize=(5.6, 4.8), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    colours = axes.imshow(
+        logits,
+        extent=(-extent, extent, -extent, extent),
+        origin="lower",
+        cmap="PuOr",
+        vmin=-largest,
+        vmax=largest,
+    )
+    figure.colorbar(colours, ax=axes, label="discriminator's logit")
+    axes.plot(*real.T, ".", color="black", markersize=3, label="real")
+    axes.plot(*generated.T, ".", color="tab:green", markersize=3, alpha=0.5, label="generated")
+    axes.set(title=title, xlim=(-extent, extent), ylim=(-extent, extent))
+    axes.legend(loc="upper right", markerscale=3)
+    figure.savefig(path)

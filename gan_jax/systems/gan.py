@@ -1,0 +1,145 @@
+"""The unconditional GAN: two networks and a loss become a game, its start and its sampler."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gan_jax import games
+from gan_jax.games import Game, GameState, Optimizers, Outcome, PlayerOutcome, Weights
+from gan_jax.losses import AdversarialLoss
+from gan_jax.typing import Batch, KeyArray
+
+
+class GAN(NamedTuple):
+    """What a system offers: the game, how it starts, what its generator makes.
+
+    `init(key, *, optimizers) -> GameState` draws both players' weights.
+    `sample(key, state, num)` draws latents and returns that many examples, batch normalisation
+    with its running statistics.
+    """
+
+    game: Game
+    init: Callable[..., GameState]
+    sample: Callable[[KeyArray, GameState, int], Float[Array, "num *shape"]]
+
+
+def gan(
+    *,
+    generator: nn.Module,
+    discriminator: nn.Module,
+    loss: AdversarialLoss,
+    latent_dim: int,
+    prior: Literal["normal", "uniform"] = "normal",
+    field: str = "image",
+) -> GAN:
+    """Let `generator` learn to make what the batch holds under `field`.
+
+    L_D = mean real(D(x)) + mean fake(D(G(z))),  L_G = mean generator(D(G(z))), with the three
+    curves of `loss` and as many fakes as there are real examples. Latents z come from N(0, I) or
+    from the uniform distribution on [-1, 1]^latent_dim. The discriminator sees real and fake
+    examples in separate batches, so batch normalisation has statistics for each; its running
+    averages take both, real first.
+
+    Goodfellow et al. 2014, equation (1) and Algorithm 1.
+
+    Raises:
+        ValueError: `latent_dim` is below 1 or `prior` unknown; when played: the batch is not
+            exactly one array of floating-point examples shaped like the generator's.
+    """
+    if latent_dim < 1:
+        raise ValueError(f"latent_dim is {latent_dim}; a generator needs at least 1 latent.")
+    if prior not in ("normal", "uniform"):
+        raise ValueError(f'prior is "{prior}"; it must be "normal" or "uniform".')
+
+    def latents(key: KeyArray, num: int) -> Float[Array, "num latent_dim"]:
+        if prior == "normal":
+            return jax.random.normal(key, (num, latent_dim))
+        return jax.random.uniform(key, (num, latent_dim), minval=-1.0)
+
+    def game(
+        *, generator: Weights, discriminator: Weights, batch: Batch, key: KeyArray
+    ) -> Outcome:
+        real = _only(batch, field)
+        key_latents, key_generator, key_real, key_fake = jax.random.split(key, 4)
+        fake, generator_state = generate(
+            generator, latents(key_latents, real.shape[0]), key_generator
+        )
+        _check_examples(real, fake, field)
+        real_logits, discriminator_state = discriminate(discriminator, real, key_real)
+        discriminator = discriminator.replace(state=discriminator_state)
+        fake_logits, discriminator_state = discriminate(discriminator, fake, key_fake)
+        real_loss = jnp.mean(loss.real(real_logits))
+        return Outcome(
+            generator=PlayerOutcome(jnp.mean(loss.generator(fake_logits)), generator_state),
+            discriminator=PlayerOutcome(
+                real_loss + jnp.mean(loss.fake(fake_logits)),
+                discriminator_state,
+                {"real_logits": jnp.mean(real_logits), "fake_logits": jnp.mean(fake_logits)},
+            ),
+        )
+
+    generate = _trained(generator)
+    discriminate = _trained(discriminator)
+
+    def init(key: KeyArray, *, optimizers: Optimizers) -> GameState:
+        key_generator, key_discriminator = jax.random.split(key)
+        z = jnp.zeros((1, latent_dim))
+        fake, generator_variables = generator.init_with_output(key_generator, z)
+        discriminator_variables = discriminator.init(key_discriminator, fake)
+        return games.init(
+            generator=_weights(generator_variables),
+            discriminator=_weights(discriminator_variables),
+            optimizers=optimizers,
+        )
+
+    def sample(key: KeyArray, state: GameState, num: int) -> Float[Array, "num *shape"]:
+        weights = state.generator.weights
+        return generator.apply({"params": weights.params, **weights.state}, latents(key, num))
+
+    return GAN(game=game, init=init, sample=sample)
+
+
+def _weights(variables) -> Weights:
+    params = variables["params"]
+    return Weights(params=params, state={k: v for k, v in variables.items() if k != "params"})
+
+
+def _trained(network: nn.Module):
+    """Make (weights, x, key) -> (output, next state) of a network that is being trained."""
+
+    def apply(weights: Weights, x, key: KeyArray):
+        return network.apply(
+            {"params": weights.params, **weights.state},
+            x,
+            train=True,
+            mutable=list(weights.state),
+            rngs={"dropout": key},
+        )
+
+    return apply
+
+
+def _only(batch: Batch, field: str):
+    if set(batch) != {field}:
+        raise ValueError(
+            f"The batch holds {', '.join(sorted(batch)) or 'nothing'}; this GAN models `{field}` "
+            f"alone and takes no labels: give it {{'{field}': ...}} and nothing else."
+        )
+    return batch[field]
+
+
+def _check_examples(real, fake, field: str) -> None:
+    if not jnp.issubdtype(real.dtype, jnp.floating):
+        raise ValueError(
+            f"The batch's `{field}` is {real.dtype}; scale it to floating-point numbers first, as "
+            "gan_jax.data.signed does for a generator that ends in tanh."
+        )
+    if real.shape != fake.shape:
+        raise ValueError(
+            f"The batch's `{field}` has examples of shape {real.shape[1:]}, and the generator makes "
+            f"{fake.shape[1:]}: give the generator the data's shape."
+        )

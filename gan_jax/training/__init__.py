@@ -1,0 +1,38 @@
+"""The runtime: compile a step, run it, keep what it makes. Needs the `experiments` extra."""
+
+from gan_jax.training.cache import enable_compilation_cache
+from gan_jax.training.checkpoints import CheckpointError, Checkpoints
+from gan_jax.training.compile import (
+    Parallel,
+    data_mesh,
+    jit_step,
+    pmap_step,
+    scan_steps,
+    split,
+    stack,
+    unstack,
+)
+from gan_jax.training.distributed import initialize
+from gan_jax.training.loop import Hook, NonFiniteError, Schedule, train
+from gan_jax.training.rundir import RunDirectoryError, open_run
+
+__all__ = [
+    "CheckpointError",
+    "Checkpoints",
+    "Hook",
+    "NonFiniteError",
+    "Parallel",
+    "RunDirectoryError",
+    "Schedule",
+    "data_mesh",
+    "enable_compilation_cache",
+    "initialize",
+    "jit_step",
+    "open_run",
+    "pmap_step",
+    "scan_steps",
+    "split",
+    "stack",
+    "train",
+    "unstack",
+]

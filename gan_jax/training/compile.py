@@ -1,0 +1,175 @@
+"""How a step is compiled: for one device, for a mesh of devices, by pmap, and K steps at once.
+
+A step is any function (key, state, batch) -> (state, metrics). The state is donated everywhere:
+its buffers are gone after the call. Batch statistics are global under sharded `jit`; under `pmap`
+they are each device's own, and then averaged, unless the network is given the axis name. Losses
+that are no mean over examples differ between the two for the same reason.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from gan_jax.typing import Batch, PyTree, Step
+
+AXIS = "data"
+"""The mesh's one axis, and pmap's: that over which batches are split."""
+
+Parallel: TypeAlias = Literal["jit", "pmap", "none"]
+
+
+class Runtime(NamedTuple):
+    """K steps as one dispatch, and how arrays get to where it runs.
+
+    place: state -> the same state on the devices.
+    dispatch: (seed, start, state, resident, chunk) -> (state, metrics of each step). `place_chunk`
+        and `place_resident` bring what a process has of them to its devices.
+    view: the placed state -> one replica, shaped as before.
+    """
+
+    place: Callable[[PyTree], PyTree]
+    place_resident: Callable[[PyTree], PyTree]
+    place_chunk: Callable[[PyTree], PyTree]
+    dispatch: Callable[[int, int, PyTree, PyTree, PyTree], tuple[PyTree, PyTree]]
+    view: Callable[[PyTree], PyTree]
+
+
+def data_mesh(devices: list[Any] | None = None) -> Mesh:
+    """Put the devices, by default all there are, on one axis over which batches are split."""
+    return Mesh(np.array(devices or jax.devices()), (AXIS,))
+
+
+def jit_step(step: Step, *, mesh: Mesh | None = None) -> Step:
+    """Compile a step: the state replicated over the mesh and donated, the batch split over it.
+
+    Without a mesh, for one device.
+    """
+    if mesh is None:
+        return jax.jit(step, donate_argnums=1)
+    whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
+    return jax.jit(
+        step, in_shardings=(whole, whole, split), out_shardings=(whole, whole), donate_argnums=1
+    )
+
+
+def pmap_step(step: Step, *, devices: list[Any] | None = None) -> Step:
+    """Compile a step for `pmap`; the step must have been given `axis_name="data"`.
+
+    The state has a leading axis of devices (`stack`); batches are split here.
+    """
+    num_devices = len(devices or jax.local_devices())
+    mapped = jax.pmap(step, AXIS, in_axes=(None, 0, 0), devices=devices, donate_argnums=1)
+
+    def call(key, state, batch):
+        state, metrics = mapped(key, state, split(batch, num_devices))
+        return state, unstack(metrics)
+
+    return call
+
+
+def scan_steps(step: Step, read: Callable[[PyTree, PyTree], Batch]) -> Callable:
+    """Make K steps one function: (seed, start, state, resident, chunk) -> (state, metrics).
+
+    Step t has the key fold_in(key(seed), t) and the batch read(resident, chunk[t - start]); the
+    metrics have a leading axis K.
+    """
+
+    def steps(seed, start, state, resident, chunk):
+        run_key = jax.random.key(seed)
+        num_steps = jax.tree.leaves(chunk)[0].shape[0]
+
+        def one(state, at):
+            t, item = at
+            return step(jax.random.fold_in(run_key, t), state, read(resident, item))
+
+        return jax.lax.scan(one, state, (start + jnp.arange(num_steps), chunk))
+
+    return steps
+
+
+def runtime(
+    step: Step, read: Callable[[PyTree, PyTree], Batch], *, parallel: Parallel, batch_size: int
+) -> Runtime:
+    """Compile K steps for one device, for the mesh of all devices, or by `pmap` over the local ones.
+
+    For `pmap` the step must have been given `axis_name="data"`.
+
+    Raises:
+        ValueError: the batch does not divide over the devices, several processes without "jit".
+    """
+    if parallel != "jit" and jax.process_count() > 1:
+        raise ValueError(
+            f'{jax.process_count()} processes train together under sharded jit alone, not under '
+            f'"{parallel}": choose "jit".'
+        )
+    num_devices = 1 if parallel == "none" else jax.device_count()
+    if batch_size % num_devices:
+        raise ValueError(
+            f"batch_size={batch_size} does not divide over {num_devices} devices; "
+            f"choose a multiple of {num_devices}."
+        )
+    steps = scan_steps(step, read)
+    return _pmapped(steps) if parallel == "pmap" else _sharded(steps, jax.devices()[:num_devices])
+
+
+def _sharded(steps: Callable, devices: list[Any]) -> Runtime:
+    mesh = data_mesh(devices)
+    whole = NamedSharding(mesh, PartitionSpec())
+    split = NamedSharding(mesh, PartitionSpec(None, AXIS))
+    compiled = jax.jit(
+        steps,
+        in_shardings=(whole, whole, whole, whole, split),
+        out_shardings=(whole, whole),
+        donate_argnums=2,
+    )
+    return Runtime(
+        place=lambda state: jax.device_put(state, whole),
+        place_resident=lambda arrays: jax.device_put(arrays, whole),
+        place_chunk=partial(
+            jax.tree.map, lambda leaf: jax.make_array_from_process_local_data(split, leaf)
+        ),
+        dispatch=lambda seed, start, *rest: compiled(np.uint32(seed), np.int32(start), *rest),
+        view=lambda state: state,
+    )
+
+
+def _pmapped(steps: Callable) -> Runtime:
+    num_devices = jax.local_device_count()
+    compiled = jax.pmap(steps, AXIS, in_axes=(None, None, 0, None, 0), donate_argnums=2)
+
+    def dispatch(seed, start, *rest):
+        state, metrics = compiled(np.uint32(seed), np.int32(start), *rest)
+        return state, unstack(metrics)
+
+    return Runtime(
+        place=partial(stack, num_devices=num_devices),
+        place_resident=jax.device_put,
+        place_chunk=partial(split, num_devices=num_devices, axis=1),
+        dispatch=dispatch,
+        view=unstack,
+    )
+
+
+def stack(state: PyTree, num_devices: int) -> PyTree:
+    """Give every leaf a leading axis with a copy for each device."""
+    return jax.tree.map(lambda leaf: jnp.stack([leaf] * num_devices), state)
+
+
+def unstack(state: PyTree) -> PyTree:
+    """Take the first device's copy of every leaf."""
+    return jax.tree.map(lambda leaf: leaf[0], state)
+
+
+def split(batch: PyTree, num_devices: int, *, axis: int = 0) -> PyTree:
+    """Split an axis of every leaf over the devices, in order, which become the leading axis."""
+
+    def one(leaf):
+        shape = (*leaf.shape[:axis], num_devices, -1, *leaf.shape[axis + 1 :])
+        return leaf.reshape(shape).swapaxes(0, axis)
+
+    return jax.tree.map(one, batch)

@@ -1,0 +1,46 @@
+"""Several processes, on one machine or many: how they find each other."""
+
+import jax
+from jax._src.clusters import GceTpuCluster, GkeTpuCluster, SlurmCluster
+
+
+def initialize(
+    coordinator_address: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+) -> None:
+    """Join the other processes of the run; to be called before JAX touches a device.
+
+    With no argument it does nothing, but on a Cloud TPU or in a SLURM step of several tasks, where
+    JAX finds the arguments by itself.
+
+    Args:
+        coordinator_address: host and port of process 0, as in "10.0.0.1:1234".
+        num_processes: how many there are.
+        process_id: which this is, from 0.
+
+    Raises:
+        ValueError: some arguments are given and others not.
+    """
+    arguments = {
+        "coordinator_address": coordinator_address,
+        "num_processes": num_processes,
+        "process_id": process_id,
+    }
+    missing = [name for name, value in arguments.items() if value is None]
+    if not missing:
+        jax.distributed.initialize(coordinator_address, num_processes, process_id)
+    elif len(missing) < len(arguments):
+        raise ValueError(
+            f"{' and '.join(missing)} must be given as well: either all of "
+            f"{', '.join(arguments)}, or none of them"
+        )
+    elif _in_cluster():
+        jax.distributed.initialize()
+
+
+def _in_cluster() -> bool:
+    # The detection that jax.distributed.initialize itself relies on; JAX exports it nowhere.
+    if SlurmCluster.is_env_present():
+        return SlurmCluster.get_process_count() > 1
+    return GkeTpuCluster.is_env_present() or GceTpuCluster.is_env_present()

@@ -1,0 +1,159 @@
+"""The loop: dispatch, look at the numbers, evaluate, log, save; and stop when asked to."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gan_jax.training.checkpoints import Checkpoints
+from gan_jax.training.compile import Parallel, runtime
+from gan_jax.training.interrupts import Interrupts
+from gan_jax.training.logs import MetricsLog, ProgressBar
+from gan_jax.training.rundir import CHECKPOINTS
+from gan_jax.typing import Feed, PyTree, Step
+
+
+class NonFiniteError(FloatingPointError):
+    """A loss or a gradient that is no finite number; the message names the step and the player."""
+
+
+class Hook(NamedTuple):
+    """Look at the state every so many steps, and at the end.
+
+    `call(step, state)` may return metrics for the log. All processes make the call.
+    """
+
+    every: int
+    call: Callable[[int, PyTree], Mapping[str, Any] | None]
+
+
+class Schedule(NamedTuple):
+    """When a run ends, and at which of its steps the program comes back to Python.
+
+    A dispatch compiles and runs `steps_per_dispatch` steps; each gives one line of the log, the
+    mean over its steps. Checkpoints fall on dispatch boundaries, so that a resumed run dispatches
+    the same programs.
+    """
+
+    num_steps: int
+    steps_per_dispatch: int
+    checkpoint_every: int
+
+    def check(self, hooks: Sequence[Hook]) -> None:
+        """Raise ValueError where a number is out of range or an interval meets no boundary."""
+        for name, value in self._asdict().items():
+            if value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1.")
+        intervals = [("checkpoint_every", self.checkpoint_every)]
+        intervals += [("a hook's interval", hook.every) for hook in hooks]
+        for name, value in intervals:
+            if value < 1 or value % self.steps_per_dispatch:
+                raise ValueError(
+                    f"{name} is {value}; it must be a multiple of "
+                    f"steps_per_dispatch={self.steps_per_dispatch}."
+                )
+
+    def dispatches(self, start: int) -> Iterator[tuple[int, int]]:
+        """Give the ranges of steps (start, stop) from `start` to the end."""
+        while start < self.num_steps:
+            stop = min((start // self.steps_per_dispatch + 1) * self.steps_per_dispatch, self.num_steps)
+            yield start, stop
+            start = stop
+
+    def due(self, every: int, step: int) -> bool:
+        """Whether something to be done at that interval is due at this boundary."""
+        return step % every == 0 or step == self.num_steps
+
+
+def train(
+    step: Step,
+    state: PyTree,
+    feed: Feed,
+    *,
+    seed: int,
+    schedule: Schedule,
+    batch_size: int,
+    workdir: Path,
+    parallel: Parallel = "jit",
+    hooks: Sequence[Hook] = (),
+    shown: Sequence[str] = ("generator/loss", "discriminator/loss"),
+    unit: str = "images",
+) -> PyTree:
+    """Run the steps that are missing in the run directory, and return the state after the last.
+
+    Step t has the key fold_in(key(seed), t) and batch t of the feed, so the state after step t
+    does not depend on how often the run was stopped. A run that finds checkpoints in `workdir`
+    resumes at the newest one. SIGTERM and Ctrl-C finish the dispatch, save, and exit with
+    status 128 + signal.
+
+    Args:
+        state: any pytree of arrays; its buffers are taken.
+        batch_size: the examples of a global batch.
+        shown: the metrics in the progress bar, `unit` what it calls an example.
+
+    Raises:
+        ValueError: a schedule or a batch size that does not fit.
+        NonFiniteError: a loss, or the norm of a gradient or an update, is not finite.
+        CheckpointError: a checkpoint cannot be written, or none of those there can be read.
+    """
+    schedule.check(hooks)
+    run = runtime(step, feed.read, parallel=parallel, batch_size=batch_size)
+    state, resident = run.place(state), run.place_resident(feed.resident)
+    with Checkpoints(workdir / CHECKPOINTS) as checkpoints, Interrupts() as interrupts:
+        start, state = checkpoints.restore_latest(state) or (0, state)
+        _say_where(start, schedule)
+        ranges = list(schedule.dispatches(start))
+        with (
+            MetricsLog(workdir, resume_step=start) as log,
+            ProgressBar(
+                schedule.num_steps, start, examples_per_step=batch_size, unit=unit, shown=shown
+            ) as bar,
+            closing(feed.chunks(ranges)) as chunks,
+        ):
+            for (begin, end), chunk in zip(ranges, chunks, strict=True):
+                state, metrics = run.dispatch(
+                    seed, begin, state, resident, run.place_chunk(chunk)
+                )
+                line = _summarise(begin, jax.device_get(metrics))
+                for hook in hooks:
+                    if schedule.due(hook.every, end):
+                        line |= hook.call(end, run.view(state)) or {}
+                log.write(end, line)
+                bar.update(end, line)
+                stop = interrupts.poll()
+                if stop or schedule.due(schedule.checkpoint_every, end):
+                    checkpoints.save(end, state)
+                if stop:
+                    _say(f"stopped at step {end}; run the same command again to resume there")
+                    raise SystemExit(interrupts.exit_status)
+    return run.view(state)
+
+
+def _summarise(begin: int, metrics: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Average each metric over the steps of a dispatch, after a look at every one of them."""
+    for offset in range(len(next(iter(metrics.values())))):
+        for name in sorted(metrics):
+            value = metrics[name][offset]
+            if name.endswith(("loss", "grad_norm", "update_norm")) and not np.isfinite(value):
+                raise NonFiniteError(
+                    f"{name} is {value} at step {begin + offset + 1}: the run stops, and its last "
+                    "checkpoint stays. Lower that player's learning rate, clip its gradients, or "
+                    "choose another loss."
+                )
+    return {name: np.mean(values) for name, values in metrics.items()}
+
+
+def _say_where(start: int, schedule: Schedule) -> None:
+    if start >= schedule.num_steps:
+        _say(f"the run is already at step {start}; ask for more steps to continue it")
+    elif start:
+        _say(f"resuming at step {start} of {schedule.num_steps}")
+
+
+def _say(text: str) -> None:
+    if jax.process_index() == 0:
+        print(text, file=sys.stderr, flush=True)

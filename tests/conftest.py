@@ -1,6 +1,14 @@
-"""One strict setting for every test: several CPU devices, no silent broadcasting, warnings fail."""
+"""One strict setting for every test.
+
+Several CPU devices, no silent broadcasting, warnings as errors (in pyproject.toml), and the shapes
+and types in gan_jax's annotations checked at every call.
+"""
 
 import jax
+from jaxtyping import install_import_hook
+
+import tests.typechecker  # noqa: F401 (the hook looks it up by name)
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+install_import_hook("gan_jax", "tests.typechecker.check_functions")

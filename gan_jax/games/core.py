@@ -4,12 +4,13 @@ A game is one pure function from both players' weights to both players' losses. 
 have the same type, so whatever there are two of is passed by keyword.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
+from jaxtyping import Array, Int32
 
 from gan_jax.typing import Batch, KeyArray, Metrics, Params, PyTree, Scalar
 
@@ -33,12 +34,9 @@ class Player(struct.PyTreeNode, kw_only=True):
 
 
 class GameState(struct.PyTreeNode, kw_only=True):
-    """The game between two steps.
+    """The game between two steps; `memory` is what a method keeps from step to step."""
 
-    `step` is an int32 scalar; `memory` is what a method keeps from step to step.
-    """
-
-    step: PyTree
+    step: Int32[Array, ""]
     generator: Player
     discriminator: Player
     memory: PyTree = None
@@ -77,6 +75,7 @@ class Optimizers(NamedTuple):
     discriminator: optax.GradientTransformation
 
 
+@runtime_checkable
 class Game(Protocol):
     """One round: it draws what is random from `key` and returns both players' losses."""
 

@@ -1,33 +1,40 @@
 """One player alone: gradient descent on an objective, through the same runtime as a game."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
+from jaxtyping import Array, Int32
 
-from gan_jax.games.core import Player, PlayerOutcome, Weights, across_devices, device_key, init_player
+from gan_jax.games.core import (
+    Player,
+    PlayerOutcome,
+    Weights,
+    across_devices,
+    device_key,
+    init_player,
+)
 from gan_jax.games.steps import move
-from gan_jax.typing import Batch, KeyArray, Metrics, PyTree
+from gan_jax.typing import Batch, KeyArray, Metrics
 
 
 class DescentState(struct.PyTreeNode, kw_only=True):
-    """One player between two steps; `step` is an int32 scalar."""
+    """One player between two steps."""
 
-    step: PyTree
+    step: Int32[Array, ""]
     player: Player
 
 
+@runtime_checkable
 class Objective(Protocol):
     """One pure function from a player's weights to its loss."""
 
     def __call__(self, *, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome: ...
 
 
-def init_descent(
-    *, weights: Weights, optimizer: optax.GradientTransformation
-) -> DescentState:
+def init_descent(*, weights: Weights, optimizer: optax.GradientTransformation) -> DescentState:
     """Set up one player at step 0. Copies and raises as `init` does for a game."""
     return DescentState(step=jnp.zeros((), jnp.int32), player=init_player(weights, optimizer))
 

@@ -41,8 +41,8 @@ def move(
     )
     metrics = {
         "loss": outcome.loss,
-        "grad_norm": optax.global_norm(gradient),
-        "update_norm": optax.global_norm(updates),
+        "grad_norm": optax.tree.norm(gradient),
+        "update_norm": optax.tree.norm(updates),
         **outcome.metrics,
     }
     return (

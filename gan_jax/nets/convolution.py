@@ -147,7 +147,7 @@ def _cpu_images(y, k, geometry):
 
 
 def _add_overlaps(touched, geometry):
-    """Sum (num, *map, *kernel, in), what each element of the maps gives, at its place in the images.
+    """Sum (num, *map, *kernel, in), what each map element gives, at its place in the images.
 
     Tap j of map element i belongs at i · stride + j - low. Taps that are equal modulo the stride
     make one phase of the result: a plain sum of shifted arrays. The phases are then interleaved.

@@ -35,8 +35,8 @@ class ConvTranspose(nn.Module):
     use_bias: bool = True
     dtype: Any = None
     param_dtype: Any = jnp.float32
-    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
-    bias_init: nn.initializers.Initializer = nn.initializers.zeros_init()
+    kernel_init: Callable[..., Array] = nn.initializers.lecun_normal()
+    bias_init: Callable[..., Array] = nn.initializers.zeros_init()
 
     @nn.compact
     def __call__(self, x: Float[Array, "num *spatial in"]) -> Float[Array, "num *image out"]:

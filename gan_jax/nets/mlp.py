@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 
 class MLPGenerator(nn.Module):
-    """Map latents to examples of `shape` through hidden layers of `widths`; the output is linear."""
+    """Map latents to examples of `shape` through hidden layers of `widths`; linear at the end."""
 
     shape: Sequence[int]
     widths: Sequence[int] = (128, 128)

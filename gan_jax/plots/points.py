@@ -13,11 +13,14 @@ def save_points_over_surface(
     *,
     real: Float[np.ndarray, "num_real 2"],
     generated: Float[np.ndarray, "num_generated 2"],
-    surface: Callable[[Float[np.ndarray, "num 2"]], Float[np.ndarray, " num"]],
+    surface: Callable,
     title: str,
     resolution: int = 150,
 ) -> None:
-    """Write a PNG of real and generated points over the discriminator's logit as a surface."""
+    """Write a PNG of real and generated points over the discriminator's logit as a surface.
+
+    `surface` maps points (num, 2) to logits (num,).
+    """
     extent = 1.4 * float(np.abs(real).max())
     ticks = np.linspace(-extent, extent, resolution, dtype=np.float32)
     plane = np.stack(np.meshgrid(ticks, ticks), axis=-1)

@@ -1,7 +1,7 @@
 """The unconditional GAN: two networks and a loss become a game, its start and its sampler."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -60,9 +60,7 @@ def gan(
             return jax.random.normal(key, (num, latent_dim))
         return jax.random.uniform(key, (num, latent_dim), minval=-1.0)
 
-    def game(
-        *, generator: Weights, discriminator: Weights, batch: Batch, key: KeyArray
-    ) -> Outcome:
+    def game(*, generator: Weights, discriminator: Weights, batch: Batch, key: KeyArray) -> Outcome:
         real = _only(batch, field)
         key_latents, key_generator, key_real, key_fake = jax.random.split(key, 4)
         fake, generator_state = generate(
@@ -98,7 +96,9 @@ def gan(
 
     def sample(key: KeyArray, state: GameState, num: int) -> Float[Array, "num *shape"]:
         weights = state.generator.weights
-        return generator.apply({"params": weights.params, **weights.state}, latents(key, num))
+        variables = {"params": weights.params, **weights.state}
+        examples: Any = generator.apply(variables, latents(key, num))
+        return examples
 
     return GAN(game=game, init=init, sample=sample)
 
@@ -140,6 +140,6 @@ def _check_examples(real, fake, field: str) -> None:
         )
     if real.shape != fake.shape:
         raise ValueError(
-            f"The batch's `{field}` has examples of shape {real.shape[1:]}, and the generator makes "
+            f"The batch's `{field}` holds examples of shape {real.shape[1:]}, the generator makes "
             f"{fake.shape[1:]}: give the generator the data's shape."
         )

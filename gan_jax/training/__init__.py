@@ -12,7 +12,7 @@ from gan_jax.training.compile import (
     stack,
     unstack,
 )
-from gan_jax.training.distributed import initialize
+from gan_jax.training.distributed import initialize, process_rows
 from gan_jax.training.loop import Hook, NonFiniteError, Schedule, train
 from gan_jax.training.rundir import RunDirectoryError, open_run
 
@@ -30,6 +30,7 @@ __all__ = [
     "jit_step",
     "open_run",
     "pmap_step",
+    "process_rows",
     "scan_steps",
     "split",
     "stack",

@@ -95,7 +95,7 @@ def scan_steps(step: Step, read: Callable[[PyTree, PyTree], Batch]) -> Callable:
 def runtime(
     step: Step, read: Callable[[PyTree, PyTree], Batch], *, parallel: Parallel, batch_size: int
 ) -> Runtime:
-    """Compile K steps for one device, for the mesh of all devices, or by `pmap` over the local ones.
+    """Compile K steps for one device, for a mesh of all, or by `pmap` over the local ones.
 
     For `pmap` the step must have been given `axis_name="data"`.
 
@@ -104,7 +104,7 @@ def runtime(
     """
     if parallel != "jit" and jax.process_count() > 1:
         raise ValueError(
-            f'{jax.process_count()} processes train together under sharded jit alone, not under '
+            f"{jax.process_count()} processes train together under sharded jit alone, not under "
             f'"{parallel}": choose "jit".'
         )
     num_devices = 1 if parallel == "none" else jax.device_count()

@@ -39,6 +39,21 @@ def initialize(
         jax.distributed.initialize()
 
 
+def process_rows(batch_size: int) -> slice:
+    """The rows of a global batch that this process reads: the p-th of equal shares.
+
+    Raises:
+        ValueError: the batch does not divide over the processes.
+    """
+    share, rest = divmod(batch_size, jax.process_count())
+    if rest:
+        raise ValueError(
+            f"batch_size={batch_size} does not divide over {jax.process_count()} processes; "
+            f"choose a multiple of {jax.process_count()}."
+        )
+    return slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+
+
 def _in_cluster() -> bool:
     # The detection that jax.distributed.initialize itself relies on; JAX exports it nowhere.
     if SlurmCluster.is_env_present():

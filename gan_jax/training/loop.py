@@ -60,7 +60,9 @@ class Schedule(NamedTuple):
     def dispatches(self, start: int) -> Iterator[tuple[int, int]]:
         """Give the ranges of steps (start, stop) from `start` to the end."""
         while start < self.num_steps:
-            stop = min((start // self.steps_per_dispatch + 1) * self.steps_per_dispatch, self.num_steps)
+            stop = min(
+                (start // self.steps_per_dispatch + 1) * self.steps_per_dispatch, self.num_steps
+            )
             yield start, stop
             start = stop
 
@@ -115,9 +117,7 @@ def train(
             closing(feed.chunks(ranges)) as chunks,
         ):
             for (begin, end), chunk in zip(ranges, chunks, strict=True):
-                state, metrics = run.dispatch(
-                    seed, begin, state, resident, run.place_chunk(chunk)
-                )
+                state, metrics = run.dispatch(seed, begin, state, resident, run.place_chunk(chunk))
                 line = _summarise(begin, jax.device_get(metrics))
                 for hook in hooks:
                     if schedule.due(hook.every, end):

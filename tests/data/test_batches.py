@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan_jax.data import ArrayDataset, batch_indices, feed, resident_feed, streamed_feed
-from gan_jax.data.batches import Feed
+from gan_jax.typing import Feed
 
 RANGES = [(5, 8), (8, 10), (10, 11)]
 

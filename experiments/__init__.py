@@ -1,0 +1,1 @@
+"""One file, one experiment. May import anything in gan_jax; nothing imports it."""

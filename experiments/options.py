@@ -1,0 +1,103 @@
+"""The flags that every two-player experiment has, and the step that they describe."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import optax
+
+from gan_jax import losses
+from gan_jax.games import (
+    Optimizers,
+    alternating_step,
+    exponential_average,
+    simultaneous_step,
+)
+from gan_jax.systems import GAN
+from gan_jax.training import Parallel, Schedule
+from gan_jax.training.compile import AXIS
+from gan_jax.typing import Step
+
+LOSSES = {
+    "minimax": losses.minimax,
+    "non_saturating": losses.non_saturating,
+    "maximum_likelihood": losses.maximum_likelihood,
+    "wasserstein": losses.wasserstein,
+    "hinge": losses.hinge,
+    "least_squares": losses.least_squares,
+}
+LossName = Literal[
+    "minimax", "non_saturating", "maximum_likelihood", "wasserstein", "hinge", "least_squares"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameOptions:
+    """How the game is played, and for how long."""
+
+    update: Literal["simultaneous", "alternating"] = "alternating"
+    """Both players move from the same point, or the discriminator first."""
+    num_discriminator_steps: int = 1
+    """Moves of the discriminator in each step, each on a batch of its own (alternating only)."""
+    loss: LossName = "non_saturating"
+    """The adversarial loss."""
+    steps: int
+    """Where the run ends; a run that is resumed may be given more."""
+    batch_size: int
+    """Real examples in each move of the discriminator."""
+    learning_rate: float
+    """Adam's, for both players; beta1 is 0.5."""
+    average_decay: float
+    """Decay of the generator's moving average, which the samples are drawn from."""
+    seed: int = 0
+    """Seed of the weights, the order of the data and the latents."""
+    parallel: Parallel = "jit"
+    """All devices by sharded jit, all devices by pmap, or one device."""
+    steps_per_dispatch: int
+    """Steps that are compiled into one program, and averaged in one line of the log."""
+    evaluate_every: int
+    """Steps between two evaluations; a multiple of steps_per_dispatch."""
+    checkpoint_every: int
+    """Steps between two checkpoints; a multiple of steps_per_dispatch."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_discriminator_steps", "batch_size", "steps"):
+            if getattr(self, name) < 1:
+                flag = name.replace("_", "-")
+                raise ValueError(f"--{flag} is {getattr(self, name)}; it must be at least 1.")
+        if self.update == "simultaneous" and self.num_discriminator_steps != 1:
+            raise ValueError(
+                f"--num-discriminator-steps is {self.num_discriminator_steps}, but in a "
+                "simultaneous update both players move once: choose 1, or --update alternating."
+            )
+        if self.learning_rate <= 0:
+            raise ValueError(f"--learning-rate is {self.learning_rate}; it must be positive.")
+        if not 0 <= self.average_decay < 1:
+            raise ValueError(f"--average-decay is {self.average_decay}; it must be in [0, 1).")
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(self.steps, self.steps_per_dispatch, self.checkpoint_every)
+
+    @property
+    def examples_per_step(self) -> int:
+        return self.batch_size * self.num_discriminator_steps
+
+    @property
+    def axis_name(self) -> str | None:
+        """The axis over which the step must average by itself: pmap's."""
+        return AXIS if self.parallel == "pmap" else None
+
+    def optimizers(self) -> Optimizers:
+        adam = optax.adam(self.learning_rate, b1=0.5)
+        return Optimizers(generator=adam, discriminator=adam)
+
+    def step(self, system: GAN) -> Step:
+        """The update, with the generator's moving average kept beside it."""
+        chosen = simultaneous_step
+        if self.update == "alternating":
+            chosen = partial(alternating_step, num_discriminator_steps=self.num_discriminator_steps)
+        step = partial(
+            chosen, game=system.game, optimizers=self.optimizers(), axis_name=self.axis_name
+        )
+        return exponential_average(step, decay=self.average_decay)

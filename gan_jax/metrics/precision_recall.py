@@ -1,0 +1,55 @@
+"""Improved precision and recall (Kynkäänniemi et al. 2019), on whatever features one has."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from gan_jax.typing import Scalar
+
+
+class PrecisionRecall(NamedTuple):
+    """precision: the share of generated points in the real manifold; recall: the reverse."""
+
+    precision: Scalar
+    recall: Scalar
+
+
+def precision_recall(
+    real: Float[Array, "num_real dim"], generated: Float[Array, "num_generated dim"], *, k: int = 3
+) -> PrecisionRecall:
+    """Estimate how real the generated points look and how much of the data they cover.
+
+    A set's manifold is the union of balls around its points, each reaching to the point's k-th
+    nearest neighbour in the set. Numbers compare only on the same features and set sizes; the
+    paper has 50,000 points of 4,096 VGG-16 features.
+
+    Kynkäänniemi et al. 2019, equations (1) and (2).
+
+    Raises:
+        ValueError: a set has no more than k points.
+    """
+    if min(len(real), len(generated)) <= k:
+        raise ValueError(
+            f"The sets have {len(real)} and {len(generated)} points; with k={k} each needs more "
+            f"than {k}."
+        )
+    return PrecisionRecall(
+        precision=jnp.mean(_in_manifold(generated, real, k)),
+        recall=jnp.mean(_in_manifold(real, generated, k)),
+    )
+
+
+def _in_manifold(
+    points: Float[Array, "num dim"], of: Float[Array, "others dim"], k: int
+) -> Bool[Array, " num"]:
+    # Index k after sorting is the k-th neighbour: index 0 is the point itself.
+    radii = jnp.sort(_squared_distances(of, of), axis=1)[:, k]
+    return jnp.any(_squared_distances(points, of) <= radii[None, :], axis=1)
+
+
+def _squared_distances(
+    a: Float[Array, "num_a dim"], b: Float[Array, "num_b dim"]
+) -> Float[Array, "num_a num_b"]:
+    squares = jnp.sum(a**2, axis=1)[:, None] + jnp.sum(b**2, axis=1)[None, :]
+    return jnp.maximum(squares - 2 * a @ b.T, 0)

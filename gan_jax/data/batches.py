@@ -16,7 +16,7 @@ NUM_READERS = 2  # threads that read ahead, and chunks that wait
 def batch_indices(
     seed: int, step: int, *, batch_size: int, num_examples: int
 ) -> Int32[np.ndarray, "{batch_size}"]:
-    """Gives the examples of batch t, a function of (seed, t) alone.
+    """Give the examples of batch t, a function of (seed, t) alone.
 
     The shuffled epochs follow one another as one stream, and batch t is its positions tB to
     (t+1)B - 1. So every example comes once an epoch, whether or not B divides N, and to resume
@@ -30,7 +30,7 @@ def batch_indices(
 
 
 def feed(dataset: Dataset, *, batch_size: int, seed: int, rows: slice = slice(None)) -> Feed:
-    """Feeds from the device's memory if the dataset is in memory, else streams it.
+    """Feed from the device's memory if the dataset is in memory, else streams it.
 
     Args:
         batch_size: examples in a global batch.
@@ -49,7 +49,7 @@ def feed(dataset: Dataset, *, batch_size: int, seed: int, rows: slice = slice(No
 def resident_feed(
     dataset: ArrayDataset, *, batch_size: int, seed: int, rows: slice = slice(None)
 ) -> Feed:
-    """Feeds indices; the step gathers their examples on the device. Arguments as `feed`.
+    """Feed indices; the step gathers their examples on the device. Arguments as `feed`.
 
     Examples are stored as flat rows: on a CPU, gathering those takes two thirds of the time that
     gathering images takes.
@@ -74,7 +74,7 @@ def resident_feed(
 def streamed_feed(
     dataset: Dataset, *, batch_size: int, seed: int, rows: slice = slice(None)
 ) -> Feed:
-    """Feeds the examples themselves, read ahead in threads. Arguments as `feed`."""
+    """Feed the examples themselves, read ahead in threads. Arguments as `feed`."""
     _check(seed, batch_size, len(dataset))
     grain = require_extra("grain")
 

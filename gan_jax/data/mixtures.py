@@ -11,14 +11,14 @@ from gan_jax.typing import KeyArray
 
 
 class Mixture(NamedTuple):
-    """Mixes isotropic Gaussians with equal weights: p(x) = 1/K sum_k N(x; means_k, std² I)."""
+    """Mix isotropic Gaussians with equal weights: p(x) = 1/K sum_k N(x; means_k, std² I)."""
 
     means: Float[Array, "modes 2"]
     std: float
 
 
 def ring(num_modes: int = 8, *, radius: float = 1.0, std: float = 0.01) -> Mixture:
-    """Places K modes on a circle: means_k = radius (cos 2πk/K, sin 2πk/K).
+    """Place K modes on a circle: means_k = radius (cos 2πk/K, sin 2πk/K).
 
     The defaults are those of VEEGAN and PacGAN. Metz et al. (Unrolled GAN, 2017) have
     `ring(radius=2.0, std=0.02)`, and Gulrajani et al. (WGAN-GP, 2017) that ring divided by 1.414:
@@ -26,7 +26,8 @@ def ring(num_modes: int = 8, *, radius: float = 1.0, std: float = 0.01) -> Mixtu
 
     Raises:
         ValueError: no mode, a radius that is not positive, or a negative std.
-    Source: Srivastava et al. (VEEGAN, 2017), section 4.1; Lin et al. (PacGAN, 2018), section 4.1.
+
+    Srivastava et al. (VEEGAN) 2017; Lin et al. (PacGAN) 2018.
     """
     _require(num_modes >= 1, f"A ring needs at least one mode, not num_modes={num_modes}.")
     _require(radius > 0, f"A ring's radius must be positive, not {radius}.")
@@ -35,7 +36,7 @@ def ring(num_modes: int = 8, *, radius: float = 1.0, std: float = 0.01) -> Mixtu
 
 
 def grid(side: int = 5, *, spacing: float = 2.0, std: float = 0.05) -> Mixture:
-    """Places side² modes on a square lattice centred on the origin.
+    """Place side² modes on a square lattice centred on the origin.
 
     The defaults are those of VEEGAN and PacGAN: 25 modes at {-4, -2, 0, 2, 4}². WGAN-GP divides
     them by 2.828: `grid(spacing=2 / 2.828, std=0.05 / 2.828)`. Balduzzi et al. (symplectic
@@ -43,7 +44,8 @@ def grid(side: int = 5, *, spacing: float = 2.0, std: float = 0.05) -> Mixture:
 
     Raises:
         ValueError: no mode, a spacing that is not positive, or a negative std.
-    Source: Srivastava et al. (VEEGAN, 2017), section 4.1; Lin et al. (PacGAN, 2018), section 4.1.
+
+    Srivastava et al. (VEEGAN) 2017; Lin et al. (PacGAN) 2018.
     """
     _require(side >= 1, f"A grid needs at least one mode a side, not side={side}.")
     _require(spacing > 0, f"A grid's spacing must be positive, not {spacing}.")
@@ -52,7 +54,7 @@ def grid(side: int = 5, *, spacing: float = 2.0, std: float = 0.05) -> Mixture:
 
 
 def sample(key: KeyArray, mixture: Mixture, num: int) -> Float[Array, "{num} 2"]:
-    """Draws points: a mode uniformly, then means_k + std ε with ε ~ N(0, I).
+    """Draw points: a mode uniformly, then means_k + std ε with ε ~ N(0, I).
 
     Raises:
         ValueError: `num` is not positive.

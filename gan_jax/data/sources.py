@@ -21,7 +21,7 @@ class Dataset(Protocol):
 
 @dataclass(frozen=True)
 class ArrayDataset:
-    """Holds a dataset in memory: `ArrayDataset({"image": images, "label": labels})`.
+    """Hold a dataset in memory: `ArrayDataset({"image": images, "label": labels})`.
 
     Raises:
         ValueError: there is no field, or the fields differ in their number of examples.
@@ -42,7 +42,7 @@ class ArrayDataset:
 
 
 def require_extra(module: str) -> Any:
-    """Imports a package that only the `experiments` extra installs.
+    """Import a package that only the `experiments` extra installs.
 
     Raises:
         ImportError: it is not installed; the message says how to install it.

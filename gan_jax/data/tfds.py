@@ -29,7 +29,7 @@ class DatasetUnavailable(RuntimeError):
 
 @dataclass(frozen=True)
 class TFDSDataset:
-    """Reads and decodes examples when they are asked for."""
+    """Read and decodes examples when they are asked for."""
 
     records: Any
     fields: tuple[str, ...]
@@ -46,7 +46,7 @@ class TFDSDataset:
 
 
 def read(name: str, *, split: str, data_dir: str | os.PathLike[str] | None) -> Dataset:
-    """Reads a dataset of TFDS; `load` says which, and what it raises."""
+    """Read a dataset of TFDS; `load` says which, and what it raises."""
     builder = _find(name, data_dir or os.environ.get("TFDS_DATA_DIR"))
     fields = _check_features(name, builder.info.features)
     if not builder.is_prepared():
@@ -89,7 +89,7 @@ def _find(name: str, data_dir: str | os.PathLike[str] | None) -> Any:
 
 
 def _check_features(name: str, features: Any) -> tuple[str, ...]:
-    """Names the fields to read: the image, and the label if there is one."""
+    """Name the fields to read: the image, and the label if there is one."""
     kinds = require_extra("tensorflow_datasets").features
     features = dict(features) if isinstance(features, kinds.FeaturesDict) else {}
     image: Any = features.get("image")
@@ -101,7 +101,7 @@ def _check_features(name: str, features: Any) -> tuple[str, ...]:
 
 
 def _prepare(name: str, builder: Any) -> None:
-    """Lets TFDS download the dataset and write it in the format that is read by index."""
+    """Let TFDS download the dataset and write it in the format that is read by index."""
     missing = f"Dataset {name!r} is not prepared in {builder.data_path}"
     instead = 'load("digits") is embedded and needs no download.'
     if importlib.util.find_spec("tensorflow") is None:
@@ -151,7 +151,7 @@ def _decode(dataset: TFDSDataset) -> Examples:
 
 
 def _write(path: Path, arrays: Examples) -> None:
-    """Writes the file in one move, so that nobody reads half of it; or not at all.
+    """Write the file in one move, so that nobody reads half of it; or not at all.
 
     A directory that is closed to writing stays as it is, also when root could write there.
     """

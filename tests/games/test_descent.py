@@ -1,0 +1,42 @@
+"""One player alone."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax.games import PlayerOutcome, Weights, descent_step, init_descent
+from gan_jax.games.core import init_player
+
+KEY = jax.random.key(0)
+
+
+def objective(*, weights, batch, key):
+    error = weights.params - jnp.mean(batch["point"])
+    return PlayerOutcome(error**2 / 2, {"seen": weights.state["seen"] + 1}, {"error": error})
+
+
+def test_descent_follows_the_closed_form():
+    optimizer, rate = optax.sgd(0.1), 0.1
+    weights = Weights(params=jnp.array(5.0), state={"seen": jnp.array(0)})
+    state = init_descent(weights=weights, optimizer=optimizer)
+    batch = {"point": jnp.array([1.0, 3.0])}
+    for t in range(10):
+        state, metrics = descent_step(KEY, state, batch, objective=objective, optimizer=optimizer)
+        distance = 3 * (1 - rate) ** t
+        np.testing.assert_allclose(metrics["error"], distance, rtol=1e-5)
+        np.testing.assert_allclose(metrics["loss"], distance**2 / 2, rtol=1e-5)
+        np.testing.assert_allclose(metrics["update_norm"], rate * distance, rtol=1e-5)
+    np.testing.assert_allclose(state.player.weights.params, 2 + 3 * 0.9**10, rtol=1e-6)
+    assert (int(state.step), int(state.player.weights.state["seen"])) == (10, 10)
+
+
+def test_params_that_cannot_be_trained_are_refused():
+    with pytest.raises(TypeError, match="player's params are int32"):
+        init_descent(weights=Weights(params=jnp.arange(3)), optimizer=optax.sgd(0.1))
+    unchecked = inspect.unwrap(init_player)
+    with pytest.raises(TypeError, match="give its parameters as Weights"):
+        unchecked(jnp.ones(3), optax.sgd(0.1))

@@ -1,6 +1,5 @@
 """What every experiment's command line has in common."""
 
-import dataclasses
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -56,10 +55,7 @@ def main(name: str, run: Callable, configs: Mapping[str, Any], description: str)
     try:
         training.initialize(place.coordinator_address, place.num_processes, place.process_id)
         training.enable_compilation_cache()
-        training.open_run(
-            workdir, dataclasses.asdict(config), fresh=place.fresh, ignore=frozenset({"steps"})
-        )
-        print(run(config, workdir))
+        print(run(config, workdir, fresh=place.fresh))
     except EXPECTED as error:
         if not _is_ours(error):
             raise

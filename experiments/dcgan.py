@@ -3,7 +3,7 @@
 Learns to make images: by default the 5,000 MNIST digits that come with the installed packages.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,7 +62,7 @@ class Result(NamedTuple):
         )
 
 
-def run(config: Config, workdir: Path) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     """Train, and compare samples with real images by precision and recall of their pixels."""
     dataset = data.load(config.dataset)
     some_real = dataset[np.arange(min(NUM_COMPARED, len(dataset)))]["image"]
@@ -97,6 +97,8 @@ def run(config: Config, workdir: Path) -> Result:
         schedule=config.schedule,
         batch_size=config.examples_per_step,
         workdir=workdir,
+        config=asdict(config),
+        fresh=fresh,
         parallel=config.parallel,
         hooks=[Hook(config.evaluate_every, evaluate)],
     )

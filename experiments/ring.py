@@ -4,7 +4,7 @@ Learns a ring, or a grid, of Gaussians, and counts the modes that the generator 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -63,7 +63,7 @@ class Result(NamedTuple):
         )
 
 
-def run(config: Config, workdir: Path) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     """Train, and evaluate 2,500 samples by the protocol of VEEGAN and PacGAN."""
     mixture = choose_mixture(config)
     key_data, key_init, key_samples = jax.random.split(jax.random.key(config.seed), 3)
@@ -110,6 +110,8 @@ def run(config: Config, workdir: Path) -> Result:
         schedule=config.schedule,
         batch_size=config.examples_per_step,
         workdir=workdir,
+        config=asdict(config),
+        fresh=fresh,
         parallel=config.parallel,
         hooks=[Hook(config.evaluate_every, evaluate)],
         unit="points",

@@ -13,8 +13,11 @@ from gan_jax.training.checkpoints import Checkpoints
 from gan_jax.training.compile import Parallel, runtime
 from gan_jax.training.interrupts import Interrupts
 from gan_jax.training.logs import MetricsLog, ProgressBar
-from gan_jax.training.rundir import CHECKPOINTS
+from gan_jax.training.rundir import CHECKPOINTS, open_run
 from gan_jax.typing import Feed, PyTree, Step
+
+MAY_CHANGE = frozenset({"steps"})
+"""The fields of a configuration that a resumed run may have changed."""
 
 
 class NonFiniteError(FloatingPointError):
@@ -49,7 +52,7 @@ class Schedule(NamedTuple):
             if value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1.")
         intervals = [("checkpoint_every", self.checkpoint_every)]
-        intervals += [("a hook's interval", hook.every) for hook in hooks]
+        intervals += [("the interval between evaluations", hook.every) for hook in hooks]
         for name, value in intervals:
             if value < 1 or value % self.steps_per_dispatch:
                 raise ValueError(
@@ -80,6 +83,8 @@ def train(
     schedule: Schedule,
     batch_size: int,
     workdir: Path,
+    config: dict[str, Any],
+    fresh: bool = False,
     parallel: Parallel = "jit",
     hooks: Sequence[Hook] = (),
     shown: Sequence[str] = ("generator/loss", "discriminator/loss"),
@@ -88,27 +93,29 @@ def train(
     """Run the steps that are missing in the run directory, and return the state after the last.
 
     Step t has the key fold_in(key(seed), t) and batch t of the feed, so the state after step t
-    does not depend on how often the run was stopped. A run that finds checkpoints in `workdir`
-    resumes at the newest one. SIGTERM and Ctrl-C finish the dispatch, save, and exit with
-    status 128 + signal.
+    does not depend on how often the run was stopped. SIGTERM and Ctrl-C finish the dispatch, save,
+    and exit with status 128 + signal.
 
     Args:
         state: any pytree of arrays; its buffers are taken.
         batch_size: the examples of a global batch.
+        config: what defines the run. A run of the same configuration (but for `steps`) that is
+            found in `workdir` is resumed at its newest checkpoint; `fresh` deletes it first.
         shown: the metrics in the progress bar, `unit` what it calls an example.
 
     Raises:
-        ValueError: a schedule or a batch size that does not fit.
+        ValueError: a schedule or a batch size that does not fit, or another run in `workdir`.
         NonFiniteError: a loss, or the norm of a gradient or an update, is not finite.
         CheckpointError: a checkpoint cannot be written, or none of those there can be read.
     """
     schedule.check(hooks)
     run = runtime(step, feed.read, parallel=parallel, batch_size=batch_size)
+    open_run(workdir, config, fresh=fresh, ignore=MAY_CHANGE)
     state, resident = run.place(state), run.place_resident(feed.resident)
     with Checkpoints(workdir / CHECKPOINTS) as checkpoints, Interrupts() as interrupts:
         start, state = checkpoints.restore_latest(state) or (0, state)
-        _say_where(start, schedule)
         ranges = list(schedule.dispatches(start))
+        _say_where(start, schedule)
         with (
             MetricsLog(workdir, resume_step=start) as log,
             ProgressBar(
@@ -119,9 +126,7 @@ def train(
             for (begin, end), chunk in zip(ranges, chunks, strict=True):
                 state, metrics = run.dispatch(seed, begin, state, resident, run.place_chunk(chunk))
                 line = _summarise(begin, jax.device_get(metrics))
-                for hook in hooks:
-                    if schedule.due(hook.every, end):
-                        line |= hook.call(end, run.view(state)) or {}
+                line |= _evaluate(hooks, schedule, end, run.view(state))
                 log.write(end, line)
                 bar.update(end, line)
                 stop = interrupts.poll()
@@ -131,6 +136,16 @@ def train(
                     _say(f"stopped at step {end}; run the same command again to resume there")
                     raise SystemExit(interrupts.exit_status)
     return run.view(state)
+
+
+def _evaluate(
+    hooks: Sequence[Hook], schedule: Schedule, step: int, state: PyTree
+) -> dict[str, Any]:
+    metrics: dict[str, Any] = {}
+    for hook in hooks:
+        if schedule.due(hook.every, step):
+            metrics |= hook.call(step, state) or {}
+    return metrics
 
 
 def _summarise(begin: int, metrics: Mapping[str, np.ndarray]) -> dict[str, Any]:

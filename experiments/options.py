@@ -14,8 +14,8 @@ from gan_jax.games import (
     simultaneous_step,
 )
 from gan_jax.systems import GAN
-from gan_jax.training import Parallel, Schedule
-from gan_jax.training.compile import AXIS
+from gan_jax.training import Schedule
+from gan_jax.training.compile import AXIS, Parallel
 from gan_jax.typing import Step
 
 LOSSES = {

@@ -3,7 +3,6 @@
 from gan_jax.training.cache import enable_compilation_cache
 from gan_jax.training.checkpoints import CheckpointError, Checkpoints
 from gan_jax.training.compile import (
-    Parallel,
     data_mesh,
     jit_step,
     pmap_step,
@@ -21,7 +20,6 @@ __all__ = [
     "Checkpoints",
     "Hook",
     "NonFiniteError",
-    "Parallel",
     "RunDirectoryError",
     "Schedule",
     "data_mesh",

@@ -1,0 +1,42 @@
+"""Mode coverage, by hand and at its known ceiling."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax.data import ring, sample
+from gan_jax.metrics import mode_coverage
+
+MEANS = jnp.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+
+
+def test_an_example_by_hand():
+    points = jnp.array([[0.0, 2.9], [0.0, 3.1], [10.0, -1.0], [9.0, 0.0], [5.0, 5.0]])
+    coverage = mode_coverage(points, MEANS, std=1.0)
+    assert int(coverage.modes) == 2
+    np.testing.assert_allclose(coverage.high_quality, 3 / 5, rtol=1e-6)
+    expected = 1 / 3 * np.log(1 / 3 * 3) + 2 / 3 * np.log(2 / 3 * 3)
+    np.testing.assert_allclose(coverage.reverse_kl, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("num_covered", [1, 2, 3])
+def test_equally_shared_modes_have_a_known_divergence(num_covered):
+    coverage = mode_coverage(MEANS[:num_covered], MEANS, std=0.1)
+    np.testing.assert_allclose(coverage.reverse_kl, np.log(3 / num_covered), atol=1e-6)
+
+
+def test_a_sample_far_from_every_mode_has_no_divergence():
+    coverage = mode_coverage(jnp.full((4, 2), 100.0), MEANS, std=0.1)
+    assert (int(coverage.modes), float(coverage.high_quality)) == (0, 0.0)
+    assert float(coverage.reverse_kl) == np.inf
+
+
+def test_a_perfect_sampler_meets_the_ceiling():
+    mixture, num = ring(), 20_000
+    coverage = mode_coverage(sample(jax.random.key(0), mixture, num), mixture.means, mixture.std)
+    ceiling = 1 - np.exp(-4.5)
+    standard_error = np.sqrt(ceiling * (1 - ceiling) / num)
+    assert abs(float(coverage.high_quality) - ceiling) < 4 * standard_error
+    assert int(coverage.modes) == 8
+    assert float(coverage.reverse_kl) < 1e-3

@@ -1,0 +1,48 @@
+"""Precision and recall against the definition, and where they are known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax.metrics import precision_recall
+
+KEYS = jax.random.split(jax.random.key(0))
+REAL = jax.random.normal(KEYS[0], (40, 3))
+GENERATED = 0.5 + 1.5 * jax.random.normal(KEYS[1], (30, 3))
+
+
+def share_in_manifold(points, of, k):
+    def inside(point):
+        for centre in of:
+            distances = sorted(np.linalg.norm(of - centre, axis=1))
+            if np.linalg.norm(point - centre) <= distances[k]:
+                return True
+        return False
+
+    return np.mean([inside(point) for point in points])
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_it_follows_the_definition(k):
+    found = precision_recall(REAL, GENERATED, k=k)
+    real, generated = np.asarray(REAL), np.asarray(GENERATED)
+    np.testing.assert_allclose(found.precision, share_in_manifold(generated, real, k), rtol=1e-6)
+    np.testing.assert_allclose(found.recall, share_in_manifold(real, generated, k), rtol=1e-6)
+    assert 0 < found.precision < 1
+    assert found.precision != found.recall
+
+
+def test_swapping_the_sets_swaps_the_two():
+    there, back = precision_recall(REAL, GENERATED), precision_recall(GENERATED, REAL)
+    assert there == (back.recall, back.precision)
+
+
+def test_the_same_set_and_far_sets():
+    assert precision_recall(REAL, REAL) == (1, 1)
+    assert precision_recall(REAL, REAL + 100) == (0, 0)
+
+
+def test_a_set_needs_more_than_k_points():
+    with pytest.raises(ValueError, match="40 and 3 points; with k=3 each needs more than 3"):
+        precision_recall(REAL, jnp.ones((3, 3)))

@@ -57,6 +57,8 @@ def main(name: str, run: Callable, configs: Mapping[str, Any], description: str)
         training.enable_compilation_cache()
         print(run(config, workdir, fresh=place.fresh))
     except EXPECTED as error:
+        if isinstance(error, OSError):
+            sys.exit(f"{name}: {error}; what was saved before is kept, see {workdir}")
         if not _is_ours(error):
             raise
         sys.exit(f"{name}: {error}")

@@ -1,0 +1,139 @@
+"""Every loss against its formula, its slopes at the extremes, and what theory says of it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax.losses import (
+    hinge,
+    least_squares,
+    maximum_likelihood,
+    minimax,
+    non_saturating,
+    wasserstein,
+)
+
+CURVES = ("real", "fake", "generator")
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def log_d(a):
+    return np.log(sigmoid(a))
+
+
+def log_not_d(a):
+    return np.log(1 - sigmoid(a))
+
+
+# What the papers minimise, in probabilities where they write probabilities.
+FORMULAS = {
+    minimax: (lambda a: -log_d(a), lambda a: -log_not_d(a), log_not_d),
+    non_saturating: (lambda a: -log_d(a), lambda a: -log_not_d(a), lambda a: -log_d(a)),
+    maximum_likelihood: (
+        lambda a: -log_d(a),
+        lambda a: -log_not_d(a),
+        lambda a: -sigmoid(a) / (1 - sigmoid(a)),
+    ),
+    wasserstein: (lambda a: -a, lambda a: a, lambda a: -a),
+    hinge: (lambda a: np.maximum(0, 1 - a), lambda a: np.maximum(0, 1 + a), lambda a: -a),
+    least_squares: (
+        lambda a: (a - 1) ** 2 / 2,
+        lambda a: a**2 / 2,
+        lambda a: (a - 1) ** 2 / 2,
+    ),
+}
+LOSSES = list(FORMULAS)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_curves_are_the_formulas(loss):
+    logits = np.random.default_rng(0).normal(scale=3.0, size=(4, 5, 1))
+    with jax.enable_x64(True):
+        for curve, formula in zip(loss(), FORMULAS[loss], strict=True):
+            found = curve(jnp.asarray(logits))
+            assert found.shape == logits.shape
+            np.testing.assert_allclose(found, formula(logits), rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_values_and_slopes_are_finite_at_the_extremes(loss, dtype):
+    extreme = 1e4 if dtype == jnp.float32 else 100
+    logits = jnp.array([-extreme, -100, -30, 0, 30, 80, 100, extreme], dtype)
+    for name, curve in zip(CURVES, loss(), strict=True):
+        if loss is maximum_likelihood and name == "generator":
+            assert curve(jnp.float32(100)) == -jnp.inf
+            continue
+        assert jnp.all(jnp.isfinite(curve(logits)))
+        assert jnp.all(jnp.isfinite(jax.vmap(jax.grad(curve))(logits)))
+
+
+def test_minimax_is_zero_sum_sample_by_sample():
+    logits = jnp.linspace(-20, 20, 101)
+    np.testing.assert_array_equal(minimax().generator(logits), -minimax().fake(logits))
+
+
+def test_the_minimax_generator_saturates_and_the_other_does_not():
+    rejected = jnp.float32(-30)
+    np.testing.assert_allclose(jax.grad(minimax().generator)(rejected), -np.exp(-30), rtol=1e-5)
+    np.testing.assert_allclose(jax.grad(non_saturating().generator)(rejected), -1, rtol=1e-6)
+    np.testing.assert_allclose(
+        jax.grad(maximum_likelihood().generator)(rejected), -np.exp(-30), rtol=1e-5
+    )
+
+
+def distributions():
+    generator = np.random.default_rng(1)
+    for size in (2, 5, 20):
+        yield generator.dirichlet(np.ones(size)), generator.dirichlet(np.ones(size))
+
+
+def discriminator_loss(loss, logits, p, q):
+    return jnp.sum(p * loss.real(logits) + q * loss.fake(logits))
+
+
+def kl(p, q):
+    return np.sum(p * np.log(p / q))
+
+
+def test_the_optimal_minimax_discriminator_measures_jensen_shannon():
+    with jax.enable_x64(True):
+        for p, q in distributions():
+            best = jnp.log(p / q)
+            slope = jax.grad(discriminator_loss, argnums=1)(minimax(), best, p, q)
+            np.testing.assert_allclose(slope, 0, atol=1e-12)
+            middle = (p + q) / 2
+            twice_js = kl(p, middle) + kl(q, middle)
+            value = -discriminator_loss(minimax(), best, p, q)
+            np.testing.assert_allclose(value, twice_js - np.log(4), rtol=1e-10)
+        at_equality = -discriminator_loss(minimax(), jnp.zeros(len(p)), p, p)
+        np.testing.assert_allclose(at_equality, -np.log(4), rtol=1e-12)
+
+
+def test_the_optimal_least_squares_discriminator_is_the_share_of_real():
+    with jax.enable_x64(True):
+        for p, q in distributions():
+            best = p / (p + q)
+            slope = jax.grad(discriminator_loss, argnums=1)(least_squares(), best, p, q)
+            np.testing.assert_allclose(slope, 0, atol=1e-12)
+            value = discriminator_loss(least_squares(), best, p, q)
+            np.testing.assert_allclose(value, np.sum(p * q / (p + q)) / 2, rtol=1e-10)
+
+
+def test_the_wasserstein_critic_measures_the_difference_of_means():
+    for p, q in distributions():
+        values = jnp.arange(len(p), dtype=jnp.float32)
+        found = -discriminator_loss(wasserstein(), values, p, q)
+        np.testing.assert_allclose(found, values @ p - values @ q, atol=1e-5)
+
+
+def test_the_hinge_is_flat_beyond_its_margin():
+    loss = hinge()
+    assert jax.grad(loss.real)(1.5) == 0
+    assert jax.grad(loss.fake)(-1.5) == 0
+    assert jax.grad(loss.real)(0.5) == -1
+    assert jax.grad(loss.fake)(-0.5) == 1

@@ -1,5 +1,6 @@
 """What every experiment's command line has in common."""
 
+import dis
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import jax
 import tyro
 
 from gan_jax import training
@@ -55,7 +57,9 @@ def main(name: str, run: Callable, configs: Mapping[str, Any], description: str)
     try:
         training.initialize(place.coordinator_address, place.num_processes, place.process_id)
         training.enable_compilation_cache()
-        print(run(config, workdir, fresh=place.fresh))
+        result = run(config, workdir, fresh=place.fresh)
+        if jax.process_index() == 0:
+            print(result)
     except EXPECTED as error:
         if isinstance(error, OSError):
             sys.exit(f"{name}: {error}; what was saved before is kept, see {workdir}")
@@ -87,10 +91,18 @@ def _parse(
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether the error was raised by this project, and so says what the user can do."""
+    """Whether the error was raised by this project, and so says what the user can do.
+
+    What Python, or JAX (which hides its own frames), raises at a line of ours is a bug of ours,
+    but for what the operating system or an import refuses.
+    """
     traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
+    assert traceback is not None
+    while traceback.tb_next is not None:
         traceback = traceback.tb_next
+    code = traceback.tb_frame.f_code
     roots = [Path(__file__).parent, Path(training.__file__).parent.parent]
-    raised_in = Path(traceback.tb_frame.f_code.co_filename) if traceback else Path()
-    return any(raised_in.is_relative_to(root) for root in roots)
+    if not any(Path(code.co_filename).is_relative_to(root) for root in roots):
+        return False
+    raised = code.co_code[traceback.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return raised or isinstance(error, OSError | ImportError)

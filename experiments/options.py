@@ -1,6 +1,7 @@
 """The flags that every two-player experiment has, and the step that they describe."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Literal
 
@@ -61,17 +62,19 @@ class GameOptions:
     """Steps between two checkpoints; a multiple of steps_per_dispatch."""
 
     def __post_init__(self) -> None:
-        for name in ("num_discriminator_steps", "batch_size", "steps"):
-            if getattr(self, name) < 1:
+        for name, value in asdict(self).items():
+            if type(value) is int and name != "seed" and value < 1:  # all others count something
                 flag = name.replace("_", "-")
-                raise ValueError(f"--{flag} is {getattr(self, name)}; it must be at least 1.")
+                raise ValueError(f"--{flag} is {value}; it must be at least 1.")
         if self.update == "simultaneous" and self.num_discriminator_steps != 1:
             raise ValueError(
                 f"--num-discriminator-steps is {self.num_discriminator_steps}, but in a "
                 "simultaneous update both players move once: choose 1, or --update alternating."
             )
-        if self.learning_rate <= 0:
-            raise ValueError(f"--learning-rate is {self.learning_rate}; it must be positive.")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(
+                f"--learning-rate is {self.learning_rate}; it must be positive and finite."
+            )
         if not 0 <= self.average_decay < 1:
             raise ValueError(f"--average-decay is {self.average_decay}; it must be in [0, 1).")
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from gan_jax.typing import Scalar
 
@@ -15,7 +15,7 @@ class ModeCoverage(NamedTuple):
     m of K modes share them equally, infinite where there is none.
     """
 
-    modes: Scalar
+    modes: Int[Array, ""]
     high_quality: Scalar
     reverse_kl: Scalar
 

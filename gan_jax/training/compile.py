@@ -52,9 +52,15 @@ def jit_step(step: Step, *, mesh: Mesh | None = None) -> Step:
     if mesh is None:
         return jax.jit(step, donate_argnums=1)
     whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
-    return jax.jit(
+    compiled = jax.jit(
         step, in_shardings=(whole, whole, split), out_shardings=(whole, whole), donate_argnums=1
     )
+
+    def call(key, state, batch):
+        # The first state is placed like every later one: JAX would compile twice for two places.
+        return compiled(key, jax.device_put(state, whole), batch)
+
+    return call
 
 
 def pmap_step(step: Step, *, devices: list[Any] | None = None) -> Step:
@@ -62,11 +68,13 @@ def pmap_step(step: Step, *, devices: list[Any] | None = None) -> Step:
 
     The state has a leading axis of devices (`stack`); batches are split here.
     """
-    num_devices = len(devices or jax.local_devices())
+    devices = devices or jax.local_devices()
     mapped = jax.pmap(step, AXIS, in_axes=(None, 0, 0), devices=devices, donate_argnums=1)
+    each = NamedSharding(data_mesh(devices), PartitionSpec(AXIS))
 
     def call(key, state, batch):
-        state, metrics = mapped(key, state, split(batch, num_devices))
+        state = jax.device_put(state, each)  # as in jit_step
+        state, metrics = mapped(key, state, split(batch, len(devices)))
         return state, unstack(metrics)
 
     return call
@@ -140,6 +148,7 @@ def _sharded(steps: Callable, devices: list[Any]) -> Runtime:
 
 def _pmapped(steps: Callable) -> Runtime:
     num_devices = jax.local_device_count()
+    each = NamedSharding(data_mesh(jax.local_devices()), PartitionSpec(AXIS))
     compiled = jax.pmap(steps, AXIS, in_axes=(None, None, 0, None, 0), donate_argnums=2)
 
     def dispatch(seed, start, *rest):
@@ -147,7 +156,7 @@ def _pmapped(steps: Callable) -> Runtime:
         return state, unstack(metrics)
 
     return Runtime(
-        place=partial(stack, num_devices=num_devices),
+        place=lambda state: jax.device_put(stack(state, num_devices), each),
         place_resident=jax.device_put,
         place_chunk=partial(split, num_devices=num_devices, axis=1),
         dispatch=dispatch,

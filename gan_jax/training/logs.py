@@ -152,7 +152,7 @@ class ProgressBar:
         rate = speed["rate"] or (step - speed["initial"]) / max(speed["elapsed"], 1e-9)
         self._bar.set_postfix(
             {f"{self._unit}/s": f"{rate * self._examples_per_step:.4g}"}
-            | {name: float(metrics[name]) for name in self._shown},
+            | {name: float(metrics[name]) for name in self._shown if name in metrics},
             refresh=False,
         )
         self._bar.update(step - self._bar.n)

@@ -104,11 +104,14 @@ def train(
         shown: the metrics in the progress bar, `unit` what it calls an example.
 
     Raises:
-        ValueError: a schedule or a batch size that does not fit, or another run in `workdir`.
+        ValueError: a schedule, a seed or a batch size that does not fit, or another run in
+            `workdir`.
         NonFiniteError: a loss, or the norm of a gradient or an update, is not finite.
         CheckpointError: a checkpoint cannot be written, or none of those there can be read.
     """
     schedule.check(hooks)
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed is {seed}; it must lie between 0 and 2^32 - 1.")
     run = runtime(step, feed.read, parallel=parallel, batch_size=batch_size)
     open_run(workdir, config, fresh=fresh, ignore=MAY_CHANGE)
     state, resident = run.place(state), run.place_resident(feed.resident)
@@ -150,7 +153,8 @@ def _evaluate(
 
 def _summarise(begin: int, metrics: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Average each metric over the steps of a dispatch, after a look at every one of them."""
-    for offset in range(len(next(iter(metrics.values())))):
+    num_steps = max(map(len, metrics.values()), default=0)
+    for offset in range(num_steps):
         for name in sorted(metrics):
             value = metrics[name][offset]
             if name.endswith(("loss", "grad_norm", "update_norm")) and not np.isfinite(value):

@@ -72,6 +72,49 @@ def test_values_and_slopes_are_finite_at_the_extremes(loss, dtype):
         assert jnp.all(jnp.isfinite(jax.vmap(jax.grad(curve))(logits)))
 
 
+@pytest.mark.parametrize("shape", [(), (3,), (2, 4, 4, 1), (0, 5)])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_curves_keep_shape_and_type(loss, shape):
+    for curve in loss():
+        for dtype in (jnp.float32, jnp.bfloat16):
+            found = jax.eval_shape(curve, jax.ShapeDtypeStruct(shape, dtype))
+            assert (found.shape, found.dtype) == (shape, dtype)
+
+
+def test_the_cross_entropy_is_linear_at_the_extremes():
+    """softplus(a) is a far above 0, and e^a far below: nothing is clipped."""
+    for loss in (minimax(), non_saturating()):
+        for far in (100.0, 1e4):
+            assert loss.fake(jnp.float32(far)) == far
+            assert loss.real(jnp.float32(-far)) == far
+    assert minimax().generator(jnp.float32(1e4)) == -1e4
+    assert non_saturating().generator(jnp.float32(-1e4)) == 1e4
+    np.testing.assert_allclose(minimax().fake(jnp.float32(-60)), np.exp(-60), rtol=1e-5)
+
+
+def test_maximum_likelihood_is_finite_up_to_a_logit_of_88():
+    curve = maximum_likelihood().generator
+    for value in (curve(jnp.float32(88)), jax.grad(curve)(jnp.float32(88))):
+        np.testing.assert_allclose(value, -np.exp(88), rtol=1e-5)
+    assert curve(jnp.float32(89)) == -jnp.inf
+    assert curve(jnp.float32(-1e4)) == 0
+
+
+@pytest.mark.parametrize(
+    ("loss", "slope"),
+    [
+        (minimax, lambda a: -sigmoid(a)),
+        (non_saturating, lambda a: -(1 - sigmoid(a))),
+        (maximum_likelihood, lambda a: -np.exp(a)),
+    ],
+)
+def test_the_generators_slopes_are_those_of_the_docstrings(loss, slope):
+    with jax.enable_x64(True):
+        logits = jnp.linspace(-30, 30, 61)
+        found = jax.vmap(jax.grad(loss().generator))(logits)
+        np.testing.assert_allclose(found, slope(np.asarray(logits)), rtol=1e-10, atol=1e-14)
+
+
 def test_minimax_is_zero_sum_sample_by_sample():
     logits = jnp.linspace(-20, 20, 101)
     np.testing.assert_array_equal(minimax().generator(logits), -minimax().fake(logits))
@@ -112,6 +155,41 @@ def test_the_optimal_minimax_discriminator_measures_jensen_shannon():
             np.testing.assert_allclose(value, twice_js - np.log(4), rtol=1e-10)
         at_equality = -discriminator_loss(minimax(), jnp.zeros(len(p)), p, p)
         np.testing.assert_allclose(at_equality, -np.log(4), rtol=1e-12)
+
+
+def jensen_shannon(p, q):
+    middle = (p + q) / 2
+    return (jnp.sum(p * jnp.log(p / middle)) + jnp.sum(q * jnp.log(q / middle))) / 2
+
+
+@pytest.mark.parametrize(
+    ("loss", "divergence"),
+    [
+        (minimax, lambda p, q: 2 * jensen_shannon(p, q)),
+        (non_saturating, lambda p, q: jnp.sum(q * jnp.log(q / p)) - 2 * jensen_shannon(p, q)),
+        (maximum_likelihood, lambda p, q: jnp.sum(p * jnp.log(p / q))),
+    ],
+)
+def test_the_generator_descends_its_divergence_where_the_discriminator_is_optimal(loss, divergence):
+    """Goodfellow 2014, theorem 1; Arjovsky & Bottou 2017, theorem 2.5; Goodfellow 2016, 3.2.4."""
+    with jax.enable_x64(True):
+        for p, q in distributions():
+            best = jnp.log(p / q)
+
+            def cost(logits, best=best):
+                return jnp.sum(jax.nn.softmax(logits) * loss().generator(best))
+
+            def distance(logits, p=p):
+                return divergence(p, jax.nn.softmax(logits))
+
+            found, expected = jax.grad(cost)(jnp.log(q)), jax.grad(distance)(jnp.log(q))
+            np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-12)
+
+
+def test_the_optimal_hinge_discriminator_measures_total_variation():
+    for p, q in distributions():
+        found = discriminator_loss(hinge(), jnp.sign(p - q), p, q)
+        np.testing.assert_allclose(found, 2 - np.sum(np.abs(p - q)), rtol=1e-5)
 
 
 def test_the_optimal_least_squares_discriminator_is_the_share_of_real():

@@ -12,7 +12,7 @@ MEANS = jnp.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
 
 
 def test_an_example_by_hand():
-    points = jnp.array([[0.0, 2.9], [0.0, 3.1], [10.0, -1.0], [9.0, 0.0], [5.0, 5.0]])
+    points = jnp.array([[0.0, 2.999], [0.0, 3.001], [10.0, -1.0], [9.0, 0.0], [5.0, 5.0]])
     coverage = mode_coverage(points, MEANS, std=1.0)
     assert int(coverage.modes) == 2
     np.testing.assert_allclose(coverage.high_quality, 3 / 5, rtol=1e-6)
@@ -30,6 +30,15 @@ def test_a_sample_far_from_every_mode_has_no_divergence():
     coverage = mode_coverage(jnp.full((4, 2), 100.0), MEANS, std=0.1)
     assert (int(coverage.modes), float(coverage.high_quality)) == (0, 0.0)
     assert float(coverage.reverse_kl) == np.inf
+
+
+def test_points_that_are_not_finite_are_of_low_quality():
+    points = jnp.array([[0.0, 0.0], [jnp.nan, 0.0], [jnp.inf, 0.0], [10.0, 0.0]])
+    coverage = mode_coverage(points, MEANS, std=1.0)
+    assert (int(coverage.modes), float(coverage.high_quality)) == (2, 0.5)
+    np.testing.assert_allclose(coverage.reverse_kl, np.log(3 / 2), rtol=1e-6)
+    diverged = mode_coverage(jnp.full((4, 2), jnp.nan), MEANS, std=1.0)
+    assert tuple(map(float, diverged)) == (0, 0, np.inf)
 
 
 def test_a_perfect_sampler_meets_the_ceiling():

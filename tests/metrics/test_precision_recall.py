@@ -43,6 +43,24 @@ def test_the_same_set_and_far_sets():
     assert precision_recall(REAL, REAL + 100) == (0, 0)
 
 
+def test_it_does_not_depend_on_where_the_origin_is():
+    """A small spread far from the origin: features are rarely centred, and generators collapse."""
+    shift = 5_000.0
+    real, generated = REAL + shift, GENERATED + shift
+    found = precision_recall(real, generated)
+    real, generated = np.asarray(real, np.float64), np.asarray(generated, np.float64)
+    np.testing.assert_allclose(found.precision, share_in_manifold(generated, real, 3), rtol=1e-6)
+    np.testing.assert_allclose(found.recall, share_in_manifold(real, generated, 3), rtol=1e-6)
+
+
+def test_a_collapsed_generator_is_precise_and_recalls_one_point():
+    """Its manifold is a ball of radius 0, which holds its own centre."""
+    assert precision_recall(REAL, jnp.tile(REAL[:1], (10, 1))) == (1, np.float32(1 / len(REAL)))
+    assert precision_recall(REAL, jnp.tile(REAL[:1] + 100, (10, 1))) == (0, 0)
+
+
 def test_a_set_needs_more_than_k_points():
     with pytest.raises(ValueError, match="40 and 3 points; with k=3 each needs more than 3"):
         precision_recall(REAL, jnp.ones((3, 3)))
+    with pytest.raises(ValueError, match="4 and 30 points; with k=4"):
+        precision_recall(REAL[:4], GENERATED, k=4)

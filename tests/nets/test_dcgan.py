@@ -137,7 +137,7 @@ def test_the_axis_name_makes_batch_statistics_global():
     x = jax.random.normal(KEY, (8, 8, 8, 1))
     whole = DCGANDiscriminator(width=4, depth=2)
     variables = whole.init(KEY, x)
-    expected, state = whole.apply(variables, x, train=True, mutable=["batch_stats"])
+    expected, _ = whole.apply(variables, x, train=True, mutable=["batch_stats"])
 
     def on_devices(network):
         mapped = jax.shard_map(

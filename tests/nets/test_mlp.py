@@ -10,12 +10,19 @@ from gan_jax.nets import MLPDiscriminator, MLPGenerator
 KEY = jax.random.key(0)
 
 
+def filled(network, x):
+    """Draw every parameter, biases too, so that none goes unseen."""
+    rng = np.random.default_rng(0)
+    shapes = jax.eval_shape(network.init, KEY, x)
+    return jax.tree.map(lambda leaf: rng.normal(0, 0.5, leaf.shape).astype(leaf.dtype), shapes)
+
+
 def test_the_generator_makes_its_shape_through_its_widths():
     network = MLPGenerator((4, 3), widths=(8, 16))
     x = jax.random.normal(KEY, (5, 2))
-    output, variables = network.init_with_output(KEY, x)
+    variables = filled(network, x)
+    output, params = network.apply(variables, x), variables["params"]
     assert output.shape == (5, 4, 3)
-    params = jax.tree.map(np.asarray, variables["params"])
     assert [params[f"Dense_{i}"]["kernel"].shape for i in range(3)] == [(2, 8), (8, 16), (16, 12)]
     hidden = np.asarray(x)
     for i in range(2):
@@ -27,25 +34,56 @@ def test_the_generator_makes_its_shape_through_its_widths():
 
 
 def test_the_discriminator_takes_any_shape_to_one_logit():
-    network = MLPDiscriminator(widths=(8,), activation=jnp.tanh)
+    network = MLPDiscriminator(widths=(8, 6), activation=jnp.tanh)
     x = jax.random.normal(KEY, (5, 4, 3))
-    logits, variables = network.init_with_output(KEY, x)
-    params = jax.tree.map(np.asarray, variables["params"])
-    first, second = (params[f"Dense_{i}"] for i in range(2))
+    variables = filled(network, x)
+    first, second, last = (variables["params"][f"Dense_{i}"] for i in range(3))
     hidden = np.tanh(np.asarray(x).reshape(5, 12) @ first["kernel"] + first["bias"])
-    expected = (hidden @ second["kernel"] + second["bias"])[:, 0]
-    np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
+    hidden = np.tanh(hidden @ second["kernel"] + second["bias"])
+    expected = (hidden @ last["kernel"] + last["bias"])[:, 0]
+    np.testing.assert_allclose(network.apply(variables, x), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_generator_uses_its_activation_and_no_widths_make_a_linear_map():
+    x = jax.random.normal(KEY, (5, 3))
+    network = MLPGenerator((), widths=(4,), activation=jnp.tanh)
+    variables = filled(network, x)
+    first, last = (variables["params"][f"Dense_{i}"] for i in range(2))
+    expected = np.tanh(np.asarray(x) @ first["kernel"] + first["bias"]) @ last["kernel"]
+    output = network.apply(variables, x)
+    np.testing.assert_allclose(output, (expected + last["bias"])[:, 0], rtol=1e-5, atol=1e-6)
+    linear = MLPGenerator((2, 2), widths=())
+    variables = filled(linear, x)
+    (layer,) = variables["params"].values()
+    expected = (np.asarray(x) @ layer["kernel"] + layer["bias"]).reshape(5, 2, 2)
+    np.testing.assert_allclose(linear.apply(variables, x), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("network", [MLPGenerator((2,)), MLPDiscriminator()])
+def test_training_changes_nothing(network):
+    x = jnp.ones((3, 2))
+    variables = filled(network, x)
+    np.testing.assert_array_equal(
+        network.apply(variables, x, train=True), network.apply(variables, x)
+    )
+    assert set(variables) == {"params"}
 
 
 @pytest.mark.parametrize(
     ("network", "x"),
     [
-        (MLPGenerator((2,), (16,), dtype=jnp.bfloat16), jnp.ones((3, 2))),
-        (MLPDiscriminator((16,), dtype=jnp.bfloat16), jnp.ones((3, 2))),
+        (MLPGenerator((2,), (16, 16), dtype=jnp.bfloat16), jnp.ones((3, 2))),
+        (MLPDiscriminator((16, 16), dtype=jnp.bfloat16), jnp.ones((3, 2))),
     ],
 )
 def test_bfloat16_computes_between_float32_ends(network, x):
-    output, variables = network.init_with_output(KEY, x)
+    output, variables = jax.eval_shape(lambda: network.init_with_output(KEY, x))
     assert output.dtype == jnp.float32
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
-    assert not np.array_equal(output, network.clone(dtype=None).apply(variables, x))
+    products = [
+        line
+        for line in str(jax.make_jaxpr(network.apply)(variables, x)).splitlines()
+        if "dot_general" in line
+    ]
+    assert len(products) == 3
+    assert all(":bf16" in line for line in products)

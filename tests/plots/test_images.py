@@ -23,12 +23,22 @@ def test_images_stand_in_rows_with_a_white_border(tmp_path):
     np.testing.assert_array_equal(picture[6:, 16:], 1)
 
 
+@pytest.mark.parametrize(
+    ("num", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (7, 3, 3), (9, 3, 3), (10, 3, 4)]
+)
+def test_the_grid_is_nearly_square(tmp_path, num, rows, columns):
+    picture = written(tmp_path, np.zeros((num, 3, 5, 1), np.float32))
+    assert picture.shape == (2 * rows * 5, 2 * columns * 7, 3)
+
+
 def test_a_pixel_is_scale_pixels_wide(tmp_path):
     images = np.zeros((1, 2, 2, 3), np.float32)
-    images[0, 0, 0] = [1, -1, 3]
+    images[0, 0, 0] = [3, -1, 0.6]
     picture = written(tmp_path, images, scale=3)
     assert picture.shape == (12, 12, 3)
-    np.testing.assert_array_equal(picture[3:6, 3:6], np.broadcast_to([1, 0, 1], (3, 3, 3)))
+    corner = np.broadcast_to([1, 0, 0.8], (3, 3, 3))
+    np.testing.assert_allclose(picture[3:6, 3:6], corner, atol=1 / 255)
+    np.testing.assert_allclose(picture[6:9, 3:6], 0.5, atol=1 / 255)
 
 
 def test_two_channels_are_no_picture(tmp_path):

@@ -2,6 +2,8 @@
 
 import matplotlib.image
 import numpy as np
+import pytest
+from matplotlib.figure import Figure
 
 from gan_jax.plots import save_points_over_surface
 
@@ -19,7 +21,7 @@ def test_the_surface_is_evaluated_over_the_points_and_drawn(tmp_path):
         path, real=real, generated=-real, surface=surface, title="here", resolution=20
     )
     (plane,) = seen
-    assert plane.shape == (400, 2)
+    assert (plane.shape, plane.dtype) == ((400, 2), np.float32)
     np.testing.assert_allclose([plane.min(), plane.max()], [-2.8, 2.8], rtol=1e-6)
     picture = matplotlib.image.imread(path)
     assert picture.shape[:2] == (528, 616)
@@ -41,3 +43,37 @@ def test_a_flat_surface_can_be_drawn(tmp_path):
         resolution=5,
     )
     assert path.stat().st_size > 1_000
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_each_thing_is_drawn_where_it_is(tmp_path, monkeypatch, flat):
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path: figures.append(figure))
+    real, generated = (
+        np.random.default_rng(seed).normal(0, scale, (5, 2)).astype(np.float32)
+        for seed, scale in [(0, 1), (1, 2)]
+    )
+    save_points_over_surface(
+        tmp_path / "points.png",
+        real=real,
+        generated=generated,
+        surface=lambda plane: np.full(len(plane), 0.0) if flat else plane @ [1, 3],
+        title="step 7",
+        resolution=3,
+    )
+    axes = figures[0].axes[0]
+    assert axes.get_title() == "step 7"
+    drawn = {line.get_label(): line.get_xydata() for line in axes.lines}
+    np.testing.assert_array_equal(drawn["real"], real)
+    np.testing.assert_array_equal(drawn["generated"], generated)
+    assert axes.lines[0].get_color() != axes.lines[1].get_color()
+    (image,) = axes.images
+    extent = 1.4 * np.abs(real).max()
+    np.testing.assert_allclose(image.get_extent(), [-extent, extent] * 2, rtol=1e-6)
+    np.testing.assert_allclose(axes.axis(), [-extent, extent] * 2, rtol=1e-6)
+    assert image.origin == "lower"
+    ticks = extent * np.arange(-1, 2)
+    expected = np.zeros((3, 3)) if flat else ticks[None, :] + 3 * ticks[:, None]
+    np.testing.assert_allclose(image.get_array(), expected, rtol=1e-6, atol=1e-6)
+    largest = 1 if flat else 4 * extent
+    np.testing.assert_allclose(image.get_clim(), [-largest, largest], rtol=1e-6)

@@ -1,0 +1,92 @@
+"""The experiments, found in their folder, and small versions of their configurations."""
+
+import dataclasses
+import functools
+import importlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jax
+import pytest
+from jax.experimental.compilation_cache import compilation_cache
+
+import experiments
+from gan_jax.data.embedded import EMBEDDED
+
+TINY = {
+    "width": 4,
+    "batch_size": 8,
+    "steps": 2,
+    "steps_per_dispatch": 1,
+    "evaluate_every": 1,
+    "checkpoint_every": 1,
+    "parallel": "none",
+}
+
+
+def _experiments() -> dict[str, ModuleType]:
+    """Import every file of the folder that has named configurations."""
+    files = sorted(Path(experiments.__path__[0]).glob("*.py"))
+    names = [path.stem for path in files if "\nCONFIGS = " in path.read_text()]
+    assert {"dcgan", "ring"} <= set(names)
+    return {name: importlib.import_module(f"experiments.{name}") for name in names}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test for every `experiment`, or for every `named_config` of each."""
+    if "named_config" in metafunc.fixturenames:
+        pairs = [(module, name) for module in _experiments().values() for name in module.CONFIGS]
+        ids = [f"{module.__name__.rpartition('.')[2]}-{name}" for module, name in pairs]
+        metafunc.parametrize(("experiment", "named_config"), pairs, ids=ids)
+    elif "experiment" in metafunc.fixturenames:
+        modules = _experiments()
+        metafunc.parametrize("experiment", modules.values(), ids=modules)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where compiled programs are kept for as long as these tests run."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_once(cache: Path) -> Iterator[None]:
+    settings = {
+        "jax_compilation_cache_dir": str(cache),
+        "jax_persistent_cache_min_compile_time_secs": 0.1,
+    }
+    before = {name: getattr(jax.config, name) for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _digits_parsed_once() -> Iterator[None]:
+    digits = EMBEDDED["digits"]
+    EMBEDDED["digits"] = functools.cache(digits)
+    yield
+    EMBEDDED["digits"] = digits
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """(experiment, name of a configuration) -> the same, as small as it can be."""
+
+    def shrink(experiment: ModuleType, name: str) -> Any:
+        for constant in ("NUM_COMPARED", "NUM_SAMPLES"):
+            if hasattr(experiment, constant):
+                monkeypatch.setattr(experiment, constant, 100)
+        config = experiment.CONFIGS[name]
+        fields = {field.name for field in dataclasses.fields(config)}
+        return dataclasses.replace(
+            config, **{field: value for field, value in TINY.items() if field in fields}
+        )
+
+    return shrink

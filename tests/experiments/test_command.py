@@ -1,0 +1,251 @@
+"""The command line: flags, mistakes in one line, and a run that no mistake touches."""
+
+import dataclasses
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from experiments import command, dcgan, ring
+from gan_jax import training
+from gan_jax.data import DatasetUnavailable
+from gan_jax.training import open_run
+
+SMALL = "--width 4 --batch-size 8 --steps 4 --steps-per-dispatch 1 --evaluate-every 2 "
+SMALL += "--checkpoint-every 2 --parallel none"
+
+
+def name_of(experiment):
+    return experiment.__name__.rpartition(".")[2]
+
+
+@pytest.fixture
+def call(monkeypatch, capfd):
+    """(experiment, flags) -> exit status, standard output, standard error."""
+    monkeypatch.setattr(training, "enable_compilation_cache", lambda: None)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def run(experiment, flags, *, function=None):
+        monkeypatch.setattr(sys, "argv", ["file.py", *flags.split()])
+        capfd.readouterr()
+        try:
+            function = function or experiment.run
+            command.main(name_of(experiment), function, experiment.CONFIGS, experiment.__doc__)
+            status = 0
+        except SystemExit as error:
+            status = error.code
+            if isinstance(status, str):  # as the interpreter does
+                print(status, file=sys.stderr)
+                status = 1
+        return status, *capfd.readouterr()
+
+    return run
+
+
+def flags_of(*classes):
+    return [
+        f"--{field.name.replace('_', '-')}" for cls in classes for field in dataclasses.fields(cls)
+    ]
+
+
+def test_help_names_every_flag_and_says_what_it_does(experiment, call):
+    status, output, _ = call(experiment, "--help")
+    assert status == 0
+    assert f"python -m {experiment.__name__} [{'|'.join(experiment.CONFIGS)}]" in output
+    words = output.replace(",", "").split()
+    for flag in flags_of(experiment.Config, command.Place):
+        assert flag in words
+    assert experiment.__doc__.split("\n")[0].split("    ")[0] in output
+    assert "How many processes there are." in output
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("--batch-sise 8", "--batch-size"),
+        ("--stepss 5", "--steps"),
+        ("--laten-dim 3", "--latent-dim"),
+    ],
+)
+def test_a_mistyped_flag_suggests_the_right_one(experiment, call, tmp_path, typed, meant):
+    status, _, errors = call(experiment, f"--workdir {tmp_path / 'run'} {typed}")
+    assert status == 2
+    assert "Perhaps you meant" in errors
+    assert meant in errors.partition("Perhaps you meant")[2].split()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_first_word_that_is_no_flag_names_the_configuration(call, monkeypatch):
+    configs = []
+
+    def run(config, workdir, *, fresh):
+        configs.append((config, workdir, fresh))
+        return "done"
+
+    assert call(ring, "grid --seed 3 --fresh", function=run) == (0, "done\n", "")
+    assert call(ring, "--seed 4 --workdir here", function=run)[0] == 0
+    assert configs == [
+        (dataclasses.replace(ring.CONFIGS["grid"], seed=3), Path("runs/ring"), True),
+        (dataclasses.replace(ring.CONFIGS["ring"], seed=4), Path("here"), False),
+    ]
+    status, _, errors = call(ring, "grdi", function=run)
+    assert status == 2
+    assert "grdi" in errors
+    assert "[ring|grid]" in errors
+
+
+def test_one_process_says_the_result_for_all(call, monkeypatch):
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    assert call(ring, "", function=lambda config, workdir, fresh: "done") == (0, "", "")
+
+
+def snapshot(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def old_run(tmp_path):
+    """A folder with what a run wrote, and with a file that it did not."""
+    workdir = tmp_path / "run"
+    open_run(workdir, {"seed": 5}, fresh=False)
+    (workdir / "checkpoints" / "10").mkdir(parents=True)
+    for name in ("checkpoints/10/data", "metrics.jsonl", "samples/000010.png", "notes.txt"):
+        (workdir / name).write_text(name)
+    return workdir
+
+
+BAD = [
+    (ring, "--steps 0", "--steps is 0; it must be at least 1."),
+    (ring, "--batch-size 0", "--batch-size is 0; it must be at least 1."),
+    (ring, "--batch-size -8", "--batch-size is -8; it must be at least 1."),
+    (ring, "--latent-dim 0", "--latent-dim is 0; it must be at least 1."),
+    (ring, "--width 0", "--width is 0; it must be at least 1."),
+    (ring, "--num-modes 0", "--num-modes is 0; it must be at least 1."),
+    (ring, "--num-discriminator-steps 0", "--num-discriminator-steps is 0"),
+    (ring, "--steps-per-dispatch 0", "--steps-per-dispatch is 0; it must be at least 1."),
+    (ring, "--learning-rate -1", "--learning-rate is -1.0; it must be positive and finite."),
+    (ring, "--learning-rate nan", "--learning-rate is nan; it must be positive and finite."),
+    (ring, "--learning-rate inf", "--learning-rate is inf; it must be positive and finite."),
+    (ring, "--average-decay 1", "--average-decay is 1.0; it must be in [0, 1)."),
+    (ring, "--update simultaneous --num-discriminator-steps 2", "both players move once"),
+    (ring, "--evaluate-every 700", "evaluations is 700; it must be a multiple of"),
+    (ring, "--checkpoint-every 700", "checkpoint_every is 700; it must be a multiple of"),
+    (ring, "--mixture grid --num-modes 8", "a grid needs a square number"),
+    (ring, "--seed -1", "unlike -1"),
+    (ring, "--seed 4294967296", "seed is 4294967296; it must lie between 0 and 2^32 - 1."),
+    (ring, "--batch-size 100004", "must lie between 1 and the dataset's 100000 examples"),
+    (ring, "--batch-size 18", "batch_size=18 does not divide over 4 devices"),
+    (ring, "--batch-size 18 --parallel pmap", "does not divide over 4 devices"),
+    (ring, "--num-processes 2", "coordinator_address and process_id must be given as well"),
+    (dcgan, "--dataset nmist", "Unknown dataset 'nmist'"),
+    (dcgan, "--batch-size 4504", "must lie between 1 and the dataset's 4500 examples"),
+]
+
+
+@pytest.mark.parametrize(
+    ("module", "flags", "words"),
+    BAD,
+    ids=[f"{name_of(module)} {flags}" for module, flags, _ in BAD],
+)
+def test_a_bad_value_is_one_line_and_touches_no_run(call, old_run, tmp_path, module, flags, words):
+    before = snapshot(old_run)
+    for place in (f"--fresh --workdir {old_run}", f"--workdir {tmp_path / 'new'}"):
+        status, output, errors = call(module, f"{flags} {place}")
+        assert status == 1
+        assert output == ""
+        assert errors.startswith(f"{name_of(module)}: ")
+        assert errors.count("\n") == 1
+        assert words in errors
+    assert snapshot(old_run) == before
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "flags", ["--loss hing", "--update both", "--steps many", "--parallel gpu"]
+)
+def test_a_value_of_the_wrong_kind_is_refused_by_the_parser(call, old_run, flags):
+    before = snapshot(old_run)
+    status, _, errors = call(ring, f"{flags} --fresh --workdir {old_run}")
+    assert status == 2
+    assert flags.split()[0] in errors
+    assert "Traceback" not in errors
+    assert snapshot(old_run) == before
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is not None, reason="would download")
+def test_a_dataset_that_is_not_at_hand_touches_no_run(call, old_run, tmp_path, monkeypatch):
+    pytest.importorskip("tensorflow_datasets")
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    before = snapshot(old_run)
+    status, _, errors = call(dcgan, f"paper --fresh --workdir {old_run}")
+    assert status == 1
+    assert errors.startswith("dcgan: Dataset 'mnist' is not prepared in")
+    assert errors.count("\n") == 1
+    assert snapshot(old_run) == before
+
+
+def test_another_run_is_refused_field_by_field_until_fresh_deletes_it(call, old_run):
+    before = snapshot(old_run)
+    where = f"{SMALL} --workdir {old_run}"
+    status, _, errors = call(ring, where)
+    assert status == 1
+    assert errors.startswith(f"ring: {old_run} holds a run with another configuration (seed was 5")
+    assert "seed was 5 and is 0; update was absent" in errors
+    assert errors.count("\n") == 1
+    assert snapshot(old_run) == before
+    status, output, _ = call(ring, f"{where} --fresh")
+    assert status == 0
+    assert "of 8 modes" in output
+    assert json.loads((old_run / "config.json").read_text())["seed"] == 0
+    assert {path.name for path in (old_run / "checkpoints").iterdir()} == {"2", "4"}
+    assert (old_run / "notes.txt").read_text() == "notes.txt"
+    status, output, errors = call(ring, where)
+    assert status == 0
+    assert "of 8 modes" in output
+    assert "already at step 4" in errors
+
+
+def run_of_this_project(tmp_path, body):
+    """A run whose last frame is in a file of the experiments."""
+    path = Path(command.__file__).with_name("made_up.py")
+    names = {"jnp": jnp, "DatasetUnavailable": DatasetUnavailable}
+    exec(compile(f"def run(config, workdir, *, fresh):\n    {body}", str(path), "exec"), names)
+    return names["run"]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("int('seven')", ValueError),
+        ("jnp.broadcast_to(jnp.ones(3), (4,))", ValueError),
+        ("jnp.linalg.inv(jnp.ones((2, 3)))", ValueError),
+        ("{}['loss']", KeyError),
+        ("raise RuntimeError('in the core')", RuntimeError),
+        ("open('/')", None),
+        ("import nowhere.to_be_found", None),
+        ("raise ValueError('give another')", None),
+        ("raise DatasetUnavailable('load another')", None),
+    ],
+)
+def test_a_bug_keeps_its_traceback_and_a_mistake_gets_one_line(call, tmp_path, body, error):
+    run = run_of_this_project(tmp_path, body)
+    if error is not None:
+        with pytest.raises(error):
+            call(ring, "", function=run)
+        return
+    status, _, errors = call(ring, "", function=run)
+    assert status == 1
+    assert errors.startswith("ring: ")
+    assert errors.count("\n") == 1
+
+
+def test_a_bug_outside_this_project_keeps_its_traceback(call):
+    def run(config, workdir, *, fresh):
+        raise ValueError("from the depths of a package")
+
+    with pytest.raises(ValueError, match="from the depths"):
+        call(ring, "", function=run)

@@ -1,0 +1,71 @@
+"""What the flags say is what is played."""
+
+import re
+from functools import partial
+from typing import get_args
+
+import jax
+import optax
+import pytest
+
+from experiments import ring
+from experiments.options import LOSSES, LossName
+from gan_jax.games import (
+    Optimizers,
+    alternating_step,
+    exponential_average,
+    exponential_average_memory,
+    simultaneous_step,
+)
+from gan_jax.losses import non_saturating
+from gan_jax.nets import MLPDiscriminator, MLPGenerator
+from gan_jax.systems import gan
+from gan_jax.training import Schedule
+from gan_jax.training.compile import AXIS
+
+SYSTEM = gan(
+    generator=MLPGenerator((2,), (4,)),
+    discriminator=MLPDiscriminator((4,)),
+    loss=non_saturating(),
+    latent_dim=2,
+)
+
+
+def program(step, optimizers, axis_name):
+    """The step written out, for one device or for several that are told apart by `axis_name`."""
+    key = jax.random.key(0)
+    state = exponential_average_memory(SYSTEM.init(key, optimizers=optimizers))
+    batch = {"image": jax.ShapeDtypeStruct((4, 8, 2), "float32")}
+    mapped = jax.vmap(step, in_axes=(None, None, 0), axis_name=axis_name)
+    return re.sub("0x[0-9a-f]+", "", str(jax.make_jaxpr(mapped)(key, state, batch)))
+
+
+def test_losses_go_by_their_own_names():
+    assert set(get_args(LossName)) == set(LOSSES)
+    for name, loss in LOSSES.items():
+        assert loss.__name__ == name
+
+
+@pytest.mark.parametrize(
+    ("flags", "chosen"),
+    [
+        ({"update": "simultaneous"}, simultaneous_step),
+        ({"parallel": "none"}, alternating_step),
+        ({"num_discriminator_steps": 2}, partial(alternating_step, num_discriminator_steps=2)),
+        ({"parallel": "pmap"}, partial(alternating_step, axis_name=AXIS)),
+    ],
+)
+def test_the_step_is_that_of_the_flags_with_an_average_beside_it(flags, chosen):
+    config = ring.Config(learning_rate=0.02, average_decay=0.75, **flags)
+    adam = optax.adam(0.02, b1=0.5)
+    by_hand = partial(
+        chosen, game=SYSTEM.game, optimizers=Optimizers(generator=adam, discriminator=adam)
+    )
+    expected = program(exponential_average(by_hand, decay=0.75), config.optimizers(), AXIS)
+    assert program(config.step(SYSTEM), config.optimizers(), AXIS) == expected
+
+
+def test_a_step_consumes_a_batch_for_each_move_of_the_discriminator():
+    config = ring.Config(batch_size=32, num_discriminator_steps=5)
+    assert config.examples_per_step == 160
+    assert config.schedule == Schedule(10_000, 500, 2_500)

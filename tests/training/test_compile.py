@@ -1,0 +1,494 @@
+"""One source, every way of running it: the same result.
+
+Everything here moves by plain gradient descent: Adam amplifies round-off.
+"""
+
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.extend.core import jaxprs_in_params
+from jax.interpreters import partial_eval
+
+from gan_jax.games import (
+    Optimizers,
+    Outcome,
+    PlayerOutcome,
+    Weights,
+    alternating_step,
+    descent_step,
+    discriminator_step,
+    exponential_average,
+    exponential_average_memory,
+    generator_step,
+    init,
+    init_descent,
+    simultaneous_step,
+)
+from gan_jax.losses import non_saturating
+from gan_jax.nets import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
+from gan_jax.systems import gan
+from gan_jax.training import data_mesh, jit_step, pmap_step, scan_steps, split, stack, unstack
+from gan_jax.training.compile import AXIS, runtime
+
+SEED = 3
+BATCH_SIZE = 16
+
+
+def sgd(rate):
+    return Optimizers(generator=optax.sgd(rate), discriminator=optax.sgd(rate))
+
+
+PLAYS = {
+    "simultaneous": simultaneous_step,
+    "alternating": alternating_step,
+    "two moves of D": partial(alternating_step, num_discriminator_steps=2),
+}
+
+
+class Problem(NamedTuple):
+    """A step for each axis name, where it starts, and the batches of all steps."""
+
+    step: Any
+    state: Any
+    data: Any
+
+
+def key_of(t):
+    return jax.random.fold_in(jax.random.key(SEED), t)
+
+
+def num_steps_of(data):
+    return len(jax.tree.leaves(data)[0])
+
+
+def batch_of(data, t):
+    return jax.tree.map(lambda leaf: leaf[t], data)
+
+
+def game_problem(
+    play, generator, discriminator, shape, *, num_steps=10, rate=0.1, tell_networks=True
+):
+    """Play with latents that are part of the batch, so that devices need not draw their own.
+
+    `tell_networks`: whether batch norm is given the axis name.
+    """
+
+    def apply(network, weights, x):
+        variables = {"params": weights.params, **weights.state}
+        return network.apply(variables, x, train=True, mutable=list(weights.state))
+
+    def game(axis_name, *, generator, discriminator, batch, key):
+        networks = [NETWORKS[0], NETWORKS[1]]
+        if tell_networks:
+            networks = [
+                network.clone(axis_name=axis_name) if hasattr(network, "axis_name") else network
+                for network in networks
+            ]
+        fake, generator_state = apply(networks[0], generator, batch["latents"])
+        real_logits, state = apply(networks[1], discriminator, batch["real"])
+        fake_logits, state = apply(networks[1], discriminator.replace(state=state), fake)
+        loss = non_saturating()
+        return Outcome(
+            generator=PlayerOutcome(jnp.mean(loss.generator(fake_logits)), generator_state),
+            discriminator=PlayerOutcome(
+                jnp.mean(loss.real(real_logits)) + jnp.mean(loss.fake(fake_logits)), state
+            ),
+        )
+
+    NETWORKS = generator, discriminator
+    system = gan(
+        generator=generator, discriminator=discriminator, loss=non_saturating(), latent_dim=2
+    )
+    leading = (num_steps, BATCH_SIZE)
+    data = {
+        "latents": jax.random.normal(jax.random.key(1), (*leading, 2)),
+        "real": jax.random.uniform(jax.random.key(2), (*leading, *shape), minval=-1),
+    }
+
+    def step(axis_name):
+        return partial(
+            play, game=partial(game, axis_name), optimizers=sgd(rate), axis_name=axis_name
+        )
+
+    return Problem(step, system.init(jax.random.key(0), optimizers=sgd(rate)), data)
+
+
+def mlp_problem(play):
+    return game_problem(play, MLPGenerator((2,), (8,)), MLPDiscriminator((8,)), (2,))
+
+
+def averaged_problem():
+    step, state, data = mlp_problem(alternating_step)
+    return Problem(
+        lambda axis_name: exponential_average(step(axis_name), decay=0.9),
+        exponential_average_memory(state),
+        data,
+    )
+
+
+def objective(*, weights, batch, key):
+    """Regression, and a running mean of its inputs."""
+    error = batch["x"] @ weights.params - batch["y"]
+    mean = 0.9 * weights.state["batch_stats"]["mean"] + 0.1 * jnp.mean(batch["x"])
+    return PlayerOutcome(
+        jnp.mean(error**2), {"batch_stats": {"mean": mean}}, {"error": jnp.mean(error)}
+    )
+
+
+def descent_problem():
+    x = jax.random.normal(jax.random.key(0), (10, BATCH_SIZE, 3))
+    weights = Weights(params=jnp.ones(3), state={"batch_stats": {"mean": jnp.zeros(())}})
+    optimizer = optax.sgd(0.1)
+    step = partial(descent_step, objective=objective, optimizer=optimizer)
+    return Problem(
+        lambda axis_name: partial(step, axis_name=axis_name),
+        init_descent(weights=weights, optimizer=optimizer),
+        {"x": x, "y": jnp.sum(x**3, axis=-1)},
+    )
+
+
+PROBLEMS = {name: partial(mlp_problem, play) for name, play in PLAYS.items()} | {
+    "averaged alternating": averaged_problem,
+    "descent": descent_problem,
+}
+
+
+def run(step, state, data):
+    for t in range(num_steps_of(data)):
+        state, metrics = step(key_of(t), state, batch_of(data, t))
+    return state, metrics
+
+
+def compiled(step):
+    """Let a step be traced once, and its state be used once."""
+    chex.clear_trace_counter()  # it knows functions by their text
+    return chex.assert_max_traces(lambda key, state, batch: step(key, state, batch), n=1)
+
+
+def run_compiled(step, state, data):
+    for t in range(num_steps_of(data)):
+        before, (state, metrics) = state, step(key_of(t), state, batch_of(data, t))
+        if t:  # the first state may have to be brought to the devices
+            assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before))
+    return state, metrics
+
+
+def copied(state):
+    return jax.tree.map(jnp.copy, state)
+
+
+def by_nobody(problem):
+    return run(problem.step(None), problem.state, problem.data)
+
+
+def by_jit(problem, num_devices=None):
+    mesh = data_mesh(jax.devices()[:num_devices]) if num_devices else None
+    step = jit_step(compiled(problem.step(None)), mesh=mesh)
+    return run_compiled(step, copied(problem.state), problem.data)
+
+
+def by_pmap(problem, num_devices):
+    devices = jax.local_devices()[:num_devices]
+    step = pmap_step(compiled(problem.step(AXIS)), devices=devices)
+    state, metrics = run_compiled(step, stack(problem.state, num_devices), problem.data)
+    for leaf in jax.tree.leaves(state):  # the replicas stay one state
+        np.testing.assert_array_equal(leaf, np.stack([leaf[0]] * num_devices))
+    return unstack(state), metrics
+
+
+def by_scan(problem):
+    steps = jax.jit(scan_steps(compiled(problem.step(None)), lambda resident, item: item))
+    state, metrics = steps(SEED, 0, problem.state, {}, problem.data)
+    return state, batch_of(metrics, -1)
+
+
+def by_runtime(problem, parallel):
+    """Read every batch from one resident table, as training does."""
+    run = runtime(
+        compiled(problem.step(AXIS if parallel == "pmap" else None)),
+        lambda table, rows: jax.tree.map(lambda leaf: leaf[rows], table),
+        parallel=parallel,
+        batch_size=BATCH_SIZE,
+    )
+    state = run.place(copied(problem.state))
+    table = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), problem.data)
+    table = run.place_resident(table)
+    num_steps = num_steps_of(problem.data)
+    steps_per_dispatch = num_steps // 2
+    rows = np.arange(num_steps * BATCH_SIZE, dtype=np.int32).reshape(num_steps, BATCH_SIZE)
+    for start in range(0, num_steps, steps_per_dispatch):
+        chunk = run.place_chunk(rows[start : start + steps_per_dispatch])
+        before, (state, metrics) = state, run.dispatch(SEED, start, state, table, chunk)
+        assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before))
+        assert {len(leaf) for leaf in jax.tree.leaves(metrics)} == {steps_per_dispatch}
+    return run.view(state), batch_of(metrics, -1)
+
+
+WAYS = {
+    "nobody": by_nobody,
+    "jit over 2": partial(by_jit, num_devices=2),
+    "jit over 4": partial(by_jit, num_devices=4),
+    "pmap over 2": partial(by_pmap, num_devices=2),
+    "pmap over 4": partial(by_pmap, num_devices=4),
+    "scan": by_scan,
+    "runtime on one": partial(by_runtime, parallel="none"),
+    "runtime by jit": partial(by_runtime, parallel="jit"),
+    "runtime by pmap": partial(by_runtime, parallel="pmap"),
+}
+
+
+def assert_same(result, expected, rtol=1e-5, atol=1e-6):
+    for actual, wanted in zip(result, expected, strict=True):
+        chex.assert_trees_all_close(actual, wanted, rtol=rtol, atol=atol)
+
+
+ALWAYS = {
+    "simultaneous": ("jit over 4", "pmap over 4"),
+    "two moves of D": ("jit over 2", "pmap over 2", "runtime by jit"),
+    "averaged alternating": ("scan", "runtime by pmap"),
+    "descent": ("nobody", "jit over 4", "pmap over 4", "runtime on one"),
+}
+
+
+@cache
+def by_jit_once(name):
+    problem = PROBLEMS[name]()
+    return problem, by_jit(problem)
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        pytest.param(name, way, marks=() if way in ALWAYS.get(name, ()) else pytest.mark.slow)
+        for name in PROBLEMS
+        for way in WAYS
+    ],
+)
+def test_a_step_gives_the_same_result_in_every_way(name, way):
+    problem, expected = by_jit_once(name)
+    assert_same(WAYS[way](problem), expected)
+    assert int(expected[0].step) == num_steps_of(problem.data) == 10
+
+
+@cache
+def dcgan_by_jit_once(play):
+    generator, discriminator = DCGANGenerator(16, 1, 4), DCGANDiscriminator(4)
+    # Few small steps: batch norm amplifies round-off too.
+    problem = game_problem(
+        PLAYS[play], generator, discriminator, (16, 16, 1), num_steps=4, rate=0.01
+    )
+    return problem, by_jit(problem)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("play", PLAYS)
+def test_a_dcgan_trains_alike_in_every_way(play, way):
+    problem, expected = dcgan_by_jit_once(play)
+    assert_same(WAYS[way](problem), expected, rtol=1e-4, atol=1e-5)
+
+
+class Normalised(nn.Module):
+    """Batch norm, and a curve behind it that lets its statistics be felt."""
+
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        return nn.tanh(nn.BatchNorm(not train, axis_name=self.axis_name)(nn.Dense(2)(x)))
+
+
+def test_batch_statistics_are_global_but_under_pmap_without_the_axis_name():
+    play_with = partial(
+        game_problem, simultaneous_step, Normalised(), MLPDiscriminator(()), (2,), rate=1.0
+    )
+    problem = play_with()
+    expected = by_jit(problem)
+    assert_same(by_jit(problem, 2), expected)
+    assert_same(by_pmap(problem, 2), expected)
+    state, metrics = by_pmap(play_with(tell_networks=False), 2)
+    gap = np.abs(metrics["generator/grad_norm"] - expected[1]["generator/grad_norm"])
+    assert gap > 1e-3
+    variance, global_variance = (
+        s.generator.weights.state["batch_stats"]["BatchNorm_0"]["var"] for s in (state, expected[0])
+    )
+    assert np.all(variance < global_variance)  # within a device's share, not across them
+
+
+def reporting_game(*, generator, discriminator, batch, key):
+    """Report every kind of state and metric; the draw shows the key."""
+    x, draw = jnp.mean(batch["point"]), jax.random.normal(key)
+    loss = (generator.params * discriminator.params - x) ** 2
+    state = {"batch_stats": {"norm": {"mean": x}}, "pool": x, "draw": draw}
+    metrics = {"mean": x, "largest": jnp.max(batch["point"]).astype(jnp.int32)}
+    nested = {"first": {"batch_stats": {"mean": x}}, "second": {"pool": x, "draw": draw}}
+    return Outcome(
+        generator=PlayerOutcome(loss, state, metrics), discriminator=PlayerOutcome(loss, nested)
+    )
+
+
+@pytest.mark.parametrize("play", [simultaneous_step, alternating_step])
+def test_what_pmap_averages_and_what_stays_each_devices_own(play):
+    params = {"generator": Weights(params=jnp.ones(())), "discriminator": Weights(params=2.0)}
+    outcome = reporting_game(**params, batch={"point": jnp.ones(1)}, key=key_of(0))
+    state = init(
+        generator=Weights(params=1.0, state=outcome.generator.state),
+        discriminator=Weights(params=2.0, state=outcome.discriminator.state),
+        optimizers=sgd(0.1),
+    )
+    points = jnp.arange(16.0).reshape(4, 4) ** 2
+    own, mean = np.mean(points, axis=1), np.full(4, np.mean(points))
+    step = partial(play, game=reporting_game, optimizers=sgd(0.1), axis_name=AXIS)
+    mapped = jax.pmap(step, AXIS, in_axes=(None, 0, 0))
+    state, metrics = mapped(key_of(0), stack(state, 4), {"point": points})
+    kept, nested = state.generator.weights.state, state.discriminator.weights.state
+    for player in (state.generator, state.discriminator):
+        np.testing.assert_array_equal(player.weights.params, player.weights.params[:1].repeat(4))
+    for averaged in (
+        kept["batch_stats"]["norm"]["mean"],
+        nested["first"]["batch_stats"]["mean"],
+        metrics["generator/mean"],
+    ):
+        np.testing.assert_allclose(averaged, mean, rtol=1e-6)
+    for pool in (kept["pool"], nested["second"]["pool"]):
+        np.testing.assert_allclose(pool, own, rtol=1e-6)
+    np.testing.assert_array_equal(metrics["generator/largest"], [9, 49, 121, 225])
+    draws = [np.asarray(kept["draw"]), np.asarray(nested["second"]["draw"])]
+    assert [len(set(drawn.tolist())) for drawn in draws] == [4, 4]
+    one_sample = play is simultaneous_step
+    assert np.array_equal(*draws) == one_sample  # alternating, each move draws its own
+
+
+def test_split_gives_each_device_a_run_of_neighbours():
+    batch = {"x": np.arange(12).reshape(6, 2)}
+    np.testing.assert_array_equal(split(batch, 3)["x"][1], [[4, 5], [6, 7]])
+    chunk = split(np.arange(12).reshape(2, 6), 3, axis=1)
+    np.testing.assert_array_equal(chunk[1], [[2, 3], [8, 9]])
+
+
+SYSTEM = gan(
+    generator=MLPGenerator((2,), (8,)),
+    discriminator=MLPDiscriminator((8,)),
+    loss=non_saturating(),
+    latent_dim=2,
+)
+
+
+def images(num_steps):
+    return {"image": jax.random.normal(jax.random.key(1), (num_steps, BATCH_SIZE, 2))}
+
+
+def test_vmap_over_seeds_is_as_many_separate_runs():
+    step = partial(simultaneous_step, game=SYSTEM.game, optimizers=sgd(0.1))
+    keys = jax.random.split(jax.random.key(0), 8)
+    separate = [SYSTEM.init(key, optimizers=sgd(0.1)) for key in keys]
+    together = jax.tree.map(lambda *leaves: np.stack(leaves), *separate)
+    alone, mapped = jax.jit(step), jax.jit(jax.vmap(step, in_axes=(0, 0, None)))
+    for t in range(3):
+        batch = batch_of(images(3), t)
+        key_of_run = [jax.random.fold_in(key, t) for key in keys]
+        together, metrics = mapped(jnp.stack(key_of_run), together, batch)
+        runs = [alone(key, one, batch) for key, one in zip(key_of_run, separate, strict=True)]
+        separate = [state for state, _ in runs]
+    assert_same((together, metrics), jax.tree.map(lambda *leaves: np.stack(leaves), *runs))
+    assert len(set(np.asarray(metrics["generator/loss"]).tolist())) == 8
+
+
+def test_the_keys_of_a_dispatch_depend_on_the_steps_alone():
+    def step(key, state, batch):
+        return state + 1, {"draw": jax.random.normal(key)}
+
+    steps = jax.jit(scan_steps(step, lambda resident, item: item))
+    draws = [
+        steps(SEED, start, 0, {}, jnp.zeros(num))[1]["draw"] for start, num in [(0, 1), (1, 4)]
+    ]
+    expected = [jax.random.normal(key_of(t)) for t in range(5)]
+    np.testing.assert_array_equal(np.concatenate(draws), expected)
+
+
+def test_the_average_follows_the_generators_and_leaves_the_game_alone():
+    problem, plain = mlp_problem(alternating_step), mlp_problem(alternating_step).state
+    step = jax.jit(problem.step(None))
+    averaging = exponential_average(step, decay=0.9)
+    state = exponential_average_memory(problem.state)
+    mean = jax.tree.map(np.asarray, problem.state.generator.weights.params)
+    for t in range(3):
+        batch = batch_of(problem.data, t)
+        state, _ = averaging(key_of(t), state, batch)
+        plain, _ = step(key_of(t), plain, batch)
+        params = jax.tree.map(np.asarray, plain.generator.weights.params)
+        mean = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, mean, params)
+    chex.assert_trees_all_equal(state.replace(memory=None), plain)
+    chex.assert_trees_all_close(state.memory.generator.params, mean, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "parallel", "words"),
+    [
+        (18, "jit", "batch_size=18 does not divide over 4 devices; choose a multiple of 4"),
+        (18, "pmap", "batch_size=18 does not divide over 4 devices"),
+    ],
+)
+def test_a_batch_that_does_not_divide_over_the_devices_is_refused(batch_size, parallel, words):
+    build = partial(runtime, lambda *args: args, lambda *args: args, batch_size=batch_size)
+    with pytest.raises(ValueError, match=words):
+        build(parallel=parallel)
+    build(parallel="none")
+
+
+@pytest.mark.parametrize("parallel", ["pmap", "none"])
+def test_several_processes_train_by_sharded_jit_alone(parallel, monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(ValueError, match=r'2 processes .* sharded jit alone, .* "jit"'):
+        runtime(lambda *args: args, lambda *args: args, parallel=parallel, batch_size=8)
+
+
+def primitives(jaxpr):
+    """The names of all primitives, those of inner programs too."""
+    for equation in jaxpr.eqns:
+        yield equation.primitive.name
+        for inner in jaxprs_in_params(equation.params):
+            yield from primitives(inner)
+
+
+@pytest.mark.parametrize(
+    ("play", "convolutions"),
+    [
+        (simultaneous_step, 28),
+        (alternating_step, 34),
+        (discriminator_step, 19),
+        (generator_step, 15),
+    ],
+)
+def test_players_share_their_forward_pass(play, convolutions):
+    system = gan(
+        generator=DCGANGenerator(32, 1, 4),
+        discriminator=DCGANDiscriminator(4),
+        loss=non_saturating(),
+        latent_dim=2,
+    )
+    step = partial(play, game=system.game, optimizers=sgd(0.1))
+    state = jax.eval_shape(partial(system.init, optimizers=sgd(0.1)), jax.random.key(0))
+    batch = {"image": jax.ShapeDtypeStruct((2, 32, 32, 1), jnp.float32)}
+    traced = jax.make_jaxpr(step)(jax.random.key(0), state, batch).jaxpr
+    needed, _ = partial_eval.dce_jaxpr(traced, [True] * len(traced.outvars))
+    names = [name for name in primitives(needed) if name.startswith("gan_jax_convolution")]
+    assert len(names) == convolutions
+    assert not [name for name in primitives(needed) if name == "conv_general_dilated"]
+
+
+def test_several_moves_leave_a_sharded_batch_where_it_is():
+    step = partial(PLAYS["two moves of D"], game=SYSTEM.game, optimizers=sgd(0.1))
+    state = SYSTEM.init(jax.random.key(0), optimizers=sgd(0.1))
+    program = jax.jit(jit_step(step, mesh=data_mesh()))
+    text = program.lower(key_of(0), state, batch_of(images(1), 0)).compile().as_text()
+    assert "all-reduce" in text
+    for move in ("all-gather", "all-to-all", "collective-permute"):
+        assert move not in text

@@ -1,0 +1,390 @@
+"""The loop on a toy whose state is a tuple: interrupted in any way, it ends in the same bits."""
+
+import json
+import signal
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax.data import ArrayDataset, batch_indices, resident_feed, streamed_feed
+from gan_jax.games import PlayerOutcome, Weights, descent_step, init_descent
+from gan_jax.training import (
+    CheckpointError,
+    Hook,
+    NonFiniteError,
+    RunDirectoryError,
+    Schedule,
+    train,
+)
+from gan_jax.training.logs import WALL_CLOCK_FIELDS
+
+SEED = 7
+NUM_EXAMPLES = 50
+BATCH_SIZE = 8
+SCHEDULE = Schedule(num_steps=30, steps_per_dispatch=5, checkpoint_every=10)
+DATASET = ArrayDataset(
+    {
+        "x": np.random.default_rng(0).normal(size=(NUM_EXAMPLES, 3)).astype(np.float32),
+        "index": np.arange(NUM_EXAMPLES, dtype=np.int32),
+    }
+)
+
+
+class Memory(NamedTuple):
+    seen: Any
+    key: Any
+
+
+def objective(*, weights, batch, key):
+    target = jnp.sum(batch["x"] ** 3, axis=-1) + 0.1 * jax.random.normal(key, batch["index"].shape)
+    return PlayerOutcome(jnp.mean((batch["x"] @ weights.params - target) ** 2))
+
+
+def start():
+    player = init_descent(weights=Weights(params=jnp.ones(3)), optimizer=optax.adam(0.1))
+    return player, Memory(jnp.zeros((), jnp.int32), {"last": jax.random.key(0)})
+
+
+def step(key, state, batch, *, axis_name=None):
+    """Move the player; note the indices of the examples, and the key."""
+    player, memory = state
+    optimizer = optax.adam(0.1)
+    player, metrics = descent_step(
+        key, player, batch, objective=objective, optimizer=optimizer, axis_name=axis_name
+    )
+    seen = jnp.sum(batch["index"])
+    if axis_name:
+        seen = jax.lax.psum(seen, axis_name)
+    return (player, Memory(memory.seen + seen, {"last": key})), {**metrics, "seen": seen}
+
+
+def feed(make=resident_feed):
+    return make(DATASET, batch_size=BATCH_SIZE, seed=SEED)
+
+
+def run(workdir, *, step=step, **changes):
+    arguments = {
+        "seed": SEED,
+        "schedule": SCHEDULE,
+        "batch_size": BATCH_SIZE,
+        "config": {"seed": SEED},
+        "parallel": "none",
+        "shown": ("loss",),
+    }
+    arguments |= {"feed": feed()} | changes
+    return train(step, start(), arguments.pop("feed"), workdir=workdir, **arguments)
+
+
+def bits(state):
+    def one(leaf):
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
+
+    return [(leaf.dtype, leaf.shape, leaf.tobytes()) for leaf in map(one, jax.tree.leaves(state))]
+
+
+def lines(workdir, ignore=()):
+    records = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    ignored = {*WALL_CLOCK_FIELDS, *ignore}
+    return [{k: v for k, v in record.items() if k not in ignored} for record in records]
+
+
+def saved(workdir):
+    return sorted(int(path.name) for path in (workdir / "checkpoints").iterdir())
+
+
+class Whole(NamedTuple):
+    """What an uninterrupted run leaves."""
+
+    state: Any
+    lines: list
+
+    def assert_equals(self, state, workdir, ignore=()):
+        assert jax.tree.structure(state) == jax.tree.structure(self.state)
+        assert bits(state) == bits(self.state)
+        assert lines(workdir, ignore) == self.lines
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("whole")
+    return Whole(run(workdir), lines(workdir))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "interval", "words"),
+    [
+        (Schedule(0, 5, 10), 5, "num_steps is 0; it must be at least 1"),
+        (Schedule(30, 0, 10), 5, "steps_per_dispatch is 0; it must be at least 1"),
+        (Schedule(30, 5, -10), 5, "checkpoint_every is -10; it must be at least 1"),
+        (Schedule(30, 5, 12), 5, "checkpoint_every is 12; .* multiple of steps_per_dispatch=5"),
+        (Schedule(30, 5, 10), 7, "evaluations is 7; .* multiple of steps_per_dispatch=5"),
+        (Schedule(30, 5, 10), 0, "evaluations is 0; .* multiple of steps_per_dispatch=5"),
+    ],
+)
+def test_a_schedule_that_does_not_fit_is_refused_before_anything_is_written(
+    tmp_path, schedule, interval, words
+):
+    hook = Hook(interval, lambda step, state: None)
+    with pytest.raises(ValueError, match=words):
+        run(tmp_path, schedule=schedule, hooks=[hook])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_batch_that_does_not_divide_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match="batch_size=10 does not divide over 4 devices"):
+        run(tmp_path, parallel="jit", batch_size=10)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("begin", "num_steps", "ranges"),
+    [
+        (0, 12, [(0, 5), (5, 10), (10, 12)]),
+        (5, 15, [(5, 10), (10, 15)]),
+        (12, 23, [(12, 15), (15, 20), (20, 23)]),  # a run of 12 steps is given more
+        (0, 3, [(0, 3)]),
+        (12, 12, []),
+        (13, 12, []),
+    ],
+)
+def test_dispatches_end_at_their_multiples(begin, num_steps, ranges):
+    assert list(Schedule(num_steps, 5, 10).dispatches(begin)) == ranges
+
+
+def test_what_is_due():
+    schedule = Schedule(12, 5, 10)
+    assert [step for step in (5, 10, 12) if schedule.due(10, step)] == [10, 12]
+
+
+def test_every_step_has_its_own_key_and_batch(whole):
+    batches = [
+        batch_indices(SEED, t, batch_size=BATCH_SIZE, num_examples=NUM_EXAMPLES)
+        for t in range(SCHEDULE.num_steps)
+    ]
+    player, memory = whole.state
+    assert int(player.step) == SCHEDULE.num_steps
+    assert int(memory.seen) == np.sum(batches)
+    last = jax.random.fold_in(jax.random.key(SEED), SCHEDULE.num_steps - 1)
+    assert memory.key["last"] == last
+    state, steps = start(), []
+    for t, batch in enumerate(batches):
+        key = jax.random.fold_in(jax.random.key(SEED), t)
+        state, metrics = jax.jit(step)(key, state, DATASET[batch])
+        steps.append(metrics)
+    np.testing.assert_allclose(player.player.weights.params, state[0].player.weights.params, 1e-5)
+    assert [record["step"] for record in whole.lines] == [5, 10, 15, 20, 25, 30]
+    for record, begin in zip(whole.lines, range(0, 30, 5), strict=True):
+        for name in ("loss", "grad_norm", "update_norm", "seen"):
+            mean = np.mean([metrics[name] for metrics in steps[begin : begin + 5]])
+            np.testing.assert_allclose(record[name], mean, rtol=1e-5)
+
+
+def test_hooks_look_at_intervals_and_at_the_end_and_change_nothing(tmp_path, whole):
+    calls = []
+
+    def look(name, step, state):
+        player, memory = state
+        assert int(player.step) == step
+        calls.append((name, step))
+        return {f"{name}/seen": memory.seen} if name == "often" else None
+
+    schedule = SCHEDULE._replace(num_steps=33)
+    hooks = [Hook(10, partial(look, "often")), Hook(25, partial(look, "seldom"))]
+    state = run(tmp_path, schedule=schedule, hooks=hooks)
+    assert calls == [
+        ("often", 10),
+        ("often", 20),
+        ("seldom", 25),
+        ("often", 30),
+        ("often", 33),
+        ("seldom", 33),
+    ]
+    found = {r["step"]: r["often/seen"] for r in lines(tmp_path) if "often/seen" in r}
+    assert list(found) == [10, 20, 30, 33]
+    assert found[33] == int(state[1].seen)
+    assert lines(tmp_path, ignore=["often/seen"])[:6] == whole.lines
+    assert saved(tmp_path) == [20, 30, 33]
+
+
+def interrupt_at(step, signum):
+    def call(at, state):
+        if at == step:
+            signal.raise_signal(signum)
+
+    return Hook(5, call)
+
+
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_the_resumed_run_equals_an_uninterrupted_one(
+    tmp_path, whole, capfd, signum, status
+):
+    with pytest.raises(SystemExit) as exit:
+        run(tmp_path, hooks=[interrupt_at(15, signum)])
+    assert exit.value.code == status
+    assert saved(tmp_path) == [10, 15]
+    assert lines(tmp_path) == whole.lines[:3]
+    assert "stopped at step 15; run the same command again" in capfd.readouterr().err
+    state = run(tmp_path)
+    assert "resuming at step 15 of 30" in capfd.readouterr().err
+    whole.assert_equals(state, tmp_path)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_run_that_dies_between_checkpoints_repeats_what_was_lost(tmp_path, whole, capfd):
+    def die(step, state):
+        if step == 25:
+            raise RuntimeError("the power fails")
+
+    with pytest.raises(RuntimeError, match="power"):
+        run(tmp_path, hooks=[Hook(5, die)])
+    assert lines(tmp_path) == whole.lines[:4]
+    whole.assert_equals(run(tmp_path), tmp_path)
+    assert "resuming at step 20 of 30" in capfd.readouterr().err
+
+
+def test_a_longer_run_continues_a_finished_one(tmp_path, whole, capfd):
+    run(tmp_path, schedule=SCHEDULE._replace(num_steps=20))
+    whole.assert_equals(run(tmp_path), tmp_path)
+    assert "resuming at step 20 of 30" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("make", [resident_feed, streamed_feed])
+def test_a_finished_run_is_returned_as_it_is(tmp_path, whole, capfd, make):
+    run(tmp_path)
+    modified = (tmp_path / "checkpoints" / "30").stat().st_mtime_ns
+    capfd.readouterr()
+    calls = []
+    hook = Hook(5, lambda step, state: calls.append(step))
+    whole.assert_equals(run(tmp_path, feed=feed(make), hooks=[hook]), tmp_path)
+    assert calls == []
+    assert "already at step 30; ask for more steps" in capfd.readouterr().err
+    assert (tmp_path / "checkpoints" / "30").stat().st_mtime_ns == modified
+
+
+def test_a_streamed_feed_gives_the_bits_of_a_resident_one(tmp_path, whole):
+    with pytest.raises(SystemExit):
+        run(tmp_path, feed=feed(streamed_feed), hooks=[interrupt_at(15, signal.SIGTERM)])
+    whole.assert_equals(run(tmp_path, feed=feed(streamed_feed)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("parallel", "axis_name", "make"),
+    [("jit", None, streamed_feed), ("pmap", "data", resident_feed)],
+)
+def test_several_devices_train_alike_and_resume_bit_for_bit(
+    tmp_path, whole, parallel, axis_name, make
+):
+    mode = {"parallel": parallel, "step": partial(step, axis_name=axis_name)}
+    shapes = []
+
+    def look(step, state):
+        shapes.append([leaf.shape for leaf in jax.tree.leaves(state)])
+
+    state = run(tmp_path / "whole", **mode, hooks=[Hook(10, look)])
+    assert shapes == [[leaf.shape for leaf in jax.tree.leaves(start())]] * 3
+    with pytest.raises(SystemExit):
+        run(tmp_path / "stopped", **mode, hooks=[interrupt_at(15, signal.SIGTERM)])
+    resumed = run(tmp_path / "stopped", **mode, feed=feed(make))
+    Whole(state, lines(tmp_path / "whole")).assert_equals(resumed, tmp_path / "stopped")
+    assert int(state[1].seen) == int(whole.state[1].seen)
+    # Under pmap each device draws noise of its own.
+    tolerance = {"rtol": 1e-4} if parallel == "jit" else {"atol": 0.1}
+    expected = whole.state[0].player.weights.params
+    np.testing.assert_allclose(state[0].player.weights.params, expected, **tolerance)
+
+
+def reporting(name, value, *, at):
+    """The step with one more metric, of that value at that step and 0 at all others."""
+
+    def reporting_step(key, state, batch):
+        state, metrics = step(key, state, batch)
+        reported = jnp.where(state[0].step == at, value, 0.0)
+        return state, {**metrics, name: reported}
+
+    return reporting_step
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("generator/loss", np.nan),
+        ("discriminator/grad_norm", np.inf),
+        ("critic/update_norm", -np.inf),
+    ],
+)
+def test_a_number_that_is_not_finite_stops_the_run_and_keeps_its_checkpoint(
+    tmp_path, whole, name, value
+):
+    with pytest.raises(NonFiniteError, match=f"{name} is {value} at step 18: .*checkpoint stays"):
+        run(tmp_path, step=reporting(name, value, at=18))
+    assert saved(tmp_path) == [10]
+    assert [record["step"] for record in lines(tmp_path)] == [5, 10, 15]
+    whole.assert_equals(run(tmp_path), tmp_path, ignore=[name])
+
+
+def test_other_metrics_may_be_what_they_like(tmp_path):
+    run(tmp_path, step=reporting("accuracy", np.nan, at=18))
+    assert [np.isnan(r["accuracy"]) for r in lines(tmp_path)] == [False] * 3 + [True] + [False] * 2
+
+
+def test_a_step_may_report_nothing(tmp_path):
+    def silent(key, state, batch):
+        return step(key, state, batch)[0], {}
+
+    run(tmp_path, step=silent)
+    assert lines(tmp_path) == [{"step": step} for step in range(5, 31, 5)]
+
+
+def damage(workdir, step):
+    files = [path for path in (workdir / "checkpoints" / str(step)).rglob("*") if path.is_file()]
+    for path in files:
+        path.write_bytes(b"")
+
+
+def test_a_damaged_checkpoint_costs_time_and_nothing_else(tmp_path, whole, caplog, capfd):
+    with pytest.raises(SystemExit):
+        run(tmp_path, hooks=[interrupt_at(25, signal.SIGTERM)])
+    damage(tmp_path, 25)
+    whole.assert_equals(run(tmp_path), tmp_path)
+    assert "checkpoint 25" in caplog.text
+    assert "resuming at step 20 of 30" in capfd.readouterr().err
+    assert saved(tmp_path) == [10, 20, 30]
+
+
+def test_no_run_starts_over_in_silence_when_all_checkpoints_are_damaged(tmp_path):
+    run(tmp_path)
+    for step in saved(tmp_path):
+        damage(tmp_path, step)
+    log = (tmp_path / "metrics.jsonl").read_bytes()
+    with pytest.raises(CheckpointError, match=r"no checkpoint .* can be read .*--fresh"):
+        run(tmp_path)
+    assert saved(tmp_path) == [10, 20, 30]
+    assert (tmp_path / "metrics.jsonl").read_bytes() == log
+
+
+def test_only_the_run_of_this_configuration_is_resumed(tmp_path, whole):
+    run(tmp_path, config={"seed": 0}, seed=0)
+    with pytest.raises(RunDirectoryError, match="seed was 0 and is 7"):
+        run(tmp_path)
+    whole.assert_equals(run(tmp_path, fresh=True), tmp_path)
+    assert saved(tmp_path) == [10, 20, 30]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seeds_are_those_that_jax_tells_apart(tmp_path, seed):
+    with pytest.raises(ValueError, match=rf"seed is {seed}; it must lie between 0 and 2\^32 - 1"):
+        run(tmp_path, seed=seed)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bar_shows_what_there_is_to_show(tmp_path, capfd):
+    run(tmp_path, shown=("generator/loss", "loss"))
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert " loss=" in last
+    assert "generator" not in last

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments.command import main
@@ -91,7 +92,9 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
                 picture_at(step),
                 real=points[:NUM_SAMPLES],
                 generated=np.asarray(generated),
-                surface=lambda plane: discriminator.apply({"params": weights.params}, plane),
+                surface=lambda plane: discriminator.apply(
+                    {"params": weights.params}, jnp.asarray(plane)
+                ),
                 title=f"step {step}: {int(coverage.modes)} of {config.num_modes} modes, "
                 f"{float(coverage.high_quality):.0%} high quality",
             )

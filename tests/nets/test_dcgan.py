@@ -1,153 +1,277 @@
-"""The DCGAN pair: shapes, the paper's initialisation, where batch normalisation stands."""
+"""The DCGAN pair: shapes, the paper's initialisation, and the networks written out by hand."""
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import Mesh, PartitionSpec
+from jax import lax
 
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator
 
 KEY = jax.random.key(0)
+LATENTS = jax.ShapeDtypeStruct((8, 10), jnp.float32)
+# The programs run once, so the compiler need not optimise them.
+quickly = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
-def shapes(network, x, **options):
-    return jax.eval_shape(lambda: network.init_with_output(KEY, x, **options))
+def images(size, channels=1, num=8):
+    return jax.ShapeDtypeStruct((num, size, size, channels), jnp.float32)
+
+
+def shapes(network, x):
+    return jax.eval_shape(partial(network.init_with_output, KEY), x)
+
+
+def filled(network, x):
+    """Draw every variable near a fresh network's, so that none goes unseen, and an input."""
+    rng = np.random.default_rng(0)
+
+    def draw(path, leaf):
+        centre = 1.0 if path[-1].key in ("scale", "var") else 0.0
+        return jnp.asarray(centre + rng.uniform(-0.4, 0.4, leaf.shape), leaf.dtype)
+
+    variables = jax.tree_util.tree_map_with_path(draw, shapes(network, x)[1])
+    return variables, jnp.asarray(rng.normal(0, 1, x.shape), x.dtype)
+
+
+def leaves(tree, name):
+    """The leaves called `name`, by the layer that has them."""
+    return {layer: values[name] for layer, values in tree.items() if name in values}
 
 
 @pytest.mark.parametrize(
     ("size", "channels", "num_layers"), [(8, 1, 1), (14, 3, 1), (28, 1, 2), (32, 3, 3), (64, 3, 4)]
 )
 def test_sizes_and_depths(size, channels, num_layers):
-    images, variables = shapes(DCGANGenerator(size, channels, width=8), jnp.zeros((2, 10)))
-    assert (images.shape, images.dtype) == ((2, size, size, channels), jnp.float32)
-    layers = [name for name in variables["params"] if name.startswith("ConvTranspose")]
+    made, variables = shapes(DCGANGenerator(size, channels, width=8), LATENTS)
+    assert (made.shape, made.dtype) == ((8, size, size, channels), jnp.float32)
+    base = size >> num_layers
+    assert variables["params"]["Dense_0"]["kernel"].shape == (10, base**2 * 4 * 2**num_layers)
+    layers = [name for name in variables["params"] if name.startswith("ConvTranspose_")]
     assert len(layers) == num_layers
-    logits, variables = shapes(DCGANDiscriminator(width=8), jnp.zeros((2, size, size, channels)))
-    assert (logits.shape, logits.dtype) == ((2,), jnp.float32)
+    logits, variables = shapes(DCGANDiscriminator(width=8), images(size, channels))
+    assert (logits.shape, logits.dtype) == ((8,), jnp.float32)
     assert len([name for name in variables["params"] if name.startswith("Conv_")]) == num_layers
 
 
-def test_the_papers_network_has_its_number_of_weights():
-    generator = DCGANGenerator(64, 3, width=128)
-    _, variables = shapes(generator, jnp.zeros((2, 100)))
-    kernels = [
-        leaf.size
-        for path, leaf in jax.tree_util.tree_leaves_with_path(variables["params"])
-        if jax.tree_util.DictKey("kernel") in path
-    ]
-    assert sum(kernels) == 18_851_200
+def test_the_papers_networks_have_their_numbers_of_weights():
+    def count(network, x):
+        return sum(leaf.size for leaf in jax.tree.leaves(shapes(network, x)[1]["params"]))
+
+    features = [1024, 512, 256, 128]
+    kernels = 25 * (1024 * 512 + 512 * 256 + 256 * 128 + 128 * 3)
+    latents = jax.ShapeDtypeStruct((1, 100), jnp.float32)
+    projection = 100 * 4 * 4 * 1024
+    generator = projection + kernels + 2 * sum(features) + 3
+    assert count(DCGANGenerator(64, 3, width=128), latents) == generator
+    discriminator = kernels + 128 + 2 * (256 + 512 + 1024) + 4 * 4 * 1024 + 1
+    assert count(DCGANDiscriminator(width=128), images(64, 3)) == discriminator
 
 
 def test_depth_and_kernel_size_can_be_given():
-    generator = DCGANGenerator(24, 1, width=4, depth=3, kernel_size=4)
-    images, variables = shapes(generator, jnp.zeros((2, 10)))
-    assert images.shape == (2, 24, 24, 1)
-    assert variables["params"]["ConvTranspose_0"]["kernel"].shape == (4, 4, 16, 8)
-    logits, _ = shapes(DCGANDiscriminator(width=4, depth=3, kernel_size=4), jnp.zeros(images.shape))
-    assert logits.shape == (2,)
+    made, variables = shapes(DCGANGenerator(24, 1, width=4, depth=3, kernel_size=4), LATENTS)
+    assert made.shape == (8, 24, 24, 1)
+    kernels = {name: leaf.shape for name, leaf in leaves(variables["params"], "kernel").items()}
+    assert kernels == {
+        "Dense_0": (10, 3 * 3 * 16),
+        "ConvTranspose_0": (4, 4, 16, 8),
+        "ConvTranspose_1": (4, 4, 8, 4),
+        "ConvTranspose_2": (4, 4, 4, 1),
+    }
+    logits, variables = shapes(DCGANDiscriminator(width=4, depth=3, kernel_size=4), images(24))
+    assert logits.shape == (8,)
+    kernels = {name: leaf.shape for name, leaf in leaves(variables["params"], "kernel").items()}
+    assert kernels == {
+        "Conv_0": (4, 4, 1, 4),
+        "Conv_1": (4, 4, 4, 8),
+        "Conv_2": (4, 4, 8, 16),
+        "Dense_0": (3 * 3 * 16, 1),
+    }
 
 
 @pytest.mark.parametrize("size", [30, 7, 4, 1])
 def test_sizes_that_it_cannot_make_are_named(size):
     with pytest.raises(ValueError, match=f"no images of size {size}: the size must be 4 or 7 time"):
-        shapes(DCGANGenerator(size, 1), jnp.zeros((2, 10)))
+        shapes(DCGANGenerator(size, 1), LATENTS)
+
+
+@pytest.mark.parametrize("depth", [0, -1, 3])
+def test_depths_that_it_cannot_have_are_named(depth):
+    with pytest.raises(ValueError, match=f"depth {depth} has no images of size 28: depth must be"):
+        shapes(DCGANGenerator(28, 1, depth=depth), LATENTS)
 
 
 def test_images_that_it_cannot_take_are_named():
     with pytest.raises(ValueError, match="28x32; DCGAN takes square ones"):
-        shapes(DCGANDiscriminator(), jnp.zeros((2, 28, 32, 1)))
+        shapes(DCGANDiscriminator(), jax.ShapeDtypeStruct((2, 28, 32, 1), jnp.float32))
     with pytest.raises(ValueError, match="no images of size 30"):
-        shapes(DCGANDiscriminator(), jnp.zeros((2, 30, 30, 1)))
+        shapes(DCGANDiscriminator(), images(30))
     with pytest.raises(ValueError, match="depth 3 has no images of size 28"):
-        shapes(DCGANGenerator(28, 1, depth=3), jnp.zeros((2, 10)))
-
-
-def test_the_initialisation_is_the_papers():
-    for network, x in [
-        (DCGANGenerator(32, 3), jnp.zeros((2, 100))),
-        (DCGANDiscriminator(), jnp.zeros((2, 32, 32, 3))),
-    ]:
-        params = network.init(KEY, x)["params"]
-        for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-            name, values = path[-1].key, np.asarray(leaf, np.float64)
-            if name == "bias":
-                np.testing.assert_array_equal(values, 0)
-                continue
-            mean = {"kernel": 0.0, "scale": 1.0}[name]
-            assert abs(values.mean() - mean) < 4 * 0.02 / np.sqrt(values.size)
-            assert abs(values.std() - 0.02) < 4 * 0.02 / np.sqrt(2 * values.size)
-
-
-def test_batch_normalisation_stands_where_the_paper_has_it():
-    _, generator = shapes(DCGANGenerator(32, 3, width=8), jnp.zeros((2, 10)))
-    _, discriminator = shapes(DCGANDiscriminator(width=8), jnp.zeros((2, 32, 32, 3)))
-
-    def normalised(variables):
-        return sorted(
-            leaf.shape[0]
-            for path, leaf in jax.tree_util.tree_leaves_with_path(variables["params"])
-            if path[-1].key == "scale"
-        )
-
-    assert normalised(generator) == [8, 16, 32]  # not the output of 3 channels
-    assert normalised(discriminator) == [16, 32]  # not the first layer of 8
-    with_bias = {name for name, layer in discriminator["params"].items() if "bias" in layer}
-    assert with_bias == {"Conv_0", "Dense_0", "BatchNorm_0", "BatchNorm_1"}
-
-
-def test_training_uses_the_batch_and_sampling_the_running_statistics():
-    network = DCGANDiscriminator(width=4)
-    x = jax.random.normal(KEY, (8, 16, 16, 1))
-    variables = network.init(KEY, x)
-    trained, state = network.apply(variables, x, train=True, mutable=["batch_stats"])
-    assert not np.allclose(trained, network.apply(variables, x))
-    old, new = (v["batch_stats"]["BatchNorm_0"]["mean"] for v in (variables, state))
-    features = network.apply(variables, x, train=True, capture_intermediates=True, mutable=True)[1][
-        "intermediates"
-    ]["Conv_1"]["__call__"][0]
-    np.testing.assert_allclose(new, 0.9 * old + 0.1 * features.mean((0, 1, 2)), atol=1e-6)
-
-
-def test_images_lie_between_minus_one_and_one():
-    network = DCGANGenerator(8, 1, width=4)
-    variables = jax.tree.map(lambda leaf: 50 * leaf, network.init(KEY, jnp.zeros((2, 3))))
-    images = network.apply(variables, jax.random.normal(KEY, (16, 3)))
-    assert -1 <= images.min() < -0.9
-    assert 0.9 < images.max() <= 1
+        shapes(DCGANDiscriminator(depth=3), images(28))
 
 
 @pytest.mark.parametrize(
     ("network", "x"),
     [
-        (DCGANGenerator(8, 1, width=4, dtype=jnp.bfloat16), jnp.ones((2, 5))),
-        (DCGANDiscriminator(width=4, dtype=jnp.bfloat16), jnp.ones((2, 8, 8, 1))),
+        (DCGANGenerator(16, 3), jax.ShapeDtypeStruct((1, 100), jnp.float32)),
+        (DCGANDiscriminator(), images(16, 3, num=1)),
     ],
 )
-def test_bfloat16_computes_between_float32_ends(network, x):
-    output, variables = network.init_with_output(KEY, x)
-    assert output.dtype == jnp.float32
+def test_the_initialisation_is_the_papers(network, x):
+    variables = quickly(network.init)(KEY, np.zeros(x.shape, x.dtype))
+    for path, leaf in jax.tree.leaves_with_path(variables["params"]):
+        name, values = path[-1].key, np.asarray(leaf, np.float64).ravel()
+        mean = {"kernel": 0.0, "scale": 1.0, "bias": 0.0}[name]
+        if name == "bias":
+            np.testing.assert_array_equal(values, mean)
+            continue
+        assert abs(values.mean() - mean) < 4 * 0.02 / np.sqrt(values.size)
+        assert abs(values.std() - 0.02) < 4 * 0.02 / np.sqrt(2 * values.size)
+        # A truncated or uniform distribution of the same deviation has other fourth moments.
+        kurtosis = np.mean((values - mean) ** 4) / 0.02**4
+        assert abs(kurtosis - 3) < 4 * np.sqrt(96 / values.size)
+    for layer in variables["batch_stats"].values():
+        np.testing.assert_array_equal(layer["mean"], 0)
+        np.testing.assert_array_equal(layer["var"], 1)
+
+
+def test_batch_normalisation_stands_where_the_paper_has_it():
+    """The layers that it follows have no bias of their own."""
+    _, generator = shapes(DCGANGenerator(32, 3, width=8), LATENTS)
+    _, discriminator = shapes(DCGANDiscriminator(width=8), images(32, 3))
+    widths = [scale.shape for scale in leaves(generator["params"], "scale").values()]
+    assert sorted(widths) == [(8,), (16,), (32,)]  # not the output of 3 channels
+    assert not {"Dense_0", "ConvTranspose_0", "ConvTranspose_1"} & set(
+        leaves(generator["params"], "bias")
+    )
+    assert "ConvTranspose_2" in leaves(generator["params"], "bias")
+    widths = [scale.shape for scale in leaves(discriminator["params"], "scale").values()]
+    assert sorted(widths) == [(16,), (32,)]  # not the first layer of 8
+    assert not {"Conv_1", "Conv_2"} & set(leaves(discriminator["params"], "bias"))
+    assert {"Conv_0", "Dense_0"} <= set(leaves(discriminator["params"], "bias"))
+
+
+def by_hand(variables, train):
+    """Make the two networks of depth 2 from their equations, and what their statistics become."""
+    params, stats = variables["params"], variables["batch_stats"]
+    following = {}
+
+    def norm(x, name):
+        now = {"mean": x.mean((0, 1, 2)), "var": x.var((0, 1, 2))}
+        following[name] = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, stats[name], now)
+        used = now if train else stats[name]
+        mean, var, scale, bias = (
+            value.reshape(1, 1, 1, -1)
+            for value in (used["mean"], used["var"], params[name]["scale"], params[name]["bias"])
+        )
+        return (x - mean) / jnp.sqrt(var + 1e-5) * scale + bias
+
+    def biased(x, layer):
+        return x + layer["bias"].reshape(1, 1, 1, -1)
+
+    def up(x, layer):
+        return lax.conv_transpose(x, layer["kernel"], (2, 2), "SAME")
+
+    def down(x, layer):
+        numbers = ("NHWC", "HWIO", "NHWC")
+        return lax.conv_general_dilated(
+            x, layer["kernel"], (2, 2), "SAME", dimension_numbers=numbers
+        )
+
+    def leaky(x):
+        return jnp.where(x > 0, x, 0.2 * x)
+
+    def generate(z):
+        x = (z @ params["Dense_0"]["kernel"]).reshape(-1, 4, 4, 6)
+        x = jnp.maximum(norm(x, "BatchNorm_0"), 0)
+        x = jnp.maximum(norm(up(x, params["ConvTranspose_0"]), "BatchNorm_1"), 0)
+        return jnp.tanh(biased(up(x, params["ConvTranspose_1"]), params["ConvTranspose_1"]))
+
+    def discriminate(x):
+        x = leaky(biased(down(x, params["Conv_0"]), params["Conv_0"]))
+        x = leaky(norm(down(x, params["Conv_1"]), "BatchNorm_0"))
+        last = params["Dense_0"]
+        return (x.reshape(x.shape[0], -1) @ last["kernel"])[:, 0] + last["bias"]
+
+    return generate, discriminate, following
+
+
+PAIR = [(DCGANGenerator(16, 2, width=3), LATENTS), (DCGANDiscriminator(width=3), images(16, 2))]
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_networks_are_their_equations(which, train):
+    """In training with the batch's statistics, otherwise with the running ones."""
+    network, x = PAIR[which]
+    variables, x = filled(network, x)
+
+    @quickly
+    def found(variables, x):
+        return network.apply(variables, x, train=train, mutable=["batch_stats"])
+
+    @quickly
+    def expected(variables, x):
+        *networks, following = by_hand(variables, train)
+        return networks[which](x), following
+
+    (output, state), (known, following) = found(variables, x), expected(variables, x)
+    np.testing.assert_allclose(output, known, rtol=1e-4, atol=1e-5)
+    assert np.std(output) > 0.1
+    if train:
+        for old, new in zip(*map(jax.tree.leaves, (following, state["batch_stats"])), strict=True):
+            np.testing.assert_allclose(new, old, rtol=1e-4, atol=1e-5)
+    else:
+        jax.tree.map(np.testing.assert_array_equal, state["batch_stats"], variables["batch_stats"])
+
+
+def test_images_lie_between_minus_one_and_one():
+    variables, z = filled(*PAIR[0])
+    variables = jax.tree.map(lambda leaf: 5 * leaf, variables)
+    made = quickly(PAIR[0][0].apply)(variables, z)
+    assert -1 <= made.min() < -0.9
+    assert 0.9 < made.max() <= 1
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_bfloat16_computes_between_float32_ends(which):
+    exact, x = PAIR[which]
+    network = exact.clone(dtype=jnp.bfloat16)
+    variables = shapes(network, x)[1]
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
-    exact = network.clone(dtype=None).apply(variables, x)
-    assert not np.array_equal(output, exact)
-    np.testing.assert_allclose(output, exact, atol=0.02)
+    watched = partial(network.apply, capture_intermediates=True, mutable=["intermediates"])
+    output, state = jax.eval_shape(watched, variables, x)
+    assert output.dtype == jnp.float32
+    layers = {name for name in state["intermediates"] if name != "__call__"}
+    assert len(layers) == 5 - which
+    assert all(state["intermediates"][name]["__call__"][0].dtype == jnp.bfloat16 for name in layers)
+    variables, x = filled(exact, x)
+    output, known = quickly(network.apply)(variables, x), quickly(exact.apply)(variables, x)
+    np.testing.assert_allclose(output, known, atol=0.05 * np.abs(known).max())
+    if which == 0:  # tanh itself is not rounded to the 8 bits of bfloat16
+        assert not np.array_equal(output, output.astype(jnp.bfloat16))
 
 
-def test_the_axis_name_makes_batch_statistics_global():
-    x = jax.random.normal(KEY, (8, 8, 8, 1))
-    whole = DCGANDiscriminator(width=4, depth=2)
-    variables = whole.init(KEY, x)
-    expected, _ = whole.apply(variables, x, train=True, mutable=["batch_stats"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_axis_name_makes_batch_statistics_global(which):
+    network, x = PAIR[which]
+    variables, x = filled(network, x)
 
     def on_devices(network):
-        mapped = jax.shard_map(
-            lambda x: network.apply(variables, x, train=True, mutable=["batch_stats"])[0],
-            mesh=Mesh(np.array(jax.devices()[:2]), ("data",)),
-            in_specs=PartitionSpec("data"),
-            out_specs=PartitionSpec("data"),
-            check_vma=False,
+        mapped = jax.pmap(
+            lambda x: network.apply(variables, x, train=True, mutable=["batch_stats"]),
+            axis_name="data",
+            devices=jax.devices()[:2],
         )
-        return jax.jit(mapped)(x)
+        output, state = mapped(x.reshape(2, -1, *x.shape[1:]))
+        return output.reshape(-1, *output.shape[2:]), jax.tree.map(lambda leaf: leaf[1], state)
 
-    np.testing.assert_allclose(on_devices(whole.clone(axis_name="data")), expected, atol=1e-5)
-    assert not np.allclose(on_devices(whole), expected, atol=1e-5)
+    whole = quickly(partial(network.apply, train=True, mutable=["batch_stats"]))(variables, x)
+    jax.tree.map(
+        partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5),
+        on_devices(network.clone(axis_name="data")),
+        whole,
+    )
+    assert not np.allclose(on_devices(network)[0], whole[0], atol=1e-3)

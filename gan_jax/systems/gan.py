@@ -70,6 +70,7 @@ def gan(
         real_logits, discriminator_state = discriminate(discriminator, real, key_real)
         discriminator = discriminator.replace(state=discriminator_state)
         fake_logits, discriminator_state = discriminate(discriminator, fake, key_fake)
+        real_logits, fake_logits = at_least_float32(real_logits), at_least_float32(fake_logits)
         real_loss = jnp.mean(loss.real(real_logits))
         return Outcome(
             generator=PlayerOutcome(jnp.mean(loss.generator(fake_logits)), generator_state),
@@ -121,6 +122,11 @@ def _trained(network: nn.Module):
         )
 
     return apply
+
+
+def at_least_float32(logits: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Widen the logits of a network that answers in bfloat16: losses are summed in float32."""
+    return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
 
 
 def _only(batch: Batch, field: str):

@@ -354,9 +354,7 @@ class Half(nn.Module):
     "discriminator",
     [
         pytest.param(MLPDiscriminator((8,), dtype=jnp.bfloat16), id="ours"),
-        pytest.param(
-            Half(), id="any", marks=pytest.mark.xfail(strict=True, reason="gan() casts no logits")
-        ),
+        pytest.param(Half(), id="any"),
     ],
 )
 def test_losses_of_networks_in_bfloat16_are_float32(discriminator):

@@ -89,7 +89,7 @@ def conv_general_dilated(
             padding,
             lhs_dilation=lhs_dilation,
             rhs_dilation=rhs_dilation,
-            dimension_numbers=dimension_numbers,
+            dimension_numbers=dimension_numbers or _channels_last(lhs.ndim - 2),
             feature_group_count=feature_group_count,
             precision=precision,
         )
@@ -188,8 +188,8 @@ def _cpu_kernel(x, y, geometry):
             geometry.image, geometry.kernel, geometry.map, geometry.strides, geometry.padding
         )
     ]
-    gradient = _convolve(
-        x.swapaxes(0, -1), jnp.moveaxis(y, 0, -2), padding=padding, rhs_dilation=geometry.strides
+    gradient = _convolve_unswapped(
+        x.swapaxes(0, -1), jnp.moveaxis(y, 0, -2), padding, rhs_dilation=geometry.strides
     )
     return jnp.moveaxis(gradient, 0, -2)
 
@@ -208,17 +208,19 @@ def _convolve_unswapped(x, k, padding, **arguments):
 
 def _convolve(x, k, *, padding, window_strides=None, **dilation):
     d = x.ndim - 2
-    channels_last = (0, d + 1, *range(1, d + 1))
     return lax.conv_general_dilated(
         x,
         k,
         window_strides=window_strides or (1,) * d,
         padding=padding,
-        dimension_numbers=lax.ConvDimensionNumbers(
-            channels_last, (d + 1, d, *range(d)), channels_last
-        ),
+        dimension_numbers=_channels_last(d),
         **dilation,
     )
+
+
+def _channels_last(d):
+    images = (0, d + 1, *range(1, d + 1))
+    return lax.ConvDimensionNumbers(images, (d + 1, d, *range(d)), images)
 
 
 _axes = partial(zip, strict=True)

@@ -66,6 +66,8 @@ class GameOptions:
             if type(value) is int and name != "seed" and value < 1:  # all others count something
                 flag = name.replace("_", "-")
                 raise ValueError(f"--{flag} is {value}; it must be at least 1.")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"--seed is {self.seed}; it must lie between 0 and 2^32 - 1.")
         if self.update == "simultaneous" and self.num_discriminator_steps != 1:
             raise ValueError(
                 f"--num-discriminator-steps is {self.num_discriminator_steps}, but in a "

@@ -87,6 +87,7 @@ class DCGANDiscriminator(nn.Module):
     ) -> Float[Array, " num"]:
         if x.shape[1] != x.shape[2]:
             raise ValueError(f"The images are {x.shape[1]}x{x.shape[2]}; DCGAN takes square ones.")
+        depth = dcgan_depth(x.shape[1], self.depth)
         norm = _batch_norm(self, train)
         down = partial(
             Conv,
@@ -96,7 +97,7 @@ class DCGANDiscriminator(nn.Module):
             dtype=self.dtype,
         )
         x = nn.leaky_relu(down(self.width)(x), 0.2)
-        for i in range(1, dcgan_depth(x.shape[1] * 2, self.depth)):
+        for i in range(1, depth):
             x = nn.leaky_relu(norm()(down(self.width << i, use_bias=False)(x)), 0.2)
         logits = nn.Dense(1, kernel_init=_weights, dtype=self.dtype)(x.reshape(x.shape[0], -1))
         return logits[:, 0].astype(jnp.float32)

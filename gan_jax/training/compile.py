@@ -157,7 +157,9 @@ def _pmapped(steps: Callable) -> Runtime:
 
     return Runtime(
         place=lambda state: jax.device_put(stack(state, num_devices), each),
-        place_resident=jax.device_put,
+        place_resident=lambda arrays: jax.device_put(
+            arrays, NamedSharding(data_mesh(jax.local_devices()), PartitionSpec())
+        ),
         place_chunk=partial(split, num_devices=num_devices, axis=1),
         dispatch=dispatch,
         view=unstack,

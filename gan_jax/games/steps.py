@@ -3,8 +3,8 @@
 Every step has the signature (key, state, batch, *, game, optimizers, ...) -> (state, metrics) and
 is compiled by nobody but its caller. Metrics are a flat dict: per player `loss`, `grad_norm`,
 `update_norm` and whatever the game reports, as in "generator/loss". `axis_name` is the mapped axis
-of `pmap`, or of `shard_map` with `check_vma=False`, over which gradients are averaged; under sharded
-`jit` it stays None.
+over which gradients are averaged, of `pmap` or of `shard_map` with `check_vma=False`; under
+sharded `jit` it stays None.
 """
 
 from typing import Literal

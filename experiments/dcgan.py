@@ -5,7 +5,7 @@ Cost: 4 to 5 minutes on 2 CPU cores; expect precision 0.35 and recall 0.64 (two 
 0.355, 0.639 and 0.643).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,12 +16,11 @@ import numpy as np
 from experiments.command import main
 from experiments.options import LOSSES, GameOptions
 from gan_jax import data
-from gan_jax.games import GameState, averaged, exponential_average_memory
+from gan_jax.games import GameState, averaged
 from gan_jax.metrics import precision_recall
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator
 from gan_jax.plots import save_image_grid
 from gan_jax.systems import GAN, gan
-from gan_jax.training import Hook, process_rows, train
 from gan_jax.training.rundir import SAMPLES
 
 NUM_SHOWN = 64
@@ -69,17 +68,12 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     dataset = data.load(config.dataset)
     some_real = dataset[np.arange(min(NUM_COMPARED, len(dataset)))]["image"]
     system = build(config, image_shape=some_real.shape[1:])
-    stored = data.feed(
-        dataset,
-        batch_size=config.examples_per_step,
-        seed=config.seed,
-        rows=process_rows(config.examples_per_step),
-    )
+    stored = config.feed(dataset)
 
     def read(resident, item):
         return {"image": data.signed(stored.read(resident, item)["image"])}
 
-    key_init, key_shown, key_compared = jax.random.split(jax.random.key(config.seed), 3)
+    key_run, key_init, key_shown, key_compared = config.keys(4)
     sample = jax.jit(
         lambda key, state, num: system.sample(key, averaged(state), num), static_argnums=2
     )
@@ -91,18 +85,14 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
         generated = sample(key_compared, state, len(some_real))
         return precision_recall(flatten(data.signed(some_real)), flatten(generated))._asdict()
 
-    state = train(
-        config.step(system),
-        exponential_average_memory(system.init(key_init, optimizers=config.optimizers())),
+    state = config.play(
+        system,
         stored._replace(read=read),
-        seed=config.seed,
-        schedule=config.schedule,
-        batch_size=config.examples_per_step,
+        evaluate,
+        key_run=key_run,
+        key_init=key_init,
         workdir=workdir,
-        config=asdict(config),
         fresh=fresh,
-        parallel=config.parallel,
-        hooks=[Hook(config.evaluate_every, evaluate)],
     )
     final = evaluate(int(state.step), state)
     return Result(

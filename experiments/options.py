@@ -1,23 +1,28 @@
 """The flags that every two-player experiment has, and the step that they describe."""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
+import jax
 import optax
 
-from gan_jax import losses
+from gan_jax import data, losses
 from gan_jax.games import (
+    GameState,
     Optimizers,
     alternating_step,
     exponential_average,
+    exponential_average_memory,
     simultaneous_step,
 )
 from gan_jax.systems import GAN
-from gan_jax.training import Schedule
+from gan_jax.training import Hook, Schedule, process_rows, train
 from gan_jax.training.compile import AXIS, Parallel
-from gan_jax.typing import Step
+from gan_jax.typing import Feed, KeyArray, Step
 
 LOSSES = {
     "minimax": losses.minimax,
@@ -81,10 +86,6 @@ class GameOptions:
             raise ValueError(f"--average-decay is {self.average_decay}; it must be in [0, 1).")
 
     @property
-    def schedule(self) -> Schedule:
-        return Schedule(self.steps, self.steps_per_dispatch, self.checkpoint_every)
-
-    @property
     def examples_per_step(self) -> int:
         return self.batch_size * self.num_discriminator_steps
 
@@ -92,6 +93,21 @@ class GameOptions:
     def axis_name(self) -> str | None:
         """The axis over which the step must average by itself: pmap's."""
         return AXIS if self.parallel == "pmap" else None
+
+    def keys(self, num: int) -> KeyArray:
+        """Independent keys: for the run itself, the weights, and whatever else is drawn."""
+        return jax.random.split(jax.random.key(self.seed), num)
+
+    def feed(self, dataset: data.Dataset) -> Feed:
+        """The batches that this process reads of the dataset."""
+        num = self.examples_per_step
+        if num > len(dataset):
+            raise ValueError(
+                f"--batch-size {self.batch_size} times --num-discriminator-steps "
+                f"{self.num_discriminator_steps} is {num} examples a step, but the dataset has "
+                f"{len(dataset)}: take fewer."
+            )
+        return data.feed(dataset, batch_size=num, seed=self.seed, rows=process_rows(num))
 
     def optimizers(self) -> Optimizers:
         adam = optax.adam(self.learning_rate, b1=0.5)
@@ -106,3 +122,31 @@ class GameOptions:
             chosen, game=system.game, optimizers=self.optimizers(), axis_name=self.axis_name
         )
         return exponential_average(step, decay=self.average_decay)
+
+    def play(
+        self,
+        system: GAN,
+        feed: Feed,
+        evaluate: Callable[[int, GameState], Mapping[str, Any]],
+        *,
+        key_run: KeyArray,
+        key_init: KeyArray,
+        workdir: Path,
+        fresh: bool,
+        unit: str = "images",
+    ) -> GameState:
+        """Train, from the start or from where the run in `workdir` was stopped."""
+        return train(
+            self.step(system),
+            exponential_average_memory(system.init(key_init, optimizers=self.optimizers())),
+            feed,
+            key=key_run,
+            schedule=Schedule(self.steps, self.steps_per_dispatch, self.checkpoint_every),
+            batch_size=self.examples_per_step,
+            workdir=workdir,
+            config=asdict(self),
+            fresh=fresh,
+            parallel=self.parallel,
+            hooks=[Hook(self.evaluate_every, evaluate)],
+            unit=unit,
+        )

@@ -107,10 +107,11 @@ def one_by_one(step: Step, state: GameState, batch) -> Timed:
 
 def in_one_dispatch(step: Step, state: GameState, batch, num_steps: int) -> Timed:
     compiled = jax.jit(scan_steps(step, lambda resident, item: resident), donate_argnums=2)
+    key = jax.random.key(0)
     kept, chunk = [state], np.zeros(num_steps)
 
     def timed(_):
-        kept[0], _ = compiled(0, 0, kept[0], batch, chunk)
+        kept[0], _ = compiled(key, 0, kept[0], batch, chunk)
         jax.block_until_ready(kept[0])
 
     return timed

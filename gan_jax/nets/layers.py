@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
+from flax.linen.linear import canonicalize_padding
 from jaxtyping import Array, Float
 
 from gan_jax.nets.convolution import conv_general_dilated
@@ -25,13 +26,14 @@ class ConvTranspose(nn.Module):
 
     Fast on CPU, and equal to Flax's layer in parameters, values and every derivative. `padding`
     is "SAME" (the output is `strides` times the input), "VALID" (it holds all that the kernel
-    touches), or a pair (low, high) per spatial axis by which the dilated input is padded.
+    touches), or a number or a pair (low, high), for all spatial axes or each, by which the dilated
+    input is padded. As in Flax, any number of axes may lead, also none.
     """
 
     features: int
-    kernel_size: Sequence[int]
-    strides: Sequence[int] | None = None
-    padding: str | Sequence[tuple[int, int]] = "SAME"
+    kernel_size: int | Sequence[int]
+    strides: int | Sequence[int] | None = None
+    padding: str | int | Sequence[int | tuple[int, int]] = "SAME"
     use_bias: bool = True
     dtype: Any = None
     param_dtype: Any = jnp.float32
@@ -39,24 +41,31 @@ class ConvTranspose(nn.Module):
     bias_init: Callable[..., Array] = nn.initializers.zeros_init()
 
     @nn.compact
-    def __call__(self, x: Float[Array, "num *spatial in"]) -> Float[Array, "num *image out"]:
-        kernel_size = tuple(self.kernel_size)
-        strides = tuple(self.strides or (1,) * len(kernel_size))
+    def __call__(self, x: Float[Array, "*num_spatial in"]) -> Float[Array, "*num_image out"]:
+        kernel_size = _per_axis(self.kernel_size, 1)
+        strides = _per_axis(self.strides or 1, len(kernel_size))
         shape = (*kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
         bias = None
         if self.use_bias:
             bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        padding = self.padding
+        padding = canonicalize_padding(self.padding, len(kernel_size))
         if isinstance(padding, str):
             padding = [
                 _pads(size, stride, padding)
                 for size, stride in zip(kernel_size, strides, strict=True)
             ]
         ones = (1,) * len(kernel_size)
-        y = conv_general_dilated(x, kernel, ones, padding, lhs_dilation=strides)
-        return y if bias is None else y + bias.reshape(*ones, 1, -1)
+        leading = x.shape[: -len(kernel_size) - 1]
+        images = x.reshape(-1, *x.shape[len(leading) :])
+        y = conv_general_dilated(images, kernel, ones, padding, lhs_dilation=strides)
+        y = y if bias is None else y + bias.reshape(*ones, 1, -1)
+        return y.reshape(*leading, *y.shape[1:])
+
+
+def _per_axis(value: int | Sequence[int], num_axes: int) -> tuple[int, ...]:
+    return (value,) * num_axes if isinstance(value, int) else tuple(value)
 
 
 def _pads(size: int, stride: int, padding: str) -> tuple[int, int]:
@@ -66,4 +75,6 @@ def _pads(size: int, stride: int, padding: str) -> tuple[int, int]:
     if padding == "SAME":
         low = size - 1 if stride > size - 1 else (size + stride - 1) // 2
         return low, size + stride - 2 - low
-    raise ValueError(f'padding is "{padding}"; it must be "SAME", "VALID" or a pair per axis.')
+    raise ValueError(
+        f'padding is "{padding}"; it must be "SAME", "VALID", or a number or a pair per axis.'
+    )

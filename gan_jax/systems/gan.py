@@ -42,7 +42,8 @@ def gan(
     curves of `loss` and as many fakes as there are real examples. Latents z come from N(0, I) or
     from the uniform distribution on [-1, 1]^latent_dim. The discriminator sees real and fake
     examples in separate batches, so batch normalisation has statistics for each; its running
-    averages take both, real first.
+    averages take both, real first. Both networks are called as `network(x, train=...)`: `True` when
+    played, their default when `sample` draws.
 
     Goodfellow et al. 2014, equation (1) and Algorithm 1.
 

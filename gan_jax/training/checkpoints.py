@@ -8,6 +8,7 @@ digest is needed: Orbax returns altered bytes without complaint.
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,7 +98,8 @@ class Checkpoints:
     def restore_latest(self, like: PyTree) -> tuple[int, PyTree] | None:
         """Read the newest intact checkpoint, with the structure and the shardings of `like`.
 
-        A newer one that is damaged is named in a warning, and deleted once an older one is read.
+        A newer one that cannot be read is named in a warning and, once an older one is read, set
+        aside as `<step>.damaged`. Several processes agree on the newest that all of them can read.
 
         Args:
             like: a state, or its `jax.ShapeDtypeStruct`s.
@@ -106,18 +108,21 @@ class Checkpoints:
             The step and its state; None where there is no checkpoint at all.
 
         Raises:
-            CheckpointError: none is intact, or the newest intact one is of another model.
+            CheckpointError: none can be read, or the newest that can is of another model.
         """
         damaged: dict[int, str] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
+            packed = None
             try:
                 packed = self._read(step)
             except Exception as error:  # damaged files raise errors of many kinds
                 damaged[step] = f"{type(error).__name__}: {_in_short(error)}"
-                continue
-            self._check_fit(step, packed, like)
-            self._drop(damaged, step)
-            return step, _unpack(packed, like)
+            if not _all_agree(packed is not None):
+                damaged.setdefault(step, "another process cannot read it")
+            elif packed is not None:
+                self._check_fit(step, packed, like)
+                self._set_aside(damaged, step)
+                return step, _unpack(packed, like)
         if damaged:
             reasons = "; ".join(f"{step}: {reason}" for step, reason in damaged.items())
             raise CheckpointError(
@@ -125,11 +130,6 @@ class Checkpoints:
                 f"overwritten: move the directory away to keep them, {START_OVER}"
             )
         return None
-
-    def clear(self) -> None:
-        """Delete all checkpoints."""
-        for step in list(self._manager.all_steps()):
-            self._manager.delete(step)
 
     def _read(self, step: int) -> _Packed:
         items = ocp.args.Composite(manifest=ocp.args.JsonRestore(), data=ocp.args.ArrayRestore())
@@ -148,14 +148,24 @@ class Checkpoints:
                 f"{_only_in(expected, packed.leaves)}; run what wrote it, {START_OVER}"
             )
 
-    def _drop(self, damaged: dict[int, str], good: int) -> None:
-        for step, reason in damaged.items():
-            self._manager.delete(step)
-            if jax.process_index() == 0:
+    def _set_aside(self, damaged: dict[int, str], good: int) -> None:
+        if jax.process_index() == 0:
+            for step, reason in damaged.items():
+                aside = self.directory / f"{step}.damaged"
+                shutil.rmtree(aside, ignore_errors=True)
+                (self.directory / str(step)).rename(aside)
                 logger.warning(
-                    f"checkpoint {step} in {self.directory} is damaged ({reason}); "
-                    f"going back to checkpoint {good}"
+                    f"checkpoint {step} in {self.directory} cannot be read ({reason}) and is now "
+                    f"called {aside.name}; going back to checkpoint {good}"
                 )
+        _all_agree(True)  # nobody goes on before the directory is as it will be
+        self._manager.reload()
+
+
+def _all_agree(mine: bool) -> bool:
+    if jax.process_count() == 1:
+        return mine
+    return bool(np.all(multihost_utils.process_allgather(np.array(mine))))
 
 
 def _describe(tree: PyTree) -> list[str]:

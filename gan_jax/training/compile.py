@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gan_jax.typing import Batch, PyTree, Step
+from gan_jax.typing import Batch, KeyArray, PyTree, Step
 
 AXIS = "data"
 """The mesh's one axis, and pmap's: that over which batches are split."""
@@ -27,15 +27,16 @@ class Runtime(NamedTuple):
     """K steps as one dispatch, and how arrays get to where it runs.
 
     place: state -> the same state on the devices.
-    dispatch: (seed, start, state, resident, chunk) -> (state, metrics of each step). `place_chunk`
-        and `place_resident` bring what a process has of them to its devices.
+    place_whole, place_chunk: bring to the devices what each needs whole (the key, the resident
+        arrays), and what a process has read of a chunk.
+    dispatch: (key, start, state, resident, chunk) -> (state, metrics of each step).
     view: the placed state -> one replica, shaped as before.
     """
 
     place: Callable[[PyTree], PyTree]
-    place_resident: Callable[[PyTree], PyTree]
+    place_whole: Callable[[PyTree], PyTree]
     place_chunk: Callable[[PyTree], PyTree]
-    dispatch: Callable[[int, int, PyTree, PyTree, PyTree], tuple[PyTree, PyTree]]
+    dispatch: Callable[[KeyArray, int, PyTree, PyTree, PyTree], tuple[PyTree, PyTree]]
     view: Callable[[PyTree], PyTree]
 
 
@@ -81,19 +82,18 @@ def pmap_step(step: Step, *, devices: list[Any] | None = None) -> Step:
 
 
 def scan_steps(step: Step, read: Callable[[PyTree, PyTree], Batch]) -> Callable:
-    """Make K steps one function: (seed, start, state, resident, chunk) -> (state, metrics).
+    """Make K steps one function: (key, start, state, resident, chunk) -> (state, metrics).
 
-    Step t has the key fold_in(key(seed), t) and the batch read(resident, chunk[t - start]); the
+    Step t has the key fold_in(key, t) and the batch read(resident, chunk[t - start]); the
     metrics have a leading axis K.
     """
 
-    def steps(seed, start, state, resident, chunk):
-        run_key = jax.random.key(seed)
+    def steps(key, start, state, resident, chunk):
         num_steps = jax.tree.leaves(chunk)[0].shape[0]
 
         def one(state, at):
             t, item = at
-            return step(jax.random.fold_in(run_key, t), state, read(resident, item))
+            return step(jax.random.fold_in(key, t), state, read(resident, item))
 
         return jax.lax.scan(one, state, (start + jnp.arange(num_steps), chunk))
 
@@ -137,11 +137,11 @@ def _sharded(steps: Callable, devices: list[Any]) -> Runtime:
     )
     return Runtime(
         place=lambda state: jax.device_put(state, whole),
-        place_resident=lambda arrays: jax.device_put(arrays, whole),
+        place_whole=lambda arrays: jax.device_put(arrays, whole),
         place_chunk=partial(
             jax.tree.map, lambda leaf: jax.make_array_from_process_local_data(split, leaf)
         ),
-        dispatch=lambda seed, start, *rest: compiled(np.uint32(seed), np.int32(start), *rest),
+        dispatch=lambda key, start, *rest: compiled(key, np.int32(start), *rest),
         view=lambda state: state,
     )
 
@@ -151,13 +151,13 @@ def _pmapped(steps: Callable) -> Runtime:
     each = NamedSharding(data_mesh(jax.local_devices()), PartitionSpec(AXIS))
     compiled = jax.pmap(steps, AXIS, in_axes=(None, None, 0, None, 0), donate_argnums=2)
 
-    def dispatch(seed, start, *rest):
-        state, metrics = compiled(np.uint32(seed), np.int32(start), *rest)
+    def dispatch(key, start, *rest):
+        state, metrics = compiled(key, np.int32(start), *rest)
         return state, unstack(metrics)
 
     return Runtime(
         place=lambda state: jax.device_put(stack(state, num_devices), each),
-        place_resident=lambda arrays: jax.device_put(
+        place_whole=lambda arrays: jax.device_put(
             arrays, NamedSharding(data_mesh(jax.local_devices()), PartitionSpec())
         ),
         place_chunk=partial(split, num_devices=num_devices, axis=1),
@@ -172,8 +172,8 @@ def stack(state: PyTree, num_devices: int) -> PyTree:
 
 
 def unstack(state: PyTree) -> PyTree:
-    """Take the first device's copy of every leaf."""
-    return jax.tree.map(lambda leaf: leaf[0], state)
+    """Take the first device's copy of every leaf, without asking the others."""
+    return jax.tree.map(lambda leaf: leaf.addressable_shards[0].data[0], state)
 
 
 def split(batch: PyTree, num_devices: int, *, axis: int = 0) -> PyTree:

@@ -13,6 +13,7 @@ import jax
 from tqdm import tqdm
 
 METRICS_FILE = "metrics.jsonl"
+EVENTS_FILES = "events.out.tfevents.*.gan_jax"
 WALL_CLOCK_FIELDS = ("time", "steps_per_second")
 """What differs between two equal runs: seconds since the epoch, and speed since the last line."""
 
@@ -20,8 +21,9 @@ WALL_CLOCK_FIELDS = ("time", "steps_per_second")
 class MetricsLog:
     """Append metrics to `metrics.jsonl` and to TensorBoard's events; a context manager.
 
-    A run resumed at step s first cuts its log back to the lines of steps up to s. Only process 0
-    writes.
+    A run resumed at step s first cuts its log back to the lines of steps up to s, and writes the
+    events anew from them: those of the last seconds before a kill never reached the disk. Only
+    process 0 writes.
 
     Raises:
         ModuleNotFoundError: tensorboardX is not installed.
@@ -34,8 +36,11 @@ class MetricsLog:
             return
         path = Path(directory) / METRICS_FILE
         _cut_back(path, resume_step)
-        self._events = _open_events(directory, resume_step)
-        self._file = path.open("a")
+        self._events = _open_events(Path(directory))
+        self._file = path.open("a+")
+        self._file.seek(0)
+        for line in self._file:
+            self._write_events(json.loads(line))
 
     def __enter__(self) -> "MetricsLog":
         return self
@@ -52,24 +57,41 @@ class MetricsLog:
 
         Raises:
             ValueError: a metric has the name of a field of the line.
+
+        What is no finite number is written as null, for JSON has no other word for it.
         """
         if taken := {"step", *WALL_CLOCK_FIELDS} & metrics.keys():
             raise ValueError(f"rename the metric {min(taken)!r}: each line has a field so named")
         if self._file is None or self._events is None:
             return
-        values = {name: float(metrics[name]) for name in sorted(metrics)}
+        numbers = {name: float(metrics[name]) for name in sorted(metrics)}
+        values = {name: x if math.isfinite(x) else None for name, x in numbers.items()}
         clock = dict(zip(WALL_CLOCK_FIELDS, self._tick(step), strict=True))
-        self._file.write(json.dumps({"step": step, **values, **clock}) + "\n")
+        record = {"step": step, **values, **clock}
+        self._file.write(json.dumps(record, allow_nan=False) + "\n")
         self._file.flush()
-        for name, value in (values | {"steps_per_second": clock["steps_per_second"]}).items():
-            if math.isfinite(value):  # tensorboardX prints a line for each that is not
-                self._events.add_scalar(name, value, step, walltime=clock["time"])
+        self._write_events(record)
+
+    def _write_events(self, record: dict[str, Any]) -> None:
+        assert self._events is not None
+        for name, value in record.items():
+            if value is not None and name not in ("step", "time"):
+                self._events.add_scalar(name, value, record["step"], walltime=record["time"])
 
     def _tick(self, step: int) -> tuple[float, float]:
         now = time.time()
         last_step, last_time = self._last
         self._last = (step, now)
         return now, (step - last_step) / max(now - last_time, 1e-9)
+
+
+def last_logged_step(directory: Path | str) -> int:
+    """The step of the last line of `metrics.jsonl`, 0 where there is none."""
+    path = Path(directory) / METRICS_FILE
+    if not path.exists():
+        return 0
+    with path.open(errors="replace") as lines:
+        return max((json.loads(line)["step"] for line in _lines_until(math.inf, lines)), default=0)
 
 
 def _cut_back(path: Path, step: int) -> None:
@@ -80,28 +102,28 @@ def _cut_back(path: Path, step: int) -> None:
         os.replace(kept, path)
 
 
-def _lines_until(step: int, lines: TextIO) -> Iterator[str]:
+def _lines_until(step: int | float, lines: TextIO) -> Iterator[str]:
     for line in lines:
         try:
             record = json.loads(line)
         except ValueError:  # the process was killed as it wrote the line
             continue
-        if isinstance(record, dict) and record.get("step", math.inf) <= step:
+        if isinstance(record, dict) and "step" in record and record["step"] <= step:
             yield line.rstrip("\n") + "\n"
 
 
-def _open_events(directory: Path | str, resume_step: int) -> Any:
+def _open_events(directory: Path) -> Any:
     try:
         from tensorboardX import SummaryWriter
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             'TensorBoard events are written with tensorboardX: pip install "gan_jax[experiments]"'
         ) from error
-    # tensorboardX names files by the second: a run resumed at once would overwrite its last one.
-    suffix = f".{time.time_ns()}"
-    return SummaryWriter(
-        str(directory), purge_step=resume_step + 1, flush_secs=5, filename_suffix=suffix
-    )
+    for old in directory.glob(EVENTS_FILES):
+        old.unlink()
+    # tensorboardX names files by the second, and TensorBoard takes one name for one file.
+    suffix = f".{time.time_ns()}.gan_jax"
+    return SummaryWriter(str(directory), purge_step=0, flush_secs=5, filename_suffix=suffix)
 
 
 class ProgressBar:

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax.training.checkpoints import Checkpoints
+from gan_jax.training.checkpoints import CheckpointError, Checkpoints
 from gan_jax.training.compile import Parallel, runtime
 from gan_jax.training.interrupts import Interrupts
-from gan_jax.training.logs import MetricsLog, ProgressBar
-from gan_jax.training.rundir import CHECKPOINTS, open_run
-from gan_jax.typing import Feed, PyTree, Step
+from gan_jax.training.logs import MetricsLog, ProgressBar, last_logged_step
+from gan_jax.training.rundir import CHECKPOINTS, START_OVER, open_run
+from gan_jax.typing import Feed, KeyArray, PyTree, Step
 
 MAY_CHANGE = frozenset({"steps"})
 """The fields of a configuration that a resumed run may have changed."""
@@ -79,7 +79,7 @@ def train(
     state: PyTree,
     feed: Feed,
     *,
-    seed: int,
+    key: KeyArray,
     schedule: Schedule,
     batch_size: int,
     workdir: Path,
@@ -92,31 +92,31 @@ def train(
 ) -> PyTree:
     """Run the steps that are missing in the run directory, and return the state after the last.
 
-    Step t has the key fold_in(key(seed), t) and batch t of the feed, so the state after step t
-    does not depend on how often the run was stopped. SIGTERM and Ctrl-C finish the dispatch, save,
+    Step t has the key fold_in(key, t) and batch t of the feed, so the state after step t does not
+    depend on how often the run was stopped. SIGTERM and Ctrl-C finish the dispatch, save,
     and exit with status 128 + signal.
 
     Args:
         state: any pytree of arrays; its buffers are taken.
+        key: to be used for nothing else, since split and fold_in give the same keys.
         batch_size: the examples of a global batch.
         config: what defines the run. A run of the same configuration (but for `steps`) that is
             found in `workdir` is resumed at its newest checkpoint; `fresh` deletes it first.
         shown: the metrics in the progress bar, `unit` what it calls an example.
 
     Raises:
-        ValueError: a schedule, a seed or a batch size that does not fit, or another run in
-            `workdir`.
+        ValueError: a schedule or a batch size that does not fit, or another run in `workdir`.
         NonFiniteError: a loss, or the norm of a gradient or an update, is not finite.
-        CheckpointError: a checkpoint cannot be written, or none of those there can be read.
+        CheckpointError: a checkpoint cannot be written, or those of the run are damaged or gone.
     """
     schedule.check(hooks)
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"seed is {seed}; it must lie between 0 and 2^32 - 1.")
     run = runtime(step, feed.read, parallel=parallel, batch_size=batch_size)
     open_run(workdir, config, fresh=fresh, ignore=MAY_CHANGE)
-    state, resident = run.place(state), run.place_resident(feed.resident)
+    state, key, resident = run.place(state), run.place_whole(key), run.place_whole(feed.resident)
     with Checkpoints(workdir / CHECKPOINTS) as checkpoints, Interrupts() as interrupts:
-        start, state = checkpoints.restore_latest(state) or (0, state)
+        start, state = checkpoints.restore_latest(state) or _from_the_start(
+            state, workdir, schedule
+        )
         ranges = list(schedule.dispatches(start))
         _say_where(start, schedule)
         with (
@@ -127,7 +127,7 @@ def train(
             closing(feed.chunks(ranges)) as chunks,
         ):
             for (begin, end), chunk in zip(ranges, chunks, strict=True):
-                state, metrics = run.dispatch(seed, begin, state, resident, run.place_chunk(chunk))
+                state, metrics = run.dispatch(key, begin, state, resident, run.place_chunk(chunk))
                 line = _summarise(begin, jax.device_get(metrics))
                 line |= _evaluate(hooks, schedule, end, run.view(state))
                 log.write(end, line)
@@ -139,6 +139,16 @@ def train(
                     _say(f"stopped at step {end}; run the same command again to resume there")
                     raise SystemExit(interrupts.exit_status)
     return run.view(state)
+
+
+def _from_the_start(state: PyTree, workdir: Path, schedule: Schedule) -> tuple[int, PyTree]:
+    logged = last_logged_step(workdir)
+    if logged > schedule.checkpoint_every:
+        raise CheckpointError(
+            f"{workdir} was logged up to step {logged}, but its {CHECKPOINTS}/ are gone: bring "
+            f"them back, {START_OVER}"
+        )
+    return 0, state
 
 
 def _evaluate(

@@ -9,16 +9,19 @@ from typing import Any
 import jax
 from jax.experimental import multihost_utils
 
+from gan_jax.training.logs import EVENTS_FILES, METRICS_FILE
+
 CONFIG_FILE = "config.json"
 SAMPLES = "samples"
 CHECKPOINTS = "checkpoints"
 WRITTEN_BY_A_RUN = (
     CHECKPOINTS,
     SAMPLES,
-    "metrics.jsonl",
-    "events.out.tfevents.*",
+    METRICS_FILE,
+    EVENTS_FILES,
     CONFIG_FILE,  # last: a directory half deleted is still known as that of a run
 )
+MARK = {"written_by": "gan_jax"}
 
 START_OVER = "choose another --workdir, or --fresh to delete the run and start over"
 
@@ -33,10 +36,11 @@ def open_run(
     *,
     fresh: bool,
     ignore: frozenset[str] = frozenset(),
-) -> bool:
+) -> None:
     """Make the directory of a run, or check that it is the directory of this very run.
 
-    Process 0 writes; all processes check, and go on together.
+    Process 0 writes; all processes check, and go on together. Only what carries the mark of a run
+    is ever deleted.
 
     Args:
         workdir: the directory; it may hold other files, which stay.
@@ -44,21 +48,15 @@ def open_run(
         fresh: delete what an earlier run wrote there.
         ignore: the fields that may change between a run and its resumption.
 
-    Returns:
-        Whether a run is resumed.
-
     Raises:
-        RunDirectoryError: another configuration, foreign checkpoints, or no access.
+        RunDirectoryError: another configuration, files that no run wrote, or no access.
     """
     workdir = Path(workdir)
-    old = None if fresh else _read_config(workdir)
-    if old is not None:
+    old = _read_config(workdir)
+    if old is None:
+        _check_no_foreign_files(workdir)
+    elif not fresh:
         _check_same(workdir, old, config, ignore)
-    elif not fresh and _holds_checkpoints(workdir):
-        raise RunDirectoryError(
-            f"{workdir} holds {CHECKPOINTS}/ but no {CONFIG_FILE} that says of which run they "
-            f"are: {START_OVER}"
-        )
     _meet("checked")
     try:
         if jax.process_index() == 0:
@@ -70,7 +68,6 @@ def open_run(
             f"process {jax.process_index()} does not see the files of process 0 in {workdir}: "
             "choose a --workdir on a file system that all processes share"
         )
-    return old is not None
 
 
 def _read_config(workdir: Path) -> dict[str, Any] | None:
@@ -83,11 +80,21 @@ def _read_config(workdir: Path) -> dict[str, Any] | None:
         raise _no_access(workdir, error) from error
     except ValueError:
         config = None
-    if not isinstance(config, dict):
+    if not isinstance(config, dict) or not MARK.items() <= config.items():
         raise RunDirectoryError(
-            f"{path} is damaged and does not say which run is in {workdir}: repair it, {START_OVER}"
+            f"{path} is damaged, or no run of gan_jax wrote it, so nothing in {workdir} is "
+            "touched: choose another --workdir, or repair or remove the file"
         )
-    return config
+    return {field: value for field, value in config.items() if field not in MARK}
+
+
+def _check_no_foreign_files(workdir: Path) -> None:
+    found = sorted(path.name for pattern in WRITTEN_BY_A_RUN for path in workdir.glob(pattern))
+    if found:
+        raise RunDirectoryError(
+            f"{workdir} holds {', '.join(found)} but no {CONFIG_FILE} that says of which run: "
+            "choose another --workdir, or move them away"
+        )
 
 
 def _check_same(workdir: Path, old: dict, new: dict, ignore: frozenset[str]) -> None:
@@ -108,19 +115,15 @@ def _value(config: dict, field: str) -> str:
     return json.dumps(config[field], sort_keys=True) if field in config else "absent"
 
 
-def _holds_checkpoints(workdir: Path) -> bool:
-    directory = workdir / CHECKPOINTS
-    return directory.is_dir() and any(directory.iterdir())
-
-
 def _write(workdir: Path, config: dict[str, Any], fresh: bool) -> None:
     try:
         if fresh:
             _delete_run(workdir)
-        (workdir / SAMPLES).mkdir(parents=True, exist_ok=True)
+        workdir.mkdir(parents=True, exist_ok=True)
         written = workdir / f"{CONFIG_FILE}.tmp"
-        written.write_text(json.dumps(config, indent=2) + "\n")
+        written.write_text(json.dumps(MARK | config, indent=2) + "\n")
         os.replace(written, workdir / CONFIG_FILE)
+        (workdir / SAMPLES).mkdir(exist_ok=True)
     except OSError as error:
         raise _no_access(workdir, error) from error
 

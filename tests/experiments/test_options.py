@@ -20,7 +20,6 @@ from gan_jax.games import (
 from gan_jax.losses import non_saturating
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.systems import gan
-from gan_jax.training import Schedule
 from gan_jax.training.compile import AXIS
 
 SYSTEM = gan(
@@ -68,4 +67,3 @@ def test_the_step_is_that_of_the_flags_with_an_average_beside_it(flags, chosen):
 def test_a_step_consumes_a_batch_for_each_move_of_the_discriminator():
     config = ring.Config(batch_size=32, num_discriminator_steps=5)
     assert config.examples_per_step == 160
-    assert config.schedule == Schedule(10_000, 500, 2_500)

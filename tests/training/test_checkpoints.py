@@ -116,9 +116,6 @@ def test_nothing_to_restore(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.restore_latest({"x": jnp.ones(2)}) is None
-        checkpoints.save(5, {"x": jnp.ones(2)})
-        checkpoints.clear()
-        assert checkpoints.restore_latest({"x": jnp.ones(2)}) is None
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
@@ -155,14 +152,39 @@ def test_damage_to_any_file_is_harmless_or_falls_back(tmp_path, damage, caplog, 
             assert_same(restored, state[step])
             assert len(caplog.records) == (step == 1)
             if step == 1:
-                assert f"checkpoint 2 in {run} is damaged" in caplog.text
+                assert f"checkpoint 2 in {run} cannot be read" in caplog.text
+                assert "is now called 2.damaged" in caplog.text
                 assert "going back to checkpoint 1" in caplog.text
                 fell_back.add(file.parts[1])
                 assert not (run / "2").exists()
+                assert (run / "2.damaged").is_dir()
             checkpoints.save(2, state[2])
             assert checkpoints.restore_latest(state[1])[0] == 2
     assert {"data", "manifest"} <= fell_back
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_checkpoint_that_cannot_be_read_today_can_be_put_back(tmp_path, monkeypatch):
+    state = {"x": jnp.ones(10)}
+    for _ in range(2):  # the second time there is one of that name already
+        with Checkpoints(tmp_path) as checkpoints:
+            for step in (1, 2):
+                checkpoints.save(step, state)
+            read = Checkpoints._read
+
+            def fail(self, step, read=read):
+                if step == 2:
+                    raise OSError("input/output error")
+                return read(self, step)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(Checkpoints, "_read", fail)
+                assert checkpoints.restore_latest(state)[0] == 1
+    (tmp_path / "2.damaged").rename(tmp_path / "2")
+    with Checkpoints(tmp_path) as checkpoints:
+        step, restored = checkpoints.restore_latest(state)
+        assert step == 2
+        assert_same(restored, state)
 
 
 def test_refuses_to_go_on_when_all_are_damaged(tmp_path):

@@ -205,7 +205,7 @@ def by_pmap(problem, num_devices):
 
 def by_scan(problem):
     steps = jax.jit(scan_steps(compiled(problem.step(None)), lambda resident, item: item))
-    state, metrics = steps(SEED, 0, problem.state, {}, problem.data)
+    state, metrics = steps(jax.random.key(SEED), 0, problem.state, {}, problem.data)
     return state, batch_of(metrics, -1)
 
 
@@ -217,15 +217,15 @@ def by_runtime(problem, parallel):
         parallel=parallel,
         batch_size=BATCH_SIZE,
     )
-    state = run.place(copied(problem.state))
+    state, key = run.place(copied(problem.state)), run.place_whole(jax.random.key(SEED))
     table = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), problem.data)
-    table = run.place_resident(table)
+    table = run.place_whole(table)
     num_steps = num_steps_of(problem.data)
     steps_per_dispatch = num_steps // 2
     rows = np.arange(num_steps * BATCH_SIZE, dtype=np.int32).reshape(num_steps, BATCH_SIZE)
     for start in range(0, num_steps, steps_per_dispatch):
         chunk = run.place_chunk(rows[start : start + steps_per_dispatch])
-        before, (state, metrics) = state, run.dispatch(SEED, start, state, table, chunk)
+        before, (state, metrics) = state, run.dispatch(key, start, state, table, chunk)
         assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before))
         assert {len(leaf) for leaf in jax.tree.leaves(metrics)} == {steps_per_dispatch}
     return run.view(state), batch_of(metrics, -1)
@@ -407,7 +407,8 @@ def test_the_keys_of_a_dispatch_depend_on_the_steps_alone():
 
     steps = jax.jit(scan_steps(step, lambda resident, item: item))
     draws = [
-        steps(SEED, start, 0, {}, jnp.zeros(num))[1]["draw"] for start, num in [(0, 1), (1, 4)]
+        steps(jax.random.key(SEED), start, 0, {}, jnp.zeros(num))[1]["draw"]
+        for start, num in [(0, 1), (1, 4)]
     ]
     expected = [jax.random.normal(key_of(t)) for t in range(5)]
     np.testing.assert_array_equal(np.concatenate(draws), expected)

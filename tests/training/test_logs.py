@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 from tensorboardX.proto import event_pb2
 
-from gan_jax.training.logs import METRICS_FILE, WALL_CLOCK_FIELDS, MetricsLog, ProgressBar
+from gan_jax.training.logs import (
+    METRICS_FILE,
+    WALL_CLOCK_FIELDS,
+    MetricsLog,
+    ProgressBar,
+    last_logged_step,
+)
 
 
 def lines(directory):
@@ -37,18 +43,35 @@ def events(directory):
 
 
 def test_a_line_round_trips(tmp_path):
-    values = {"z": jnp.float32(0.1), "b": np.float64(1 / 3), "a": jnp.bfloat16(3.14), "n": jnp.nan}
+    values = {"z": jnp.float32(0.1), "b": np.float64(1 / 3), "a": jnp.bfloat16(3.14)}
     before = time.time()
     with MetricsLog(tmp_path, resume_step=10) as log:
         log.write(12, values)
         (record,) = lines(tmp_path)  # flushed while the log is open
-    assert list(record) == ["step", "a", "b", "n", "z", *WALL_CLOCK_FIELDS]
+    assert list(record) == ["step", "a", "b", "z", *WALL_CLOCK_FIELDS]
     assert record["step"] == 12
-    assert np.isnan(record["n"])
     for name in ("a", "b", "z"):
         assert record[name] == float(values[name])
     assert before <= record["time"] <= time.time()
     assert record["steps_per_second"] == pytest.approx(2 / (record["time"] - before), rel=0.9)
+
+
+@pytest.mark.parametrize("value", [jnp.nan, jnp.inf, -jnp.inf])
+def test_what_is_no_finite_number_is_null_in_strict_json(tmp_path, value):
+    with MetricsLog(tmp_path, resume_step=0) as log:
+        log.write(1, {"loss": value, "other": 2.0})
+    text = (tmp_path / METRICS_FILE).read_text()
+    record = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert without_clock(record) == {"step": 1, "loss": None, "other": 2.0}
+    assert "loss" not in {v.tag for e in events(tmp_path) for v in e.summary.value}
+
+
+def test_the_last_step_of_a_log(tmp_path):
+    assert last_logged_step(tmp_path) == 0
+    write(tmp_path, [1, 2])
+    with (tmp_path / METRICS_FILE).open("a") as file:
+        file.write('{"step": 3, "lo')
+    assert last_logged_step(tmp_path) == 2
 
 
 def test_a_resumed_log_equals_an_uninterrupted_one(tmp_path):
@@ -75,14 +98,25 @@ def test_a_whole_last_line_without_its_end_is_kept(tmp_path):
     assert [record["step"] for record in lines(tmp_path)] == [1, 2, 3]
 
 
-def test_events_after_the_checkpoint_are_purged_and_none_overwritten(tmp_path):
+def test_the_events_of_a_resumed_run_are_those_of_its_lines(tmp_path):
     write(tmp_path, [1, 2, 3])
+    (whole,) = tmp_path.glob("events.out.tfevents.*")
+    whole.write_bytes(b"")  # killed before anything was flushed
+    foreign = tmp_path / "events.out.tfevents.1.host"
+    foreign.write_bytes(b"")
     write(tmp_path, [3, 4], resume_step=2)
-    found = list(events(tmp_path))
-    scalars = [e.step for e in found for v in e.summary.value if v.tag == "loss"]
-    purges = [e.step for e in found if e.session_log.status == event_pb2.SessionLog.START]
-    assert scalars == [1, 2, 3, 3, 4]
-    assert purges == [1, 3]
+    assert foreign.exists()
+    assert not whole.exists()
+    for name in ("loss", "steps_per_second"):
+        scalars = {
+            e.step: (e.wall_time, v.simple_value)
+            for e in events(tmp_path)
+            for v in e.summary.value
+            if v.tag == name
+        }
+        expected = {r["step"]: (r["time"], np.float32(r[name])) for r in lines(tmp_path)}
+        assert scalars == expected
+    assert list(expected) == [1, 2, 3, 4]
 
 
 def test_a_metric_may_not_take_the_name_of_a_field(tmp_path):

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gan_jax.training.rundir import RunDirectoryError, open_run
+from gan_jax.training.rundir import MARK, RunDirectoryError, open_run
 
 CONFIG = {"seed": 0, "rate": 1e-3, "widths": (8, 16), "steps": 100}
 
@@ -13,18 +13,18 @@ def config_of(workdir):
 
 def test_makes_a_run_and_resumes_it(tmp_path):
     workdir = tmp_path / "runs" / "first"
-    assert open_run(workdir, CONFIG, fresh=False) is False
-    assert config_of(workdir) == CONFIG | {"widths": [8, 16]}
+    open_run(workdir, CONFIG, fresh=False)
+    assert config_of(workdir) == MARK | CONFIG | {"widths": [8, 16]}
     assert {path.name for path in workdir.iterdir()} == {"config.json", "samples"}
     (workdir / "samples" / "1.png").write_text("")
-    assert open_run(workdir, CONFIG, fresh=False) is True
+    open_run(workdir, CONFIG, fresh=False)
     assert (workdir / "samples" / "1.png").exists()
 
 
 def test_a_field_that_may_change_is_recorded(tmp_path):
     open_run(tmp_path, CONFIG, fresh=False)
     longer = CONFIG | {"steps": 200}
-    assert open_run(tmp_path, longer, fresh=False, ignore=frozenset({"steps"})) is True
+    open_run(tmp_path, longer, fresh=False, ignore=frozenset({"steps"}))
     assert config_of(tmp_path)["steps"] == 200
 
 
@@ -43,41 +43,53 @@ def test_another_configuration_is_refused_field_by_field(tmp_path):
 
 def test_nan_in_a_configuration_is_equal_to_itself(tmp_path):
     open_run(tmp_path, {"x": float("nan")}, fresh=False)
-    assert open_run(tmp_path, {"x": float("nan")}, fresh=False) is True
+    open_run(tmp_path, {"x": float("nan")}, fresh=False)
 
 
 def test_fresh_deletes_what_a_run_wrote_and_nothing_else(tmp_path):
     open_run(tmp_path, CONFIG, fresh=False)
     (tmp_path / "checkpoints" / "10").mkdir(parents=True)
-    for name in ("metrics.jsonl", "events.out.tfevents.1.host", "samples/1.png"):
+    for name in ("metrics.jsonl", "events.out.tfevents.1.host.2.gan_jax", "samples/1.png"):
         (tmp_path / name).write_text("")
-    mine = ["notes.md", "metrics.jsonl.bak", "config.json.old"]
+    mine = ["notes.md", "events.out.tfevents.1.host", "metrics.jsonl.bak", "config.json.old"]
     for name in mine:
         (tmp_path / name).write_text("mine")
-    assert open_run(tmp_path, {"seed": 1}, fresh=True) is False
-    assert config_of(tmp_path) == {"seed": 1}
+    open_run(tmp_path, {"seed": 1}, fresh=True)
+    assert config_of(tmp_path) == MARK | {"seed": 1}
     assert list((tmp_path / "samples").iterdir()) == []
     assert {path.name for path in tmp_path.iterdir()} == {"config.json", "samples", *mine}
 
 
-def test_foreign_files_stay_but_foreign_checkpoints_are_refused(tmp_path):
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize(
+    "name",
+    ["checkpoints/10", "samples/best", "metrics.jsonl", "events.out.tfevents.1.host.2.gan_jax"],
+)
+def test_what_may_be_of_another_program_is_never_touched(tmp_path, name, fresh):
     (tmp_path / "notes.md").write_text("mine")
-    (tmp_path / "checkpoints" / "10").mkdir(parents=True)
-    with pytest.raises(RunDirectoryError, match=r"checkpoints/ but no config\.json"):
-        open_run(tmp_path, CONFIG, fresh=False)
-    assert (tmp_path / "checkpoints" / "10").exists()
-    (tmp_path / "checkpoints" / "10").rmdir()
-    assert open_run(tmp_path, CONFIG, fresh=False) is False
-    assert (tmp_path / "notes.md").read_text() == "mine"
+    foreign = tmp_path / name
+    foreign.mkdir(parents=True)
+    with pytest.raises(RunDirectoryError, match=rf"{name.partition('/')[0]} but no config\.json"):
+        open_run(tmp_path, CONFIG, fresh=fresh)
+    assert foreign.exists()
+    assert not (tmp_path / "config.json").exists()
 
 
-@pytest.mark.parametrize("damaged", ["", '{"seed": ', "[1]"])
-def test_a_damaged_configuration_is_no_traceback_of_json(tmp_path, damaged):
-    (tmp_path / "config.json").write_text(damaged)
-    with pytest.raises(RunDirectoryError, match=r"config\.json is damaged .*--fresh"):
-        open_run(tmp_path, CONFIG, fresh=False)
-    assert (tmp_path / "config.json").read_text() == damaged
-    assert open_run(tmp_path, CONFIG, fresh=True) is False
+def test_other_files_stay(tmp_path):
+    (tmp_path / "notes.md").write_text("mine")
+    for fresh in (False, True):
+        open_run(tmp_path, CONFIG, fresh=fresh)
+        assert (tmp_path / "notes.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("config", ["", '{"seed": ', "[1]", '{"name": "of another program"}'])
+def test_a_configuration_that_no_run_wrote_is_refused_and_kept(tmp_path, config, fresh):
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(RunDirectoryError, match=r"config\.json is damaged, or no run .*--workdir"):
+        open_run(tmp_path, CONFIG, fresh=fresh)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+    assert (tmp_path / "config.json").read_text() == config
 
 
 @pytest.mark.parametrize("name", ["file", "file/run"])

@@ -1,8 +1,8 @@
 """Mixtures of Gaussians in the plane (Srivastava et al. 2017).    python -m experiments.ring
 
 Learns a ring, or a grid, of Gaussians, and counts the modes that the generator covers.
-Cost: half a minute on 2 CPU cores; expect 8 of 8 modes and 96.9 % +- 0.2 % high-quality samples
-(mean and standard deviation over 3 seeds).
+Cost: half a minute on 2 CPU cores; expect 6 to 8 of 8 modes and 95.9 % +- 0.2 % high-quality
+samples (mean and standard deviation over 3 seeds).
 """
 
 import math

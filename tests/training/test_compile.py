@@ -15,6 +15,7 @@ import optax
 import pytest
 from jax.extend.core import jaxprs_in_params
 from jax.interpreters import partial_eval
+from jax.sharding import NamedSharding, PartitionSpec
 
 from gan_jax.games import (
     Optimizers,
@@ -203,6 +204,20 @@ def by_pmap(problem, num_devices):
     return unstack(state), metrics
 
 
+def by_shard_map(problem, num_devices):
+    whole, split = PartitionSpec(), PartitionSpec(AXIS)
+    mesh = data_mesh(jax.devices()[:num_devices])
+    step = jax.shard_map(
+        compiled(problem.step(AXIS)),
+        mesh=mesh,
+        in_specs=(whole, whole, split),
+        out_specs=whole,
+        check_vma=False,
+    )
+    state = jax.device_put(copied(problem.state), NamedSharding(mesh, whole))
+    return run_compiled(jit_step(step), state, problem.data)
+
+
 def by_scan(problem):
     steps = jax.jit(scan_steps(compiled(problem.step(None)), lambda resident, item: item))
     state, metrics = steps(jax.random.key(SEED), 0, problem.state, {}, problem.data)
@@ -237,6 +252,7 @@ WAYS = {
     "jit over 4": partial(by_jit, num_devices=4),
     "pmap over 2": partial(by_pmap, num_devices=2),
     "pmap over 4": partial(by_pmap, num_devices=4),
+    "shard_map over 2": partial(by_shard_map, num_devices=2),
     "scan": by_scan,
     "runtime on one": partial(by_runtime, parallel="none"),
     "runtime by jit": partial(by_runtime, parallel="jit"),
@@ -251,7 +267,7 @@ def assert_same(result, expected, rtol=1e-5, atol=1e-6):
 
 ALWAYS = {
     "simultaneous": ("jit over 4", "pmap over 4"),
-    "two moves of D": ("jit over 2", "pmap over 2", "runtime by jit"),
+    "two moves of D": ("jit over 2", "pmap over 2", "shard_map over 2", "runtime by jit"),
     "averaged alternating": ("scan", "runtime by pmap"),
     "descent": ("nobody", "jit over 4", "pmap over 4", "runtime on one"),
 }

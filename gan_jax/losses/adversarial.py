@@ -14,6 +14,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 Curve: TypeAlias = Callable[[Float[Array, "*shape"]], Float[Array, "*shape"]]
+PairCurve: TypeAlias = Callable[
+    [Float[Array, "*shape"], Float[Array, "*shape"]], Float[Array, "*shape"]
+]
 
 
 class AdversarialLoss(NamedTuple):
@@ -29,6 +32,10 @@ def minimax() -> AdversarialLoss:
 
     V(G, D) = E_x log σ(D(x)) + E_z log(1 - σ(D(G(z)))), D maximises and G minimises it.
     The generator's curve is -softplus(a): its slope -σ(a) vanishes where D rejects the fake.
+
+    The tutorial (Goodfellow 2016, section 3.2) writes ½ before D's cost and before all three of
+    G's, of which this is the first, `non_saturating` the second and `maximum_likelihood` the
+    third. Here none has it: a learning rate of the tutorial's is halved to make the same move.
 
     Goodfellow et al. 2014, equation (1).
     """
@@ -52,8 +59,7 @@ def non_saturating() -> AdversarialLoss:
 def maximum_likelihood() -> AdversarialLoss:
     """Let G minimise -E_z exp(D(G(z))): maximum likelihood where D is optimal.
 
-    D plays as in `minimax`. The tutorial writes ½ before every cost of G and before D's;
-    here neither has it. exp overflows, and the value is -inf, above a logit of 88 in float32.
+    D plays as in `minimax`. exp overflows, and the value is -inf, above a logit of 88 in float32.
 
     Goodfellow 2016 (tutorial), section 3.2.4.
     """
@@ -99,3 +105,69 @@ def least_squares() -> AdversarialLoss:
         fake=lambda logits: jnp.square(logits) / 2,
         generator=lambda logits: jnp.square(logits - 1) / 2,
     )
+
+
+def smooth_labels(
+    loss: AdversarialLoss, *, real: float = 1.0, fake: float = 0.0
+) -> AdversarialLoss:
+    """Let D aim at the labels `real` and `fake` instead of 1 and 0; G plays as before.
+
+    On real examples D minimises α real(a) + (1 - α) fake(a), on fakes β real(a) + (1 - β) fake(a),
+    so that with cross-entropy σ(D*) = (α p + β q)/(p + q). One-sided smoothing, the advice of the
+    paper, is `real=0.9` alone: with β > 0 fakes attract D where there are no data.
+
+    Salimans et al. 2016, section 3.4.
+
+    Raises:
+        ValueError: a label outside [0, 1].
+    """
+    for name, label in (("real", real), ("fake", fake)):
+        if not 0 <= label <= 1:
+            raise ValueError(f"{name} is {label}; a label must lie in [0, 1].")
+
+    def towards(label: float) -> Curve:
+        return lambda logits: label * loss.real(logits) + (1 - label) * loss.fake(logits)
+
+    return loss._replace(real=towards(real), fake=towards(fake))
+
+
+class RelativisticLoss(NamedTuple):
+    """Losses of paired logits: (real, fake), of one shape, to one number per pair.
+
+    D minimises E discriminator(D(x), D(G(z))), G minimises E generator(D(x), D(G(z))): unlike an
+    `AdversarialLoss`, both depend on both, since realness is a matter of comparison.
+    """
+
+    discriminator: PairCurve
+    generator: PairCurve
+
+
+def relativistic(loss: AdversarialLoss) -> RelativisticLoss:
+    """Compare each real example with its fake: D minimises E real(D(x) - D(G(z))), G the reverse.
+
+    With `non_saturating()` (or `minimax()`, whose generator is not used) it is RSGAN:
+    softplus(-(D(x) - D(G(z)))).
+
+    Jolicoeur-Martineau 2019, equations (10) and (11).
+    """
+    return RelativisticLoss(
+        discriminator=lambda real, fake: loss.real(real - fake),
+        generator=lambda real, fake: loss.real(fake - real),
+    )
+
+
+def relativistic_average(loss: AdversarialLoss) -> RelativisticLoss:
+    """Compare each example with the mean of its opponents.
+
+    D minimises E_x real(D(x) - E_z D(G(z))) + E_z fake(D(G(z)) - E_x D(x)); G the same with the
+    roles of real and fake exchanged. The inner means are those of the batch, over all axes, so
+    under `pmap` those of each device. With `non_saturating()` it is RaSGAN, with `least_squares()`
+    RaLSGAN but for its labels, which are 1 and -1 in the paper.
+
+    Jolicoeur-Martineau 2019, equations (12) and (13).
+    """
+
+    def compare(one, other):
+        return loss.real(one - jnp.mean(other)) + loss.fake(other - jnp.mean(one))
+
+    return RelativisticLoss(discriminator=compare, generator=lambda real, fake: compare(fake, real))

@@ -1,0 +1,84 @@
+"""Penalties on the critic's gradient: one number per example; the caller weighs and averages.
+
+`critic` maps a batch to one logit per example (a map of logits is summed), each from its own
+example alone: with batch normalisation the gradients of an example would mix those of all.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gan_jax.typing import KeyArray
+
+Critic: TypeAlias = Callable[[Float[Array, "num *shape"]], Float[Array, "num *logits"]]
+
+
+def gradient_penalty(
+    critic: Critic,
+    real: Float[Array, "num *shape"],
+    fake: Float[Array, "num *shape"],
+    key: KeyArray,
+    *,
+    target: float = 1.0,
+    one_sided: bool = False,
+) -> Float[Array, " num"]:
+    """(‖∇f(x̂)‖₂ - k)² at x̂ = ε x + (1 - ε) x̃ with ε ~ U[0, 1] drawn for each example.
+
+    k = `target`. `one_sided` punishes norms above it only: max(0, ‖∇f(x̂)‖₂ - k)².
+
+    Gulrajani et al. 2017, equation (3) and Algorithm 1; one-sided: section 4, after
+    Petzka, Fischer & Lukovnikov 2018, equation (8).
+    """
+    weight = jax.random.uniform(key, (real.shape[0],) + (1,) * (real.ndim - 1), real.dtype)
+    return _distance(critic, weight * real + (1 - weight) * fake, target, one_sided)
+
+
+def dragan(
+    critic: Critic,
+    real: Float[Array, "num *shape"],
+    key: KeyArray,
+    *,
+    deviation: float = 1.0,
+    target: float = 1.0,
+) -> Float[Array, " num"]:
+    """(‖∇f(x + δ)‖₂ - k)² around real examples, with δ ~ N(0, c² I) and c = `deviation`.
+
+    The authors' code scales the noise by the standard deviation of the batch; give that here.
+
+    Kodali et al. 2017 (DRAGAN), equation (2).
+    """
+    noise = deviation * jax.random.normal(key, real.shape, real.dtype)
+    return _distance(critic, real + noise, target, one_sided=False)
+
+
+def r1(critic: Critic, real: Float[Array, "num *shape"]) -> Float[Array, " num"]:
+    """‖∇f(x)‖₂² at real examples. The paper's R1 is γ/2 times its mean; the γ/2 is the caller's.
+
+    Mescheder, Geiger & Nowozin 2018, equation (9).
+    """
+    return _squared_norm(critic, real)
+
+
+def r2(critic: Critic, fake: Float[Array, "num *shape"]) -> Float[Array, " num"]:
+    """‖∇f(x̃)‖₂² at fake examples. The paper's R2 is γ/2 times its mean; the γ/2 is the caller's.
+
+    Mescheder, Geiger & Nowozin 2018, equation (10).
+    """
+    return _squared_norm(critic, fake)
+
+
+def _squared_norm(critic: Critic, x: Array) -> Array:
+    gradient = jax.grad(lambda x: jnp.sum(critic(x)))(x)
+    gradient = gradient.astype(jnp.promote_types(gradient.dtype, jnp.float32))
+    return jnp.sum(jnp.square(gradient), axis=range(1, x.ndim))
+
+
+def _distance(critic: Critic, x: Array, target: float, one_sided: bool) -> Array:
+    squared = _squared_norm(critic, x)
+    # The root has no slope at 0; the subgradient 0 is taken there.
+    norm = jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
+    excess = norm - target
+    return jnp.square(jnp.maximum(excess, 0) if one_sided else excess)

@@ -1,0 +1,103 @@
+"""Terms of the evidence lower bound: one number per example, summed over the last axis.
+
+Bounds are to be maximised; the minus is the caller's, and so are a weight on the KL (β-VAE:
+`elbo(log_likelihood, beta * kl)`) and free bits (`jnp.maximum(kl, free_nats)`, on the KL of each
+latent or of a group). Natural logarithms: all is in nats.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+
+def gaussian_kl(
+    mean: Float[Array, "*batch latents"],
+    log_variance: Float[Array, "*batch latents"],
+    prior_mean: ArrayLike = 0.0,
+    prior_log_variance: ArrayLike = 0.0,
+) -> Float[Array, "*batch"]:
+    """KL(N(μ, σ²) ‖ N(m, s²)) = ½ Σ (log s²/σ² + (σ² + (μ - m)²)/s² - 1), diagonal Gaussians.
+
+    With the prior N(0, I) it is -½ Σ (1 + log σ² - μ² - σ²).
+
+    Kingma & Welling 2014, equation (10) and appendix B.
+    """
+    difference = log_variance - prior_log_variance
+    shift = jnp.square(mean - prior_mean) * jnp.exp(-jnp.asarray(prior_log_variance))
+    return jnp.sum(jnp.expm1(difference) - difference + shift, axis=-1) / 2
+
+
+def bernoulli_log_likelihood(
+    x: Float[Array, "*batch features"], logits: Float[Array, "*batch features"]
+) -> Float[Array, "*batch"]:
+    """Σ x log σ(a) + (1 - x) log(1 - σ(a)), for logits a and x in [0, 1].
+
+    Kingma & Welling 2014, equation (11).
+    """
+    return -jnp.sum(x * jax.nn.softplus(-logits) + (1 - x) * jax.nn.softplus(logits), axis=-1)
+
+
+def gaussian_log_likelihood(
+    x: Float[Array, "*batch features"], mean: Float[Array, "*batch features"], variance: ArrayLike
+) -> Float[Array, "*batch"]:
+    """Σ log N(x; μ, c) = -½ Σ ((x - μ)²/c + log 2πc), for the variance c.
+
+    With one fixed c this is -C ‖x - μ‖² + constant with C = 1/(2c): a loss that is said to be
+    "‖x - μ‖² + KL" has c = ½.
+    """
+    variance = jnp.broadcast_to(jnp.asarray(variance, mean.dtype), jnp.shape(x))
+    squares = jnp.square(x - mean) / variance
+    return -jnp.sum(squares + jnp.log(2 * math.pi * variance), axis=-1) / 2
+
+
+def discretized_logistic_log_likelihood(
+    x: Float[Array, "*batch features"],
+    mean: Float[Array, "*batch features"],
+    log_scale: Float[Array, "*batch features"],
+    *,
+    num_levels: int = 256,
+) -> Float[Array, "*batch"]:
+    """The mass that a logistic distribution has in the bin of each level: a proper likelihood.
+
+    Levels are x = i/(L - 1) in [0, 1]. With Δ = 1/(L - 1), P(x) = σ(b) - σ(a) for
+    b = (x + Δ/2 - μ)/s and a = (x - Δ/2 - μ)/s, where a = -∞ at x = 0 and b = ∞ at x = 1. Computed
+    by σ(b) - σ(a) = σ(b) σ(-a) (1 - e^(a-b)).
+
+    Kingma et al. 2016 (inverse autoregressive flow), appendix; Salimans et al. 2017, equation (2).
+    """
+    width = 1 / (num_levels - 1)
+    above = (x + width / 2 - mean) * jnp.exp(-log_scale)
+    below = (x - width / 2 - mean) * jnp.exp(-log_scale)
+    log_below, log_above = -jax.nn.softplus(-above), -jax.nn.softplus(below)
+    inside = log_below + log_above + _log1mexp(width * jnp.exp(-log_scale))
+    first, last = x < width / 2, x > 1 - width / 2
+    return jnp.sum(jnp.where(first, log_below, jnp.where(last, log_above, inside)), axis=-1)
+
+
+def elbo(
+    log_likelihood: Float[Array, "*batch"], kl: Float[Array, "*batch"]
+) -> Float[Array, "*batch"]:
+    """E_q log p(x|z) - KL(q(z|x) ‖ p(z)) ≤ log p(x), with an estimate of the first term.
+
+    Kingma & Welling 2014, equation (3).
+    """
+    return log_likelihood - kl
+
+
+def iwae(log_weights: Float[Array, "*shape"], axis: int = 0) -> Float[Array, "*batch"]:
+    """log 1/k Σ_i w_i, for log w_i = log p(x, z_i) - log q(z_i|x) along an axis of k samples.
+
+    In the mean a lower bound of log p(x) that rises with k; for k = 1 the ELBO.
+
+    Burda, Grosse & Salakhutdinov 2016, equation (8).
+    """
+    num_samples = log_weights.shape[axis]
+    return jax.nn.logsumexp(log_weights, axis=axis) - math.log(num_samples)
+
+
+def _log1mexp(x: Array) -> Array:
+    """log(1 - e^(-x)) for x > 0."""
+    return jnp.log(-jnp.expm1(-x))

@@ -1,0 +1,391 @@
+"""The table of f-divergences, row by row, against its own definitions in float64."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from scipy import optimize, special
+
+from gan_jax import losses
+from gan_jax.losses import divergence_between, f_gan
+
+ROWS = {
+    "total_variation": losses.total_variation(),
+    "kl": losses.kl(),
+    "reverse_kl": losses.reverse_kl(),
+    "pearson_chi2": losses.pearson_chi2(),
+    "neyman_chi2": losses.neyman_chi2(),
+    "squared_hellinger": losses.squared_hellinger(),
+    "jeffrey": losses.jeffrey(),
+    "jensen_shannon": losses.jensen_shannon(),
+    "weighted_jensen_shannon 0.2": losses.weighted_jensen_shannon(0.2),
+    "weighted_jensen_shannon 0.7": losses.weighted_jensen_shannon(0.7),
+    "gan": losses.gan(),
+    "alpha -1.5": losses.alpha(-1.5),
+    "alpha 0.3": losses.alpha(0.3),
+    "alpha 1.5": losses.alpha(1.5),
+    "alpha 3": losses.alpha(3.0),
+}
+SMOOTH = [name for name in ROWS if name != "total_variation"]
+every_row = pytest.mark.parametrize("name", ROWS)
+every_smooth_row = pytest.mark.parametrize("name", SMOOTH)
+a_few = settings(
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],  # to shrink a failure takes minutes
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+ratios = st.floats(0.02, 50)
+SIZE = 5
+
+
+@st.composite
+def distributions(draw, num=2):
+    """Distributions on one alphabet, with probabilities from about 1/1000 to 1."""
+    weights = st.lists(st.floats(0.005, 1), min_size=SIZE, max_size=SIZE)
+    return [np.array(w) / sum(w) for w in (draw(weights) for _ in range(num))]
+
+
+def between(name, p, q):
+    return float(divergence_between(ROWS[name], jnp.asarray(p), jnp.asarray(q)))
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def exact(name, p, q):
+    """Σ q f(p/q), from the definitions in the docstrings, in NumPy."""
+    kl = lambda a, b: np.sum(special.rel_entr(a, b))  # noqa: E731
+    kind, _, number = name.partition(" ")
+    if kind == "alpha":
+        a = float(number)
+        return (np.sum(p**a * q ** (1 - a)) - 1) / (a * (a - 1))
+    if kind == "weighted_jensen_shannon":
+        w = float(number)
+        mixed = w * p + (1 - w) * q
+        return w * kl(p, mixed) + (1 - w) * kl(q, mixed)
+    two_js = kl(p, (p + q) / 2) + kl(q, (p + q) / 2)
+    return {
+        "total_variation": np.sum(np.abs(p - q)) / 2,
+        "kl": kl(p, q),
+        "reverse_kl": kl(q, p),
+        "pearson_chi2": np.sum((p - q) ** 2 / q),
+        "neyman_chi2": np.sum((p - q) ** 2 / p),
+        "squared_hellinger": np.sum((np.sqrt(p) - np.sqrt(q)) ** 2),
+        "jeffrey": kl(p, q) + kl(q, p),
+        "jensen_shannon": two_js,
+        "gan": two_js - math.log(4),
+    }[kind]
+
+
+@every_row
+@a_few
+@given(pq=distributions())
+def test_the_divergence_is_that_of_the_definition(name, pq):
+    np.testing.assert_allclose(between(name, *pq), exact(name, *pq), 1e-9, 1e-12)
+
+
+@every_row
+@a_few
+@given(p=distributions(1))
+def test_it_is_smallest_where_p_is_q(name, p):
+    least = -math.log(4) if name == "gan" else 0
+    np.testing.assert_allclose(between(name, p[0], p[0]), least, atol=1e-12)
+
+
+@every_row
+@a_few
+@given(pq=distributions())
+def test_it_is_larger_elsewhere(name, pq):
+    p, q = pq
+    least = -math.log(4) if name == "gan" else 0
+    gap = between(name, p, q) - least
+    # Pinsker and its kin: every row is at least a thousandth of the squared total variation.
+    assert gap >= 1e-3 * exact("total_variation", p, q) ** 2 - 1e-12
+
+
+@every_row
+@a_few
+@given(u=ratios)
+def test_the_biconjugate_is_f(name, u):
+    """f**(u) = sup_t (u t - f*(t)), the supremum taken over t = f'(w) by a search over w."""
+    row = ROWS[name]
+    if name == "total_variation":
+        candidates = jnp.array([-0.5, 0.0, 0.5])
+        best = jnp.max(u * candidates - row.conjugate(candidates))
+    else:
+
+        def minus(log_w):
+            t = row.derivative(jnp.exp(log_w))
+            return -float(u * t - row.conjugate(t))
+
+        best = -optimize.minimize_scalar(minus, bounds=(-6, 6), options={"xatol": 1e-9}).fun
+    np.testing.assert_allclose(best, row.f(u), rtol=1e-7, atol=1e-9)
+
+
+@every_row
+@a_few
+@given(u=ratios, w=ratios)
+def test_young_s_gap_is_positive_and_closes_at_the_derivative(name, u, w):
+    row = ROWS[name]
+
+    def gap(t):
+        return row.f(u) + row.conjugate(t) - u * t
+
+    assert gap(row.derivative(w)) >= -1e-9 * (1 + abs(row.f(u)))
+    np.testing.assert_allclose(gap(row.derivative(u)), 0, atol=1e-9 * (1 + abs(row.f(u))))
+
+
+@every_row
+@a_few
+@given(u=ratios)
+def test_the_derivative_is_that_of_f(name, u):
+    row = ROWS[name]
+    np.testing.assert_allclose(jax.grad(row.f)(u), row.derivative(jnp.float64(u)), 1e-9, 1e-12)
+
+
+@every_row
+@a_few
+@given(pq=distributions(), noise=st.lists(st.floats(-3, 3), min_size=SIZE, max_size=SIZE))
+def test_the_bound_is_below_the_divergence_and_reaches_it_at_the_optimal_critic(name, pq, noise):
+    p, q = map(jnp.asarray, pq)
+    row, divergence = ROWS[name], exact(name, *pq)
+
+    def bound(critic):
+        return jnp.sum(p * critic) - jnp.sum(q * row.conjugate(critic))
+
+    np.testing.assert_allclose(bound(row.derivative(p / q)), divergence, 1e-8, 1e-10)
+    loss = f_gan(row)
+    outputs = jnp.asarray(noise)
+    played = -jnp.sum(p * loss.real(outputs)) - jnp.sum(q * loss.fake(outputs))
+    np.testing.assert_allclose(played, bound(row.activation(outputs)), 1e-9, 1e-12)
+    assert played <= divergence + 1e-9
+
+
+@every_row
+def test_the_activation_reaches_the_whole_domain_of_the_conjugate(name):
+    """Every T* = f'(u) is some g_f(v), to a part in a thousand at the ends."""
+    row = ROWS[name]
+    reached = row.activation(jnp.linspace(-700.0, 700.0, 140_001))
+    wanted = row.derivative(jnp.linspace(0.1, 10.0, 500))
+    assert jnp.min(reached) <= jnp.min(wanted) + 1e-3
+    assert jnp.max(reached) >= jnp.max(wanted) - 1e-3
+    assert jnp.all(jnp.diff(reached) >= -1e-12)
+
+
+@every_row
+def test_the_composed_form_is_the_composition(name):
+    row = ROWS[name]
+    outputs = jnp.linspace(-8.0, 8.0, 101)
+    np.testing.assert_allclose(
+        row.conjugate_of_activation(outputs), row.conjugate(row.activation(outputs)), 1e-9, 1e-9
+    )
+
+
+@every_smooth_row
+@a_few
+@given(u=st.floats(0.1, 10))
+def test_the_ratio_is_read_back_from_the_optimal_critic(name, u):
+    row = ROWS[name]
+    t = float(row.derivative(jnp.float64(u)))
+    output = optimize.brentq(lambda v: float(row.activation(jnp.float64(v))) - t, -700, 700)
+    np.testing.assert_allclose(losses.density_ratio(row, jnp.float64(output)), u, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "power"),
+    [
+        ("reverse_kl", 1),
+        ("gan", 1),
+        ("jensen_shannon", 1),
+        ("squared_hellinger", 2),
+        ("neyman_chi2", 0.5),
+    ],
+)
+def test_the_ratio_of_an_exponential_activation_is_an_exponential(name, power):
+    """In float32 too, where 1 - t has long been lost."""
+    outputs = jnp.array([-30.0, -5.0, 0.0, 5.0, 30.0], jnp.float32)
+    ratio = losses.density_ratio(ROWS[name], outputs)
+    np.testing.assert_allclose(ratio, np.exp(power * np.float64(outputs)), rtol=1e-5)
+
+
+def test_a_logistic_discriminator_knows_the_ratio_and_the_share_of_real_examples():
+    p, q, share = np.array([0.1, 0.6]), np.array([0.4, 0.2]), 0.8
+    logits = jnp.log(share * p / ((1 - share) * q))
+    np.testing.assert_allclose(
+        losses.logistic_density_ratio(logits, real_fraction=share), p / q, rtol=1e-12
+    )
+
+
+@every_row
+def test_the_threshold_is_the_critic_s_value_at_equal_densities(name):
+    known = {"kl": 1.0, "reverse_kl": -1.0, "gan": -math.log(2)}
+    np.testing.assert_allclose(losses.threshold(ROWS[name]), known.get(name, 0.0), atol=1e-12)
+
+
+@a_few
+@given(pq=distributions())
+def test_the_relations_between_the_rows(pq):
+    p, q = pq
+
+    def d(name, p=p, q=q, row=None):
+        return float(divergence_between(row or ROWS[name], jnp.asarray(p), jnp.asarray(q)))
+
+    close = {"rtol": 1e-9, "atol": 1e-12}
+    np.testing.assert_allclose(d("gan"), d("jensen_shannon") - math.log(4), **close)
+    np.testing.assert_allclose(d("jeffrey"), d("kl") + d("reverse_kl"), **close)
+    np.testing.assert_allclose(d("kl", q, p), d("reverse_kl"), **close)
+    np.testing.assert_allclose(d("pearson_chi2", q, p), d("neyman_chi2"), **close)
+    np.testing.assert_allclose(d("squared_hellinger"), 2 - 2 * np.sum(np.sqrt(p * q)), **close)
+    half = losses.weighted_jensen_shannon(0.5)
+    np.testing.assert_allclose(2 * d("", row=half), d("jensen_shannon"), **close)
+    for a, name, factor in [
+        (2.0, "pearson_chi2", 0.5),
+        (-1.0, "neyman_chi2", 0.5),
+        (0.5, "squared_hellinger", 2.0),
+    ]:
+        np.testing.assert_allclose(d("", row=losses.alpha(a)), factor * d(name), **close)
+    for a, name in [(1 + 1e-6, "kl"), (1e-6, "reverse_kl")]:
+        np.testing.assert_allclose(d("", row=losses.alpha(a)), d(name), rtol=1e-3, atol=1e-8)
+    assert d("total_variation") <= 1
+    assert d("squared_hellinger") <= 2
+    assert d("jensen_shannon") <= 2 * math.log(2)
+
+
+@pytest.mark.parametrize(
+    ("name", "disjoint"),
+    [
+        ("total_variation", 1),
+        ("kl", np.inf),
+        ("reverse_kl", np.inf),
+        ("pearson_chi2", np.inf),
+        ("neyman_chi2", np.inf),
+        ("squared_hellinger", 2),
+        ("jeffrey", np.inf),
+        ("jensen_shannon", 2 * math.log(2)),
+        ("weighted_jensen_shannon 0.2", -0.2 * math.log(0.2) - 0.8 * math.log(0.8)),
+        ("gan", 0),
+        ("alpha 0.3", 1 / 0.3 / 0.7),
+        ("alpha -1.5", np.inf),
+        ("alpha 3", np.inf),
+    ],
+)
+def test_distributions_without_a_common_outcome(name, disjoint):
+    p, q = jnp.array([0.5, 0.5, 0, 0, 0]), jnp.array([0, 0, 0.25, 0.75, 0])
+    np.testing.assert_allclose(divergence_between(ROWS[name], p, q), disjoint, rtol=1e-12)
+
+
+def test_the_divergence_works_on_the_last_axis_and_is_differentiable():
+    rng = np.random.default_rng(0)
+    p, q = jnp.asarray(rng.dirichlet(np.ones(4), (2, 3, 5)))
+    batch = divergence_between(losses.kl(), p, q)
+    assert batch.shape == (3, 5)
+    np.testing.assert_allclose(batch[1, 2], exact("kl", *np.asarray([p[1, 2], q[1, 2]])), rtol=1e-9)
+    gradient = jax.grad(lambda q: divergence_between(losses.kl(), p[0, 0], q))(q[0, 0])
+    np.testing.assert_allclose(gradient, -p[0, 0] / q[0, 0], rtol=1e-9)
+
+
+def test_the_gan_row_plays_the_minimax_game():
+    played, expected = f_gan(losses.gan()), losses.minimax()
+    outputs = jnp.linspace(-100.0, 100.0, 401)
+    for curve in ("real", "fake", "generator"):
+        np.testing.assert_allclose(
+            getattr(played, curve)(outputs), getattr(expected, curve)(outputs), rtol=1e-12
+        )
+
+
+@every_row
+def test_the_heuristic_generator_maximises_the_activation(name):
+    row, outputs = ROWS[name], jnp.linspace(-5.0, 5.0, 41)
+    minimax, heuristic = f_gan(row), f_gan(row, generator="heuristic")
+    np.testing.assert_array_equal(minimax.generator(outputs), -minimax.fake(outputs))
+    np.testing.assert_array_equal(heuristic.generator(outputs), -row.activation(outputs))
+    for curve in ("real", "fake"):
+        np.testing.assert_array_equal(
+            getattr(minimax, curve)(outputs), getattr(heuristic, curve)(outputs)
+        )
+
+
+def curves(name):
+    loss = f_gan(ROWS[name])
+    return {"real": loss.real, "fake": loss.fake}
+
+
+# Where a curve overflows in float32, as its docstring says: outputs beyond these ends.
+FINITE = {
+    ("kl", "fake"): (-np.inf, 89),
+    ("reverse_kl", "real"): (-88, np.inf),
+    ("neyman_chi2", "real"): (-88, np.inf),
+    ("neyman_chi2", "fake"): (-176, np.inf),
+    ("squared_hellinger", "real"): (-88, np.inf),
+    ("squared_hellinger", "fake"): (-np.inf, 88),
+    ("jeffrey", "fake"): (-np.inf, 89),
+    ("alpha 0.3", "fake"): (-np.inf, 88 * 0.7 / 0.3),
+}
+
+
+@every_row
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_values_and_two_derivatives_at_extremes(name, dtype):
+    largest = 1e4 if dtype == "float32" else 100
+    outputs = jnp.concatenate(
+        [jnp.linspace(-largest, largest, 2_001), jnp.linspace(-100.0, 100.0, 2_001)]
+    ).astype(dtype)
+    for which, curve in curves(name).items():
+        slope = jax.vmap(jax.grad(curve))
+        values = [curve(outputs), slope(outputs), jax.vmap(jax.grad(jax.grad(curve)))(outputs)]
+        low, high = FINITE.get((name, which), (-np.inf, np.inf))
+        inside = (np.float64(outputs) > low) & (np.float64(outputs) < high)
+        for order, value in enumerate(values):
+            assert value.dtype == dtype
+            assert not np.isnan(np.float64(value)).any(), (which, order)
+            assert np.isfinite(np.float64(value[inside])).all(), (which, order)
+        assert np.isinf(np.float64(values[0])[~inside]).any() == (~inside).any()
+
+
+@every_row
+def test_values_in_float32_are_those_of_float64(name):
+    """Composed stably: the relative error is that of rounding, not of cancellation."""
+    outputs = np.linspace(-80, 80, 1_601)
+    for which, curve in curves(name).items():
+        low, high = FINITE.get((name, which), (-np.inf, np.inf))
+        inside = outputs[(outputs > low) & (outputs < min(high, 80))]
+        single = np.float64(curve(jnp.asarray(inside, jnp.float32)))
+        double = curve(jnp.asarray(np.float32(inside), jnp.float64))
+        np.testing.assert_allclose(single, double, rtol=2e-5, atol=2e-6, err_msg=which)
+
+
+@a_few
+@given(t=st.floats(-1e4, 300))
+def test_jeffrey_s_conjugate_is_that_of_lambert_s_w(t):
+    """Solve log w + w = 1 - t for W(e^(1-t)) by SciPy."""
+    w = np.real(special.lambertw(np.exp(1 - t))) if t > -600 else None
+    if w is None:
+        w = optimize.brentq(lambda w: w + np.log(w) - (1 - t), 1, 2e4, xtol=1e-12)
+    conjugate = losses.jeffrey().conjugate
+    np.testing.assert_allclose(jax.grad(conjugate)(t), 1 / w, rtol=1e-9)
+    if abs(t) < 100:  # beyond, W + t cancels in the formula that SciPy is given here
+        np.testing.assert_allclose(
+            conjugate(jnp.float64(t)), w + 1 / w + t - 2, rtol=1e-9, atol=1e-9
+        )
+
+
+def test_bad_arguments_are_refused_in_words(monkeypatch):
+    for number, words in [(0, "reverse_kl"), (1.0, "that limit is kl")]:
+        with pytest.raises(ValueError, match=words):
+            losses.alpha(number)
+    for weight in (0.0, 1.0, -0.5, math.nan):
+        with pytest.raises(ValueError, match="strictly between 0 and 1"):
+            losses.weighted_jensen_shannon(weight)
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as it is for a user
+    with pytest.raises(ValueError, match='must be "minimax" or "heuristic"'):
+        f_gan(losses.kl(), generator="minmax")

@@ -25,6 +25,7 @@ from gan_jax.games.steps import (
     generator_step,
     simultaneous_step,
 )
+from gan_jax.games.transforms import clip_params
 
 __all__ = [
     "Average",
@@ -40,6 +41,7 @@ __all__ = [
     "Weights",
     "alternating_step",
     "averaged",
+    "clip_params",
     "descent_step",
     "discriminator_step",
     "exponential_average",

@@ -115,7 +115,7 @@ def gmmn(
 
 def _squared_distances(x: Array, y: Array) -> Array:
     """‖x - y‖² as ‖x‖² - 2⟨x, y⟩ + ‖y‖², about a common origin near the points."""
-    origin = jax.lax.stop_gradient(jnp.mean(y, axis=0))
+    origin = jax.lax.stop_gradient(jnp.mean(y, axis=0, keepdims=True))
     x, y = x - origin, y - origin
     squares = jnp.sum(x * x, axis=1)[:, None] + jnp.sum(y * y, axis=1)[None, :]
     return jnp.maximum(squares - 2 * _inner_products(x, y), 0)

@@ -7,7 +7,7 @@ differentiable counterpart of the discrete ones.
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy import optimize, sparse, special, stats
 
@@ -49,20 +49,20 @@ def jensen_shannon_on_grid(p: ArrayLike, q: ArrayLike) -> Any:
 
 
 def wasserstein_1d(
-    x: Num[ArrayLike, " n"],
-    y: Num[ArrayLike, " m"],
-    x_weights: Num[ArrayLike, " n"] | None = None,
-    y_weights: Num[ArrayLike, " m"] | None = None,
+    x: ArrayLike,
+    y: ArrayLike,
+    x_weights: ArrayLike | None = None,
+    y_weights: ArrayLike | None = None,
 ) -> float:
     """W₁ = ∫ |F - G| between two weighted sets on the line."""
     return float(stats.wasserstein_distance(x, y, x_weights, y_weights))
 
 
 def wasserstein(
-    x: Num[ArrayLike, "n features"],
-    y: Num[ArrayLike, "m features"],
-    x_weights: Num[ArrayLike, " n"] | None = None,
-    y_weights: Num[ArrayLike, " m"] | None = None,
+    x: ArrayLike,
+    y: ArrayLike,
+    x_weights: ArrayLike | None = None,
+    y_weights: ArrayLike | None = None,
 ) -> float:
     """W₁ = min_γ Σ γ_ij ‖x_i - y_j‖ between two weighted sets, γ having their weights as marginals.
 

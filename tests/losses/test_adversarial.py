@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan_jax import losses
 from gan_jax.losses import (
     hinge,
     least_squares,
@@ -215,3 +216,54 @@ def test_the_hinge_is_flat_beyond_its_margin():
     assert jax.grad(loss.fake)(-1.5) == 0
     assert jax.grad(loss.real)(0.5) == -1
     assert jax.grad(loss.fake)(-0.5) == 1
+
+
+@pytest.mark.parametrize(("real", "fake"), [(0.9, 0.0), (0.8, 0.3)])
+def test_smooth_labels_move_the_optimal_discriminator(real, fake):
+    """σ(D*) = (α p + β q)/(p + q), where the expected loss has no slope."""
+    p, q = np.array([0.2, 0.5, 0.3]), np.array([0.6, 0.1, 0.3])
+    target = (real * p + fake * q) / (p + q)
+    logits = jnp.asarray(np.log(target / (1 - target)), jnp.float32)
+    smooth = losses.smooth_labels(losses.non_saturating(), real=real, fake=fake)
+    slope = jax.grad(lambda a: jnp.sum(p * smooth.real(a) + q * smooth.fake(a)))(logits)
+    np.testing.assert_allclose(slope, 0, atol=1e-6)
+    assert smooth.generator(1.0) == losses.non_saturating().generator(1.0)
+
+
+def test_hard_labels_change_nothing_and_impossible_ones_are_refused():
+    logits = jnp.linspace(-5, 5, 11)
+    hard = losses.smooth_labels(losses.minimax())
+    np.testing.assert_array_equal(hard.real(logits), losses.minimax().real(logits))
+    np.testing.assert_array_equal(hard.fake(logits), losses.minimax().fake(logits))
+    with pytest.raises(ValueError, match=r"real is 1.2; a label must lie in \[0, 1\]"):
+        losses.smooth_labels(losses.minimax(), real=1.2)
+
+
+REAL, FAKE = jnp.array([2.0, -1.0, 0.5]), jnp.array([0.3, 0.7, -4.0])
+
+
+def test_the_relativistic_loss_compares_pairs():
+    loss = losses.relativistic(losses.non_saturating())
+    gap = np.float64(REAL) - np.float64(FAKE)
+    np.testing.assert_allclose(loss.discriminator(REAL, FAKE), np.log1p(np.exp(-gap)), 1e-5)
+    np.testing.assert_allclose(loss.generator(REAL, FAKE), np.log1p(np.exp(gap)), 1e-5)
+
+
+@pytest.mark.parametrize("name", ["non_saturating", "hinge", "least_squares"])
+def test_the_relativistic_average_loss_compares_with_the_mean_of_the_opponents(name):
+    base = getattr(losses, name)()
+    loss = losses.relativistic_average(base)
+    real_gap, fake_gap = REAL - jnp.mean(FAKE), FAKE - jnp.mean(REAL)
+    np.testing.assert_allclose(
+        loss.discriminator(REAL, FAKE), base.real(real_gap) + base.fake(fake_gap), rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        loss.generator(REAL, FAKE), base.real(fake_gap) + base.fake(real_gap), rtol=1e-6
+    )
+
+
+def test_a_shift_of_all_logits_changes_no_relativistic_loss():
+    for make in (losses.relativistic, losses.relativistic_average):
+        loss = make(losses.non_saturating())
+        for curve in loss:
+            np.testing.assert_allclose(curve(REAL + 3, FAKE + 3), curve(REAL, FAKE), rtol=1e-5)

@@ -1,0 +1,68 @@
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import losses, metrics
+
+RNG = np.random.default_rng(0)
+P, Q = RNG.dirichlet(np.ones(5), (2, 4))
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "factor"),
+    [
+        ("kl_divergence", losses.kl(), 1),
+        ("jensen_shannon_divergence", losses.jensen_shannon(), 0.5),
+        ("total_variation_distance", losses.total_variation(), 1),
+        ("chi2_divergence", losses.pearson_chi2(), 1),
+    ],
+)
+def test_the_discrete_ones_are_those_of_the_table(name, row, factor):
+    with jax.enable_x64(True):
+        expected = factor * losses.divergence_between(row, jnp.asarray(P), jnp.asarray(Q))
+    np.testing.assert_allclose(getattr(metrics, name)(P, Q), expected, rtol=1e-10)
+
+
+def test_distributions_without_a_common_outcome():
+    p, q = [0.5, 0.5, 0, 0], [0, 0, 1, 0]
+    assert metrics.kl_divergence(p, q) == np.inf
+    assert metrics.chi2_divergence(p, q) == np.inf
+    np.testing.assert_allclose(metrics.jensen_shannon_divergence(p, q), math.log(2))
+    assert metrics.total_variation_distance(p, q) == 1
+    for name in ("kl", "chi2", "jensen_shannon"):
+        assert getattr(metrics, f"{name}_divergence")(p, p) == 0
+
+
+def test_jensen_shannon_of_densities_on_a_grid():
+    """Far apart it is log 2; of unnormalised values the scale does not matter."""
+    x, y = np.meshgrid(np.linspace(-8, 8, 201), np.linspace(-8, 8, 201))
+    near, far = np.exp(-(x**2 + y**2) / 2), np.exp(-((x - 6) ** 2 + (y - 6) ** 2) * 8)
+    np.testing.assert_allclose(metrics.jensen_shannon_on_grid(near, far), math.log(2), rtol=1e-6)
+    assert metrics.jensen_shannon_on_grid(near, 7 * near) == pytest.approx(0, abs=1e-15)
+
+
+@pytest.mark.parametrize("num", [(40, 40), (30, 17)])
+def test_on_the_line_both_wasserstein_distances_are_the_integral(num):
+    x, y = (RNG.normal(size=n) for n in num)
+    grid = np.linspace(-6, 6, 200_001)
+    f, g = (np.searchsorted(np.sort(v), grid) / len(v) for v in (x, y))
+    expected = np.sum(np.abs(f - g)) * (grid[1] - grid[0])
+    np.testing.assert_allclose(metrics.wasserstein_1d(x, y), expected, rtol=1e-3)
+    np.testing.assert_allclose(metrics.wasserstein(x[:, None], y[:, None]), expected, rtol=1e-3)
+
+
+def test_a_shift_in_the_plane_costs_its_length():
+    x = RNG.normal(size=(50, 2))
+    np.testing.assert_allclose(metrics.wasserstein(x, x[::-1] + np.array([3, 4])), 5)
+
+
+def test_weights_are_masses():
+    x, y = np.array([[0.0], [1.0]]), np.array([[0.0], [3.0]])
+    np.testing.assert_allclose(metrics.wasserstein(x, y, [3, 1], [1, 1]), 0.25 * 2 + 0.25 * 3)
+    np.testing.assert_allclose(metrics.wasserstein_1d(x[:, 0], y[:, 0], [3, 1], [1, 1]), 1.25)
+    for weights in ([1], [1, -1], [0, 0]):
+        with pytest.raises(ValueError, match="Give 2 weights"):
+            metrics.wasserstein(x, y, weights)

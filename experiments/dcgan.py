@@ -68,7 +68,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     dataset = data.load(config.dataset)
     some_real = dataset[np.arange(min(NUM_COMPARED, len(dataset)))]["image"]
     system = build(config, image_shape=some_real.shape[1:])
-    stored = config.feed(dataset)
+    stored = config.feed(dataset, config.examples_per_step)
 
     def read(resident, item):
         return {"image": data.signed(stored.read(resident, item)["image"])}

@@ -1,4 +1,4 @@
-"""The flags that every two-player experiment has, and the step that they describe."""
+"""The flags that experiments have in common, and the step and the run that they describe."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ from gan_jax.games import (
 from gan_jax.systems import GAN
 from gan_jax.training import Hook, Schedule, process_rows, train
 from gan_jax.training.compile import AXIS, Parallel
-from gan_jax.typing import Feed, KeyArray, Step
+from gan_jax.typing import Feed, KeyArray, PyTree, Step
 
 LOSSES = {
     "minimax": losses.minimax,
@@ -38,27 +38,13 @@ LossName = Literal[
 
 
 @dataclass(frozen=True, kw_only=True)
-class GameOptions:
-    """How the game is played, and for how long."""
+class RunOptions:
+    """How long a run is, and when it comes back to Python."""
 
-    update: Literal["simultaneous", "alternating"] = "alternating"
-    """Both players move from the same point, or the discriminator first."""
-    num_discriminator_steps: int = 1
-    """Moves of the discriminator in each step, each on a batch of its own (alternating only)."""
-    loss: LossName = "non_saturating"
-    """The adversarial loss."""
     steps: int
     """Where the run ends; a run that is resumed may be given more."""
-    batch_size: int
-    """Real examples in each move of the discriminator."""
-    learning_rate: float
-    """Adam's, for both players; beta1 is 0.5."""
-    average_decay: float
-    """Decay of the generator's moving average, which the samples are drawn from."""
     seed: int = 0
     """Seed of the weights, the order of the data and the latents."""
-    parallel: Parallel = "jit"
-    """All devices by sharded jit, all devices by pmap, or one device."""
     steps_per_dispatch: int
     """Steps that are compiled into one program, and averaged in one line of the log."""
     evaluate_every: int
@@ -68,19 +54,84 @@ class GameOptions:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
+            flag = name.replace("_", "-")
             if type(value) is int and name != "seed" and value < 1:  # all others count something
-                flag = name.replace("_", "-")
                 raise ValueError(f"--{flag} is {value}; it must be at least 1.")
+            if name.endswith("learning_rate") and not 0 < value < math.inf:
+                raise ValueError(f"--{flag} is {value}; it must be positive and finite.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed is {self.seed}; it must lie between 0 and 2^32 - 1.")
+
+    def keys(self, num: int) -> KeyArray:
+        """Independent keys: for the run itself, the weights, and whatever else is drawn."""
+        return jax.random.split(jax.random.key(self.seed), num)
+
+    def feed(self, dataset: data.Dataset, batch_size: int) -> Feed:
+        """The batches that this process reads of the dataset."""
+        if batch_size > len(dataset):
+            raise ValueError(
+                f"A step takes {batch_size} examples, but the dataset has {len(dataset)}: lower "
+                "--batch-size, or --num-discriminator-steps where there is one."
+            )
+        rows = process_rows(batch_size)
+        return data.feed(dataset, batch_size=batch_size, seed=self.seed, rows=rows)
+
+    def train(
+        self,
+        step: Step,
+        state: PyTree,
+        feed: Feed,
+        evaluate: Callable[[int, Any], Mapping[str, Any]],
+        *,
+        key: KeyArray,
+        workdir: Path,
+        fresh: bool,
+        batch_size: int = 1,
+        parallel: Parallel = "none",
+        **shown: Any,
+    ) -> PyTree:
+        """Train from the start, or from where the run in `workdir` was stopped."""
+        return train(
+            step,
+            state,
+            feed,
+            key=key,
+            schedule=Schedule(self.steps, self.steps_per_dispatch, self.checkpoint_every),
+            batch_size=batch_size,
+            workdir=workdir,
+            config=asdict(self),
+            fresh=fresh,
+            parallel=parallel,
+            hooks=[Hook(self.evaluate_every, evaluate)],
+            **shown,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameOptions(RunOptions):
+    """How the game is played, and for how long."""
+
+    update: Literal["simultaneous", "alternating"] = "alternating"
+    """Both players move from the same point, or the discriminator first."""
+    num_discriminator_steps: int = 1
+    """Moves of the discriminator in each step, each on a batch of its own (alternating only)."""
+    loss: LossName = "non_saturating"
+    """The adversarial loss."""
+    batch_size: int
+    """Real examples in each move of the discriminator."""
+    learning_rate: float
+    """Adam's, for both players; beta1 is 0.5."""
+    average_decay: float
+    """Decay of the generator's moving average, which the samples are drawn from."""
+    parallel: Parallel = "jit"
+    """All devices by sharded jit, all devices by pmap, or one device."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.update == "simultaneous" and self.num_discriminator_steps != 1:
             raise ValueError(
                 f"--num-discriminator-steps is {self.num_discriminator_steps}, but in a "
                 "simultaneous update both players move once: choose 1, or --update alternating."
-            )
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(
-                f"--learning-rate is {self.learning_rate}; it must be positive and finite."
             )
         if not 0 <= self.average_decay < 1:
             raise ValueError(f"--average-decay is {self.average_decay}; it must be in [0, 1).")
@@ -93,21 +144,6 @@ class GameOptions:
     def axis_name(self) -> str | None:
         """The axis over which the step must average by itself: pmap's."""
         return AXIS if self.parallel == "pmap" else None
-
-    def keys(self, num: int) -> KeyArray:
-        """Independent keys: for the run itself, the weights, and whatever else is drawn."""
-        return jax.random.split(jax.random.key(self.seed), num)
-
-    def feed(self, dataset: data.Dataset) -> Feed:
-        """The batches that this process reads of the dataset."""
-        num = self.examples_per_step
-        if num > len(dataset):
-            raise ValueError(
-                f"--batch-size {self.batch_size} times --num-discriminator-steps "
-                f"{self.num_discriminator_steps} is {num} examples a step, but the dataset has "
-                f"{len(dataset)}: take fewer."
-            )
-        return data.feed(dataset, batch_size=num, seed=self.seed, rows=process_rows(num))
 
     def optimizers(self) -> Optimizers:
         adam = optax.adam(self.learning_rate, b1=0.5)
@@ -136,17 +172,15 @@ class GameOptions:
         unit: str = "images",
     ) -> GameState:
         """Train, from the start or from where the run in `workdir` was stopped."""
-        return train(
+        return self.train(
             self.step(system),
             exponential_average_memory(system.init(key_init, optimizers=self.optimizers())),
             feed,
+            evaluate,
             key=key_run,
-            schedule=Schedule(self.steps, self.steps_per_dispatch, self.checkpoint_every),
-            batch_size=self.examples_per_step,
             workdir=workdir,
-            config=asdict(self),
             fresh=fresh,
+            batch_size=self.examples_per_step,
             parallel=self.parallel,
-            hooks=[Hook(self.evaluate_every, evaluate)],
             unit=unit,
         )

@@ -101,7 +101,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
     state = config.play(
         system,
-        config.feed(data.ArrayDataset({"point": points})),
+        config.feed(data.ArrayDataset({"point": points}), config.examples_per_step),
         evaluate,
         key_run=key_run,
         key_init=key_init,

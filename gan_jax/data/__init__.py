@@ -1,6 +1,6 @@
 """Named datasets -> arrays -> batches: embedded, synthetic, TensorFlow Datasets."""
 
-from gan_jax.data.batches import batch_indices, feed, resident_feed, streamed_feed
+from gan_jax.data.batches import batch_indices, feed, no_feed, resident_feed, streamed_feed
 from gan_jax.data.datasets import load
 from gan_jax.data.mixtures import Mixture, grid, ring, sample
 from gan_jax.data.scaling import signed, to_uint8, unit
@@ -17,6 +17,7 @@ __all__ = [
     "feed",
     "grid",
     "load",
+    "no_feed",
     "resident_feed",
     "ring",
     "sample",

@@ -90,6 +90,16 @@ def streamed_feed(
     return Feed({}, lambda resident, item: item, chunks)
 
 
+def no_feed() -> Feed:
+    """Feed nothing, to steps that draw their own data from their key: the batch is empty."""
+
+    def chunks(ranges: Iterable[tuple[int, int]]) -> Generator[np.ndarray, None, None]:
+        for start, stop in ranges:
+            yield np.zeros((stop - start, 0), np.float32)
+
+    return Feed({}, lambda resident, item: {}, chunks)
+
+
 def _chunk_indices(
     seed: int, steps: tuple[int, int], rows: slice, batch_size: int, num_examples: int
 ) -> np.ndarray:

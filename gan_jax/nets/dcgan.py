@@ -69,7 +69,8 @@ class DCGANDiscriminator(nn.Module):
     """Map square images to one logit each by `depth` convolutions of stride 2.
 
     The first layer has `width` channels (128 in the paper), every later one twice as many.
-    `depth` and `axis_name` as in `DCGANGenerator`.
+    `depth` and `axis_name` as in `DCGANGenerator`. Without `batch_norm` it may be given a gradient
+    penalty.
 
     Raises:
         ValueError: no such network takes images of this size.
@@ -78,6 +79,7 @@ class DCGANDiscriminator(nn.Module):
     width: int = 64
     depth: int | None = None
     kernel_size: int = 5
+    batch_norm: bool = True
     dtype: Any = None
     axis_name: str | None = None
 
@@ -98,7 +100,8 @@ class DCGANDiscriminator(nn.Module):
         )
         x = nn.leaky_relu(down(self.width)(x), 0.2)
         for i in range(1, depth):
-            x = nn.leaky_relu(norm()(down(self.width << i, use_bias=False)(x)), 0.2)
+            x = down(self.width << i, use_bias=not self.batch_norm)(x)
+            x = nn.leaky_relu(norm()(x) if self.batch_norm else x, 0.2)
         logits = nn.Dense(1, kernel_init=_weights, dtype=self.dtype)(x.reshape(x.shape[0], -1))
         return logits[:, 0].astype(jnp.float32)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -11,38 +12,53 @@ from jaxtyping import Array, Float
 
 
 class MLPGenerator(nn.Module):
-    """Map latents to examples of `shape` through hidden layers of `widths`; linear at the end."""
+    """Map latents to examples of `shape` through hidden layers of `widths`.
+
+    Linear at the end, or whatever `output` is: `nn.tanh` for images in [-1, 1], `nn.sigmoid` for
+    [0, 1].
+    """
 
     shape: Sequence[int]
     widths: Sequence[int] = (128, 128)
     activation: Callable[[jax.Array], jax.Array] = nn.relu
+    output: Callable[[jax.Array], jax.Array] | None = None
     dtype: Any = None
 
     @nn.compact
     def __call__(
         self, latents: Float[Array, "num latent"], *, train: bool = False
     ) -> Float[Array, "num *shape"]:
-        x = _hidden(latents, self.widths, self.activation, self.dtype)
-        x = nn.Dense(math.prod(self.shape), dtype=self.dtype)(x)
-        return x.reshape(-1, *self.shape).astype(jnp.float32)
+        dense = partial(nn.Dense, dtype=self.dtype)
+        for width in self.widths:
+            latents = self.activation(dense(width)(latents))
+        x = dense(math.prod(self.shape))(latents)
+        x = x.reshape(-1, *self.shape).astype(jnp.float32)
+        return x if self.output is None else self.output(x)
 
 
 class MLPDiscriminator(nn.Module):
-    """Map examples of any shape to one logit each through hidden layers of `widths`."""
+    """Map examples of any shape to one logit each through hidden layers of `widths`.
+
+    `spectral_norm` divides every weight matrix by an estimate of its largest singular value
+    (Miyato et al. 2018), by Flax's own module: one power iteration a step, kept in `batch_stats`.
+    """
 
     widths: Sequence[int] = (128, 128)
     activation: Callable[[jax.Array], jax.Array] = nn.relu
+    spectral_norm: bool = False
     dtype: Any = None
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "num *shape"], *, train: bool = False
     ) -> Float[Array, " num"]:
-        x = _hidden(x.reshape(x.shape[0], -1), self.widths, self.activation, self.dtype)
-        return nn.Dense(1, dtype=self.dtype)(x)[:, 0].astype(jnp.float32)
+        def dense(width, x):
+            layer = nn.Dense(width, dtype=self.dtype)
+            if self.spectral_norm:
+                return nn.SpectralNorm(layer)(x, update_stats=train)
+            return layer(x)
 
-
-def _hidden(x, widths, activation, dtype):
-    for width in widths:
-        x = activation(nn.Dense(width, dtype=dtype)(x))
-    return x
+        x = x.reshape(x.shape[0], -1)
+        for width in self.widths:
+            x = self.activation(dense(width, x))
+        return dense(1, x)[:, 0].astype(jnp.float32)

@@ -1,6 +1,7 @@
 """Pictures, with matplotlib. Needs the `experiments` extra."""
 
+from gan_jax.plots.curves import save_curves
 from gan_jax.plots.images import save_image_grid
 from gan_jax.plots.points import save_points_over_surface
 
-__all__ = ["save_image_grid", "save_points_over_surface"]
+__all__ = ["save_curves", "save_image_grid", "save_points_over_surface"]

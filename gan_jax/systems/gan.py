@@ -1,7 +1,7 @@
 """The unconditional GAN: two networks and a loss become a game, its start and its sampler."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import flax.linen as nn
 import jax
@@ -10,8 +10,10 @@ from jaxtyping import Array, Float
 
 from gan_jax import games
 from gan_jax.games import Game, GameState, Optimizers, Outcome, PlayerOutcome, Weights
-from gan_jax.losses import AdversarialLoss
+from gan_jax.losses import AdversarialLoss, Critic
 from gan_jax.typing import Batch, KeyArray
+
+Penalty: TypeAlias = Callable[[Critic, Array, Array, KeyArray], Float[Array, " num"]]
 
 
 class GAN(NamedTuple):
@@ -35,6 +37,7 @@ def gan(
     latent_dim: int,
     prior: Literal["normal", "uniform"] = "normal",
     field: str = "image",
+    penalty: Penalty | None = None,
 ) -> GAN:
     """Let `generator` learn to make what the batch holds under `field`.
 
@@ -44,6 +47,10 @@ def gan(
     examples in separate batches, so batch normalisation has statistics for each; its running
     averages take both, real first. Both networks are called as `network(x, train=...)`: `True` when
     played, their default when `sample` draws.
+
+    `penalty(critic, real, fake, key)` gives one number per example, whose mean is added to L_D, its
+    weight included: `lambda *at: 10 * gradient_penalty(*at)`. Give such a critic no batch
+    normalisation: it mixes the gradients of a batch's examples.
 
     Goodfellow et al. 2014, equation (1) and Algorithm 1.
 
@@ -63,7 +70,7 @@ def gan(
 
     def game(*, generator: Weights, discriminator: Weights, batch: Batch, key: KeyArray) -> Outcome:
         real = _only(batch, field)
-        key_latents, key_generator, key_real, key_fake = jax.random.split(key, 4)
+        key_latents, key_generator, key_real, key_fake, key_penalty = jax.random.split(key, 5)
         fake, generator_state = generate(
             generator, latents(key_latents, real.shape[0]), key_generator
         )
@@ -72,14 +79,18 @@ def gan(
         discriminator = discriminator.replace(state=discriminator_state)
         fake_logits, discriminator_state = discriminate(discriminator, fake, key_fake)
         real_logits, fake_logits = at_least_float32(real_logits), at_least_float32(fake_logits)
-        real_loss = jnp.mean(loss.real(real_logits))
+        discriminator_loss = jnp.mean(loss.real(real_logits)) + jnp.mean(loss.fake(fake_logits))
+        metrics = {"real_logits": jnp.mean(real_logits), "fake_logits": jnp.mean(fake_logits)}
+        if penalty is not None:
+
+            def critic(x):
+                return at_least_float32(discriminate(discriminator, x, key_fake)[0])
+
+            metrics["penalty"] = jnp.mean(penalty(critic, real, fake, key_penalty))
+            discriminator_loss += metrics["penalty"]
         return Outcome(
             generator=PlayerOutcome(jnp.mean(loss.generator(fake_logits)), generator_state),
-            discriminator=PlayerOutcome(
-                real_loss + jnp.mean(loss.fake(fake_logits)),
-                discriminator_state,
-                {"real_logits": jnp.mean(real_logits), "fake_logits": jnp.mean(fake_logits)},
-            ),
+            discriminator=PlayerOutcome(discriminator_loss, discriminator_state, metrics),
         )
 
     generate = _trained(generator)

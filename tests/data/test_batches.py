@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax.data import ArrayDataset, batch_indices, feed, resident_feed, streamed_feed
+from gan_jax.data import ArrayDataset, batch_indices, feed, no_feed, resident_feed, streamed_feed
 from gan_jax.typing import Feed
 
 RANGES = [(5, 8), (8, 10), (10, 11)]
@@ -29,6 +29,13 @@ class Recorder:
 def dataset() -> ArrayDataset:
     image = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 3), np.uint8)
     return ArrayDataset({"image": image, "label": np.arange(10, dtype=np.int32)})
+
+
+def test_no_feed_has_steps_and_no_data():
+    nothing = no_feed()
+    chunks = list(nothing.chunks([(0, 3), (3, 4)]))
+    assert [len(chunk) for chunk in chunks] == [3, 1]
+    assert nothing.read(nothing.resident, chunks[0][0]) == {}
 
 
 def play(feed: Feed, ranges=RANGES):

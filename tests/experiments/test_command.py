@@ -137,12 +137,16 @@ BAD = [
     (ring, "--mixture grid --num-modes 8", "a grid needs a square number"),
     (ring, "--seed -1", "--seed is -1; it must lie between 0 and 2^32 - 1."),
     (ring, "--seed 4294967296", "--seed is 4294967296; it must lie between 0 and 2^32 - 1."),
-    (ring, "--batch-size 100004", "is 100004 examples a step, but the dataset has 100000"),
+    (ring, "--batch-size 100004", "A step takes 100004 examples, but the dataset has 100000"),
     (ring, "--batch-size 18", "batch_size=18 does not divide over 4 devices"),
     (ring, "--batch-size 18 --parallel pmap", "does not divide over 4 devices"),
     (ring, "--num-processes 2", "coordinator_address and process_id must be given as well"),
     (dcgan, "--dataset nmist", "Unknown dataset 'nmist'"),
-    (dcgan, "--batch-size 2000 --num-discriminator-steps 3", "is 6000 examples a step"),
+    (
+        dcgan,
+        "--batch-size 2000 --num-discriminator-steps 3",
+        "A step takes 6000 examples, but",
+    ),
 ]
 
 

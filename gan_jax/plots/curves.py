@@ -1,0 +1,36 @@
+"""Pictures of curves."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Num
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which the colour-blind tell apart, and a line style for each.
+COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#0072B2", "#F0E442")
+STYLES = ("-", "--", "-.", ":")
+
+
+def save_curves(
+    path: Path | str,
+    *,
+    x: Num[np.ndarray, " num"],
+    curves: Mapping[str, Num[np.ndarray, " num"]],
+    points: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+    x_label: str,
+    y_label: str,
+    title: str = "",
+) -> None:
+    """Write a PNG of curves over a common x, and of points (x, y), each named in the legend."""
+    figure = Figure(figsize=(5.6, 4.0), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    for index, (name, y) in enumerate(curves.items()):
+        colour, style = COLOURS[index % len(COLOURS)], STYLES[index % len(STYLES)]
+        axes.plot(x, y, style, color=colour, label=name)
+    for index, (name, (at, y)) in enumerate((points or {}).items()):
+        axes.plot(at, y, "ox^v"[index % 4], color=COLOURS[-2 - index], label=name)
+    axes.set(xlabel=x_label, ylabel=y_label, title=title)
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(path)

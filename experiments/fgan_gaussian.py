@@ -192,8 +192,12 @@ def normal_density(mean: float, deviation: float) -> np.ndarray:
 def divergence(name: str, mean: float, deviation: float) -> float:
     """D_f(mixture ‖ N(mean, deviation²)), the integral on the grid."""
     with jax.enable_x64(True):
-        p, q = jnp.asarray(mixture_density()), jnp.asarray(normal_density(mean, deviation))
-        return float(losses.divergence_between(ROWS[name], p, q))
+        return float(_divergence(name, mixture_density(), normal_density(mean, deviation)))
+
+
+@partial(jax.jit, static_argnums=0)
+def _divergence(name, p, q):
+    return losses.divergence_between(ROWS[name], p, q)
 
 
 def optimum(name: str) -> tuple[float, float, float]:

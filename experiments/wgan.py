@@ -8,12 +8,12 @@ Cost: ... on 2 CPU cores.
 
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -133,7 +133,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
                     picture,
                     real=np.asarray(dataset[np.arange(NUM_SAMPLES)]["point"]),
                     generated=np.asarray(generated),
-                    surface=partial(critic.apply, {"params": params}),
+                    surface=lambda plane: critic.apply({"params": params}, jnp.asarray(plane)),
                     title=f"step {step}: {int(found['modes'])} of {len(mixture.means)} modes",
                 )
             save_estimate(workdir)

@@ -33,7 +33,6 @@ from gan_jax.losses.fdivergence import (
     weighted_jensen_shannon,
 )
 from gan_jax.losses.matching import (
-    Kernel,
     gaussian_kernel,
     gmmn,
     linear_kernel,
@@ -41,7 +40,7 @@ from gan_jax.losses.matching import (
     polynomial_kernel,
     rational_quadratic_kernel,
 )
-from gan_jax.losses.penalties import Critic, dragan, gradient_penalty, r1, r2
+from gan_jax.losses.penalties import dragan, gradient_penalty, r1, r2
 from gan_jax.losses.variational import (
     bernoulli_log_likelihood,
     discretized_logistic_log_likelihood,
@@ -53,9 +52,7 @@ from gan_jax.losses.variational import (
 
 __all__ = [
     "AdversarialLoss",
-    "Critic",
     "FDivergence",
-    "Kernel",
     "RelativisticLoss",
     "alpha",
     "bernoulli_log_likelihood",

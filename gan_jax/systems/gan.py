@@ -10,7 +10,8 @@ from jaxtyping import Array, Float
 
 from gan_jax import games
 from gan_jax.games import Game, GameState, Optimizers, Outcome, PlayerOutcome, Weights
-from gan_jax.losses import AdversarialLoss, Critic
+from gan_jax.losses import AdversarialLoss
+from gan_jax.losses.penalties import Critic
 from gan_jax.typing import Batch, KeyArray
 
 Penalty: TypeAlias = Callable[[Critic, Array, Array, KeyArray], Float[Array, " num"]]

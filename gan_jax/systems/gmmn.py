@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from gan_jax import games, losses
 from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
+from gan_jax.losses.matching import Kernel
 from gan_jax.typing import Batch, KeyArray
 
 
@@ -28,7 +29,7 @@ class GMMN(NamedTuple):
 def gmmn(
     *,
     generator: nn.Module,
-    kernel: losses.Kernel,
+    kernel: Kernel,
     latent_dim: int,
     field: str = "image",
     chunk_size: int | None = None,

@@ -276,3 +276,13 @@ def test_the_axis_name_makes_batch_statistics_global(which):
         whole,
     )
     assert not np.allclose(on_devices(network)[0], whole[0], atol=1e-3)
+
+
+def test_a_discriminator_without_batch_norm_judges_each_image_by_itself():
+    network = DCGANDiscriminator(4, batch_norm=False)
+    x = jax.random.normal(jax.random.key(0), (3, 16, 16, 1))
+    variables = network.init(jax.random.key(1), x)
+    assert set(variables) == {"params"}
+    assert all("bias" in variables["params"][f"Conv_{i}"] for i in range(2))
+    together = network.apply(variables, x, train=True)
+    np.testing.assert_allclose(network.apply(variables, x[:1], train=True), together[:1], rtol=1e-5)

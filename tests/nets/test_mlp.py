@@ -87,3 +87,26 @@ def test_bfloat16_computes_between_float32_ends(network, x):
     ]
     assert len(products) == 3
     assert all(":bf16" in line for line in products)
+
+
+def test_the_generator_s_output_may_be_squashed():
+    x = jax.random.normal(KEY, (5, 2))
+    plain, squashed = MLPGenerator((3,)), MLPGenerator((3,), output=jnp.tanh)
+    variables = filled(plain, x)
+    np.testing.assert_array_equal(squashed.apply(variables, x), jnp.tanh(plain.apply(variables, x)))
+
+
+def test_a_spectrally_normalised_discriminator_has_weights_of_norm_one():
+    """So with ReLU it is 1-Lipschitz, up to what the power iterations have not yet found."""
+    network = MLPDiscriminator((16, 16), spectral_norm=True)
+    x = jax.random.normal(KEY, (64, 2))
+    variables = network.init(KEY, x)
+    for _ in range(50):
+        _, state = network.apply(variables, x, train=True, mutable=["batch_stats"])
+        variables = {**variables, **state}
+    logits = network.apply(variables, x)
+    gaps = np.abs(logits[:, None] - logits[None])
+    distances = np.linalg.norm(x[:, None] - x[None], axis=-1)
+    assert np.all(gaps <= 1.01 * distances + 1e-6)
+    unnormalised = MLPDiscriminator((16, 16))
+    assert "batch_stats" not in unnormalised.init(KEY, x)

@@ -18,7 +18,15 @@ from gan_jax.games import (
     generator_step,
     simultaneous_step,
 )
-from gan_jax.losses import hinge, least_squares, minimax, non_saturating, wasserstein
+from gan_jax.losses import (
+    gradient_penalty,
+    hinge,
+    least_squares,
+    minimax,
+    non_saturating,
+    r1,
+    wasserstein,
+)
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 from gan_jax.systems import gan
 
@@ -410,3 +418,54 @@ def test_networks_may_keep_any_state_and_drop_units(step):
     samples = system.sample(KEY, state, 50)
     np.testing.assert_array_equal(samples, system.sample(KEY, state, 50))
     assert np.all(samples != 0)  # nothing is dropped, and no key is asked for
+
+
+def test_a_penalty_is_added_to_the_discriminator_s_loss_alone():
+    """A linear critic's gradient is its kernel w, wherever it is taken."""
+    networks = {"generator": Scaled(), "discriminator": Linear(), "latent_dim": 2}
+    plain = build(**networks)
+    punished = build(**networks, penalty=lambda *at: 10 * gradient_penalty(*at, target=0.5))
+    state = plain.init(KEY, optimizers=ADAM)
+    expected, found = (play(system, state, images()) for system in (plain, punished))
+    norm = np.linalg.norm(state.discriminator.weights.params["Dense_0"]["kernel"])
+    penalty = found.discriminator.metrics["penalty"]
+    np.testing.assert_allclose(penalty, 10 * (norm - 0.5) ** 2, rtol=1e-5)
+    np.testing.assert_allclose(
+        found.discriminator.loss, expected.discriminator.loss + penalty, rtol=1e-6
+    )
+    assert found.generator.loss == expected.generator.loss
+    assert "penalty" not in expected.discriminator.metrics
+
+
+def test_a_penalty_is_given_the_examples_that_were_played():
+    seen = {}
+
+    def penalty(critic, real, fake, key):
+        seen.update(real=real, fake=fake, logits=critic(real))
+        return r1(critic, real)
+
+    system = build(generator=Scaled(), discriminator=Linear(), latent_dim=2, penalty=penalty)
+    state = system.init(KEY, optimizers=ADAM)
+    outcome = play(system, state, images())
+    np.testing.assert_array_equal(seen["real"], images()["image"])
+    assert seen["fake"].shape == seen["real"].shape
+    metrics = outcome.discriminator.metrics
+    np.testing.assert_allclose(jnp.mean(seen["logits"]), metrics["real_logits"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("step", [simultaneous_step, alternating_step])
+def test_spectral_norms_are_kept_along_the_game(step):
+    system = build(discriminator=MLPDiscriminator((8,), spectral_norm=True))
+    state = system.init(KEY, optimizers=ADAM)
+    play_on = jax.jit(partial(step, game=system.game, optimizers=ADAM))
+    for _ in range(20):
+        state, _ = play_on(KEY, state, images())
+    weights = state.discriminator.weights
+    norms = [
+        (np.linalg.norm(weights.params[f"Dense_{i}"]["kernel"], 2), sigma)
+        for i in range(2)
+        for name, sigma in weights.state["batch_stats"][f"SpectralNorm_{i}"].items()
+        if name.endswith("sigma")
+    ]
+    assert len(norms) == 2
+    np.testing.assert_allclose(*zip(*norms, strict=True), rtol=0.05)

@@ -1,0 +1,36 @@
+"""Curves in one frame."""
+
+import matplotlib.image
+import numpy as np
+from matplotlib.axes import Axes
+
+from gan_jax.plots import save_curves
+
+X = np.linspace(0, 1, 5)
+
+
+def test_curves_and_points_are_drawn_with_their_names(tmp_path, monkeypatch):
+    drawn = []
+    plot = Axes.plot
+
+    def note(self, x, y, *style, label, **rest):
+        drawn.append((label, np.asarray(x).tolist(), np.asarray(y).tolist(), rest["color"]))
+        return plot(self, x, y, *style, label=label, **rest)
+
+    monkeypatch.setattr(Axes, "plot", note)
+    path = tmp_path / "curves.png"
+    save_curves(
+        path,
+        x=X,
+        curves={"square": X**2, "root": X**0.5},
+        points={"seen": (np.array([0.5]), np.array([0.3]))},
+        x_label="x",
+        y_label="y",
+    )
+    assert [line[:3] for line in drawn] == [
+        ("square", X.tolist(), (X**2).tolist()),
+        ("root", X.tolist(), (X**0.5).tolist()),
+        ("seen", [0.5], [0.3]),
+    ]
+    assert len({colour for *_, colour in drawn}) == 3
+    assert matplotlib.image.imread(path).shape[:2] == (440, 616)

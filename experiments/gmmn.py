@@ -1,7 +1,7 @@
 """Generative moment matching on digits (Li, Swersky & Zemel 2015).    python -m experiments.gmmn
 
 No opponent: the generator minimises the maximum mean discrepancy to a batch of data.
-Cost: ... on 2 CPU cores.
+Cost: 4 minutes on 2 CPU cores; expect an MMD of 0.129 to unseen images (one seed).
 """
 
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
         batch_size=config.batch_size,
         shown=("loss",),
     )
-    return Result(state, evaluate(config.steps, state)["unseen/mmd"], workdir / SAMPLES)
+    return Result(state, evaluate(int(state.step), state)["unseen/mmd"], workdir / SAMPLES)
 
 
 if __name__ == "__main__":

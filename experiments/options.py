@@ -91,6 +91,10 @@ class RunOptions:
         **shown: Any,
     ) -> PyTree:
         """Train from the start, or from where the run in `workdir` was stopped."""
+        if jax.process_count() > 1 and not hasattr(self, "parallel"):
+            raise ValueError(
+                "This experiment runs in one process: start it without --num-processes."
+            )
         return train(
             step,
             state,

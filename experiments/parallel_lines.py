@@ -2,7 +2,8 @@
 
 Data on x = 0, a generator on x = θ, both uniform in y. The Wasserstein distance is |θ|, and its
 critic pulls θ to 0; the Jensen-Shannon divergence is log 2 wherever θ is not 0, and pulls nowhere.
-Cost: ... on 2 CPU cores.
+Cost: half a minute on 2 CPU cores; expect the estimate within 1.1 % of |θ|, θ within 0.006 of 0
+under WGAN and at 0.96 under GAN, with a gradient of 2e-10 (3 seeds).
 """
 
 import math
@@ -179,7 +180,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
         float(theta_of(state["wgan"])),
         float(theta_of(state["gan"])),
         gan_slope(state["gan"], minimax, config.batch_size),
-        picture_at(config.steps),
+        picture_at(int(state["wgan"].step)),
     )
 
 
@@ -216,7 +217,7 @@ def gan_slope(state: GameState, system: GAN, num: int) -> float:
 def save_distances(path: Path, estimates: dict[float, float]) -> None:
     """Draw W, JS and TV of the two lines as θ varies, and the critics' estimates of W."""
     y = np.linspace(0, 1, NUM_ON_LINE)
-    thetas = np.linspace(-1, 1, 41)
+    thetas = np.linspace(-1, 1, 401)
     lines = [np.stack([np.full_like(y, theta), y], axis=1) for theta in thetas]
     zero = np.stack([np.zeros_like(y), y], axis=1)
     apart = np.abs(thetas) > 1e-9

@@ -126,6 +126,8 @@ def smooth_labels(
             raise ValueError(f"{name} is {label}; a label must lie in [0, 1].")
 
     def towards(label: float) -> Curve:
+        if label in (0, 1):  # where one curve overflows, 0 times it is no number
+            return loss.real if label else loss.fake
         return lambda logits: label * loss.real(logits) + (1 - label) * loss.fake(logits)
 
     return loss._replace(real=towards(real), fake=towards(fake))
@@ -148,7 +150,7 @@ def relativistic(loss: AdversarialLoss) -> RelativisticLoss:
     With `non_saturating()` (or `minimax()`, whose generator is not used) it is RSGAN:
     softplus(-(D(x) - D(G(z)))).
 
-    Jolicoeur-Martineau 2019, equations (10) and (11).
+    Jolicoeur-Martineau 2019.
     """
     return RelativisticLoss(
         discriminator=lambda real, fake: loss.real(real - fake),
@@ -164,7 +166,7 @@ def relativistic_average(loss: AdversarialLoss) -> RelativisticLoss:
     under `pmap` those of each device. With `non_saturating()` it is RaSGAN, with `least_squares()`
     RaLSGAN but for its labels, which are 1 and -1 in the paper.
 
-    Jolicoeur-Martineau 2019, equations (12) and (13).
+    Jolicoeur-Martineau 2019.
     """
 
     def compare(one, other):

@@ -23,7 +23,7 @@ LOG_2 = math.log(2)
 class FDivergence(NamedTuple):
     """The curves of a divergence, element-wise.
 
-    f on u ≥ 0, `derivative` f', `conjugate` f*, `activation` g_f. `composed` is v ↦ f*(g_f(v))
+    f on u ≥ 0, `derivative` f', `conjugate` f* on its domain, `activation` g_f. `composed` is v ↦ f*(g_f(v))
     where computing one after the other would overflow or cancel; None: they are composed.
     """
 
@@ -49,7 +49,7 @@ def f_gan(
     minimises it ("minimax"), or maximises E_Qθ[g_f(V_ω)] ("heuristic"), which keeps its gradient
     where the critic rejects the fakes.
 
-    Nowozin, Cseke & Tomioka 2016, equations (6) and (7) and section 3.2.
+    Nowozin, Cseke & Tomioka 2016, sections 2.2, 2.4 and 3.2.
 
     Raises:
         ValueError: `generator` is neither.
@@ -74,19 +74,22 @@ def divergence_between(
 ) -> Float[Array, "*batch"]:
     """D_f(P‖Q) = Σ_i q_i f(p_i / q_i), exactly, for probabilities on the last axis.
 
-    Where q_i = 0 the term is p_i lim f(u)/u = p_i f'(∞), and 0 where both are 0. It may be +inf.
+    Where q_i = 0 the term is p_i lim f(u)/u = p_i f'(∞), and 0 where both are 0. It may be +inf,
+    also where f(p/q) is too large a number: (p/q)² overflows float32 from p/q = 2e19 on.
     """
     inside = q > 0
     terms = q * divergence.f(jnp.where(inside, p / jnp.where(inside, q, 1), 1))
-    slope = divergence.derivative(jnp.full_like(p, jnp.inf))
-    outside = jnp.where(p > 0, p * slope, 0)
+    # An infinite slope must not meet a factor of 0, nor its gradient.
+    nothing = inside | (p <= 0)
+    slope = jnp.where(nothing, 1, divergence.derivative(jnp.full_like(p, jnp.inf)))
+    outside = jnp.where(nothing, 0, p) * slope
     return jnp.sum(jnp.where(inside, terms, outside), axis=-1)
 
 
 def threshold(divergence: FDivergence) -> Float[Array, ""]:
     """f'(1): the critic takes x for real where T(x) > f'(1), that is where p(x) > q(x).
 
-    Nowozin, Cseke & Tomioka 2016, section 2.4.
+    Nowozin, Cseke & Tomioka 2016, section 2.
     """
     return divergence.derivative(jnp.ones(()))
 
@@ -96,8 +99,8 @@ def density_ratio(
 ) -> Float[Array, "*shape"]:
     """p/q as a critic knows it: the u with f'(u) = g_f(v), for its raw output v.
 
-    By duality u = (f*)'(g_f(v)) = (f*∘g_f)'(v) / g_f'(v). For `total_variation`, whose critic knows
-    the sign of p - q alone, the answer is 1 everywhere.
+    By duality u = (f*)'(g_f(v)) = (f*∘g_f)'(v) / g_f'(v), in float32 for |v| up to 87. The answer
+    means nothing for `total_variation`, whose critic knows the sign of p - q alone.
     """
     return _slope(divergence.conjugate_of_activation, output) / _slope(
         divergence.activation, output
@@ -186,7 +189,7 @@ def squared_hellinger() -> FDivergence:
     return FDivergence(
         f=lambda u: jnp.square(jnp.sqrt(u) - 1),
         derivative=lambda u: 1 - 1 / jnp.sqrt(u),
-        conjugate=lambda t: t / (1 - t),
+        conjugate=lambda t: jnp.where(t < 1, t / (1 - t), jnp.inf),
         activation=lambda v: -_expm1(-v),
         composed=_expm1,
     )
@@ -282,11 +285,12 @@ def alpha(alpha: float | int) -> FDivergence:
     def conjugate(t):
         base = 1 + (alpha - 1) * t
         inside = base > 0
-        return jnp.where(inside, jnp.where(inside, base, 1) ** power, 0) / alpha - 1 / alpha
+        raised = jnp.where(inside, base, 1) ** power
+        return jnp.where(inside, (raised - 1) / alpha, -1 / alpha if alpha > 1 else jnp.inf)
 
     def composed(v):
         log_base = math.log1p(-alpha) + _log_softplus(-v)
-        return jnp.expm1(power * log_base) / alpha
+        return _expm1(power * log_base) / alpha
 
     below = alpha < 1
     return FDivergence(
@@ -323,7 +327,7 @@ def _log1mexp_softplus(v: Array, scale: float) -> Array:
     """log(1 - exp(-c softplus(-v))), which is log c - v where softplus(-v) would be lost."""
     lost = v > 40
     x = scale * jax.nn.softplus(-jnp.where(lost, 0, v))
-    return jnp.where(lost, math.log(scale) - v, jnp.log(-jnp.expm1(-x)))
+    return jnp.where(lost, math.log(scale) - v, jnp.log(-_expm1(-x)))
 
 
 @jax.custom_jvp

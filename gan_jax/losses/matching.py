@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.losses.precision import at_least_float32
+
 Kernel: TypeAlias = Callable[
     [Float[Array, "n features"], Float[Array, "m features"]], Float[Array, "n m"]
 ]
@@ -15,7 +17,7 @@ Kernel: TypeAlias = Callable[
 def gaussian_kernel(bandwidths: Sequence[float]) -> Kernel:
     """k(x, y) = Σ_s exp(-‖x - y‖² / (2 s²)), over the bandwidths s, in the units of x.
 
-    Li, Swersky & Zemel 2015, section 2.1 and 4.
+    Li, Swersky & Zemel 2015.
     """
 
     def kernel(x, y):
@@ -30,7 +32,7 @@ def gaussian_kernel(bandwidths: Sequence[float]) -> Kernel:
 def rational_quadratic_kernel(alphas: Sequence[float]) -> Kernel:
     """k(x, y) = Σ_α (1 + ‖x - y‖² / (2 α))^(-α): heavier tails than a Gaussian's.
 
-    Bińkowski et al. 2018, section 2.1, who take α in {0.2, 0.5, 1, 2, 5}.
+    Bińkowski et al. 2018, who take α in {0.2, 0.5, 1, 2, 5}.
     """
 
     def kernel(x, y):
@@ -48,7 +50,7 @@ def linear_kernel() -> Kernel:
 def polynomial_kernel(degree: int = 3, *, offset: float = 1.0) -> Kernel:
     """k(x, y) = (⟨x, y⟩/d + c)^degree, for d features and c = `offset`: all moments up to `degree`.
 
-    Bińkowski et al. 2018, section 2.1, whose kernel inception distance has degree 3 and c = 1.
+    Bińkowski et al. 2018, whose kernel inception distance has degree 3 and c = 1.
     """
     return lambda x, y: (_inner_products(x, y) / x.shape[-1] + offset) ** degree
 
@@ -81,6 +83,8 @@ def mmd2(
             f"The unbiased estimate needs two examples on each side, not {len(x)} and {len(y)}."
         )
 
+    x, y = at_least_float32(x), at_least_float32(y)
+
     def total(a, b):
         if chunk_size is None:
             return jnp.sum(kernel(a, b))
@@ -107,7 +111,7 @@ def gmmn(
 
     The root weighs small discrepancies up; at 0, where it has no slope, the gradient is 0.
 
-    Li, Swersky & Zemel 2015, section 4.2.
+    Li, Swersky & Zemel 2015.
     """
     squared = mmd2(generated, data, kernel, chunk_size=chunk_size)
     return jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.losses.precision import at_least_float32
 from gan_jax.typing import KeyArray
 
 Critic: TypeAlias = Callable[[Float[Array, "num *shape"]], Float[Array, "num *logits"]]
@@ -29,8 +30,7 @@ def gradient_penalty(
 
     k = `target`. `one_sided` punishes norms above it only: max(0, ‖∇f(x̂)‖₂ - k)².
 
-    Gulrajani et al. 2017, equation (3) and Algorithm 1; one-sided: section 4, after
-    Petzka, Fischer & Lukovnikov 2018, equation (8).
+    Gulrajani et al. 2017, equation (3) and Algorithm 1; one-sided: Petzka, Fischer & Lukovnikov 2018.
     """
     weight = jax.random.uniform(key, (real.shape[0],) + (1,) * (real.ndim - 1), real.dtype)
     return _distance(critic, weight * real + (1 - weight) * fake, target, one_sided)
@@ -44,11 +44,11 @@ def dragan(
     deviation: float = 1.0,
     target: float = 1.0,
 ) -> Float[Array, " num"]:
-    """(‖∇f(x + δ)‖₂ - k)² around real examples, with δ ~ N(0, c² I) and c = `deviation`.
+    """(‖∇f(x + δ)‖₂ - k)² around real examples, with δ ~ N(0, s² I) and s = `deviation`.
 
-    The authors' code scales the noise by the standard deviation of the batch; give that here.
+    This is the paper's penalty. Common code has another δ: uniform noise, and scaled by the batch.
 
-    Kodali et al. 2017 (DRAGAN), equation (2).
+    Kodali et al. 2017 (DRAGAN).
     """
     noise = deviation * jax.random.normal(key, real.shape, real.dtype)
     return _distance(critic, real + noise, target, one_sided=False)
@@ -72,8 +72,7 @@ def r2(critic: Critic, fake: Float[Array, "num *shape"]) -> Float[Array, " num"]
 
 def _squared_norm(critic: Critic, x: Array) -> Array:
     gradient = jax.grad(lambda x: jnp.sum(critic(x)))(x)
-    gradient = gradient.astype(jnp.promote_types(gradient.dtype, jnp.float32))
-    return jnp.sum(jnp.square(gradient), axis=range(1, x.ndim))
+    return jnp.sum(jnp.square(at_least_float32(gradient)), axis=range(1, x.ndim))
 
 
 def _distance(critic: Critic, x: Array, target: float, one_sided: bool) -> Array:

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from gan_jax.losses.precision import at_least_float32
+
 
 def gaussian_kl(
     mean: Float[Array, "*batch latents"],
@@ -25,8 +27,10 @@ def gaussian_kl(
 
     Kingma & Welling 2014, equation (10) and appendix B.
     """
+    mean, log_variance = at_least_float32(mean), at_least_float32(log_variance)
+    prior_log_variance = jnp.asarray(prior_log_variance, log_variance.dtype)
     difference = log_variance - prior_log_variance
-    shift = jnp.square(mean - prior_mean) * jnp.exp(-jnp.asarray(prior_log_variance))
+    shift = jnp.square(mean - jnp.asarray(prior_mean, mean.dtype)) * jnp.exp(-prior_log_variance)
     return jnp.sum(jnp.expm1(difference) - difference + shift, axis=-1) / 2
 
 
@@ -37,6 +41,7 @@ def bernoulli_log_likelihood(
 
     Kingma & Welling 2014, equation (11).
     """
+    x, logits = at_least_float32(x), at_least_float32(logits)
     return -jnp.sum(x * jax.nn.softplus(-logits) + (1 - x) * jax.nn.softplus(logits), axis=-1)
 
 
@@ -48,6 +53,7 @@ def gaussian_log_likelihood(
     With one fixed c this is -C ‖x - μ‖² + constant with C = 1/(2c): a loss that is said to be
     "‖x - μ‖² + KL" has c = ½.
     """
+    x, mean = at_least_float32(x), at_least_float32(mean)
     variance = jnp.broadcast_to(jnp.asarray(variance, mean.dtype), jnp.shape(x))
     squares = jnp.square(x - mean) / variance
     return -jnp.sum(squares + jnp.log(2 * math.pi * variance), axis=-1) / 2
@@ -68,6 +74,7 @@ def discretized_logistic_log_likelihood(
 
     Kingma et al. 2016 (inverse autoregressive flow), appendix; Salimans et al. 2017, equation (2).
     """
+    x, mean, log_scale = map(at_least_float32, (x, mean, log_scale))
     width = 1 / (num_levels - 1)
     above = (x + width / 2 - mean) * jnp.exp(-log_scale)
     below = (x - width / 2 - mean) * jnp.exp(-log_scale)
@@ -84,7 +91,7 @@ def elbo(
 
     Kingma & Welling 2014, equation (3).
     """
-    return log_likelihood - kl
+    return at_least_float32(log_likelihood) - at_least_float32(kl)
 
 
 def iwae(log_weights: Float[Array, "*shape"], axis: int = 0) -> Float[Array, "*batch"]:
@@ -95,7 +102,7 @@ def iwae(log_weights: Float[Array, "*shape"], axis: int = 0) -> Float[Array, "*b
     Burda, Grosse & Salakhutdinov 2016, equation (8).
     """
     num_samples = log_weights.shape[axis]
-    return jax.nn.logsumexp(log_weights, axis=axis) - math.log(num_samples)
+    return jax.nn.logsumexp(at_least_float32(log_weights), axis=axis) - math.log(num_samples)
 
 
 def _log1mexp(x: Array) -> Array:

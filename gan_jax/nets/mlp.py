@@ -40,7 +40,8 @@ class MLPDiscriminator(nn.Module):
     """Map examples of any shape to one logit each through hidden layers of `widths`.
 
     `spectral_norm` divides every weight matrix by an estimate of its largest singular value
-    (Miyato et al. 2018), by Flax's own module: one power iteration a step, kept in `batch_stats`.
+    (Miyato et al. 2018), by Flax's own module: one power iteration at every call with `train=True`,
+    kept in `batch_stats`. A game makes two such calls a move, for real and for fake examples.
     """
 
     widths: Sequence[int] = (128, 128)

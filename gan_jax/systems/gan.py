@@ -12,6 +12,7 @@ from gan_jax import games
 from gan_jax.games import Game, GameState, Optimizers, Outcome, PlayerOutcome, Weights
 from gan_jax.losses import AdversarialLoss
 from gan_jax.losses.penalties import Critic
+from gan_jax.losses.precision import at_least_float32
 from gan_jax.typing import Batch, KeyArray
 
 Penalty: TypeAlias = Callable[[Critic, Array, Array, KeyArray], Float[Array, " num"]]
@@ -70,12 +71,12 @@ def gan(
         return jax.random.uniform(key, (num, latent_dim), minval=-1.0)
 
     def game(*, generator: Weights, discriminator: Weights, batch: Batch, key: KeyArray) -> Outcome:
-        real = _only(batch, field)
+        real = only_field(batch, field)
         key_latents, key_generator, key_real, key_fake, key_penalty = jax.random.split(key, 5)
         fake, generator_state = generate(
             generator, latents(key_latents, real.shape[0]), key_generator
         )
-        _check_examples(real, fake, field)
+        check_examples(real, fake, field)
         real_logits, discriminator_state = discriminate(discriminator, real, key_real)
         discriminator = discriminator.replace(state=discriminator_state)
         fake_logits, discriminator_state = discriminate(discriminator, fake, key_fake)
@@ -137,12 +138,8 @@ def _trained(network: nn.Module):
     return apply
 
 
-def at_least_float32(logits: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Widen the logits of a network that answers in bfloat16: losses are summed in float32."""
-    return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-
-
-def _only(batch: Batch, field: str):
+def only_field(batch: Batch, field: str) -> Array:
+    """Take the batch's one array; raise ValueError where there is another."""
     if set(batch) != {field}:
         raise ValueError(
             f"The batch holds {', '.join(sorted(batch)) or 'nothing'}; this GAN models `{field}` "
@@ -151,7 +148,8 @@ def _only(batch: Batch, field: str):
     return batch[field]
 
 
-def _check_examples(real, fake, field: str) -> None:
+def check_examples(real: Array, fake: Array, field: str) -> None:
+    """Raise ValueError unless both are floating-point numbers of one shape."""
     if not jnp.issubdtype(real.dtype, jnp.floating):
         raise ValueError(
             f"The batch's `{field}` is {real.dtype}; scale it to floating-point numbers first, as "

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from gan_jax import games, losses
 from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
 from gan_jax.losses.matching import Kernel
+from gan_jax.systems.gan import check_examples, only_field
 from gan_jax.typing import Batch, KeyArray
 
 
@@ -40,28 +41,35 @@ def gmmn(
     generated examples, with latents z uniform on [-1, 1]^latent_dim. It is no mean over examples:
     under `pmap` each device compares its own share alone. Memory as in `losses.mmd2`.
 
-    Li, Swersky & Zemel 2015, equation (6) and section 4.
+    Li, Swersky & Zemel 2015.
 
     Raises:
-        ValueError: `latent_dim` is below 1.
+        ValueError: `latent_dim` is below 1; at the start: the generator keeps batch statistics; when
+            played: the batch is not one array of floating-point examples like the generator's.
     """
     if latent_dim < 1:
         raise ValueError(f"latent_dim is {latent_dim}; a generator needs at least 1 latent.")
 
     def generate(weights: Weights, key: KeyArray, num: int) -> Float[Array, "num *shape"]:
         latents = jax.random.uniform(key, (num, latent_dim), minval=-1.0)
-        examples: Any = generator.apply({"params": weights.params, **weights.state}, latents)
+        examples: Any = generator.apply({"params": weights.params}, latents)
         return examples
 
     def objective(*, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
-        real = batch[field].reshape(len(batch[field]), -1)
-        generated = generate(weights, key, len(real)).reshape(len(real), -1)
+        real = only_field(batch, field)
+        generated = generate(weights, key, len(real))
+        check_examples(real, generated, field)
+        real, generated = (x.reshape(len(x), -1) for x in (real, generated))
         return PlayerOutcome(losses.gmmn(generated, real, kernel, chunk_size=chunk_size))
 
     def init(key: KeyArray, *, optimizer: optax.GradientTransformation) -> DescentState:
         variables = generator.init(key, jnp.zeros((1, latent_dim)))
-        state = {name: value for name, value in variables.items() if name != "params"}
-        weights = Weights(params=variables["params"], state=state)
+        if state := sorted(variables.keys() - {"params"}):
+            raise ValueError(
+                f"The generator keeps {', '.join(state)}, which moment matching does not train: "
+                "give it one without batch normalisation."
+            )
+        weights = Weights(params=variables["params"])
         return games.init_descent(weights=weights, optimizer=optimizer)
 
     def sample(key: KeyArray, state: DescentState, num: int) -> Float[Array, "num *shape"]:

@@ -294,6 +294,29 @@ def test_the_divergence_works_on_the_last_axis_and_is_differentiable():
     np.testing.assert_allclose(gradient, -p[0, 0] / q[0, 0], rtol=1e-9)
 
 
+@every_row
+def test_the_gradient_in_p_is_the_derivative(name):
+    p, q = jnp.array([0.2, 0.3, 0.5]), jnp.array([0.4, 0.35, 0.25])
+    gradient = jax.grad(lambda p: divergence_between(ROWS[name], p, q))(p)
+    np.testing.assert_allclose(gradient, ROWS[name].derivative(p / q), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["squared_hellinger", "alpha 0.3", "alpha -1.5"])
+def test_the_conjugate_is_infinite_beyond_its_domain(name):
+    end = {"alpha 0.3": 1 / 0.7, "alpha -1.5": 1 / 2.5}.get(name, 1.0)
+    conjugate = ROWS[name].conjugate
+    assert np.isfinite(conjugate(jnp.float64(end - 1e-3)))
+    assert conjugate(jnp.float64(end + 1e-3)) == np.inf
+
+
+def test_slopes_far_out_are_small_and_not_zero():
+    single = jnp.float32
+    fake = f_gan(losses.weighted_jensen_shannon(0.5)).fake
+    np.testing.assert_allclose(jax.grad(fake)(single(-10.0)), math.exp(-20), rtol=1e-3)
+    ratios = losses.density_ratio(losses.alpha(-1), jnp.array([20.0, 40.0], single))
+    assert ratios[1] > ratios[0] > 1
+
+
 def test_the_gan_row_plays_the_minimax_game():
     played, expected = f_gan(losses.gan()), losses.minimax()
     outputs = jnp.linspace(-100.0, 100.0, 401)

@@ -129,3 +129,20 @@ def test_the_importance_weighted_bound_takes_any_axis_and_extreme_weights():
     np.testing.assert_allclose(losses.iwae(weights, axis=1), expected, rtol=1e-3)
     np.testing.assert_array_equal(losses.iwae(weights.T), losses.iwae(weights, axis=-1))
     assert np.isfinite(losses.iwae(jnp.full((3, 1), -1e30))).all()
+
+
+def test_sums_are_float32_where_networks_answer_in_bfloat16():
+    half = jnp.asarray(RNG.uniform(0.1, 0.9, (2, 784)), jnp.bfloat16)
+    single = half.astype(jnp.float32)
+    for loss in (
+        losses.gaussian_kl,
+        losses.bernoulli_log_likelihood,
+        lambda x, mean: losses.gaussian_log_likelihood(x, mean, 0.01),
+        lambda x, mean: losses.discretized_logistic_log_likelihood(x, mean, x),
+        losses.elbo,
+        lambda x, _: losses.iwae(x),
+        lambda x, y: losses.mmd2(x, y, losses.gaussian_kernel([1.0])),
+    ):
+        found = loss(half, half[::-1])
+        assert found.dtype == jnp.float32
+        np.testing.assert_allclose(found, loss(single, single[::-1]), rtol=1e-6)

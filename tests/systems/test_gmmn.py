@@ -11,7 +11,7 @@ import pytest
 
 from gan_jax import losses
 from gan_jax.games import descent_step
-from gan_jax.nets import MLPGenerator
+from gan_jax.nets import DCGANGenerator, MLPGenerator
 from gan_jax.systems import gmmn
 
 KEY = jax.random.key(0)
@@ -62,3 +62,17 @@ def test_it_finds_the_place_of_the_data(chunk_size):
 def test_latents_are_needed():
     with pytest.raises(ValueError, match="latent_dim is 0; a generator needs at least 1 latent"):
         gmmn(generator=Shifted(), kernel=KERNEL, latent_dim=0)
+
+
+def test_what_moment_matching_cannot_train_is_refused():
+    keeps = gmmn(generator=DCGANGenerator(8, 1, 4), kernel=KERNEL, latent_dim=2)
+    with pytest.raises(ValueError, match="The generator keeps batch_stats"):
+        keeps.init(KEY, optimizer=optax.sgd(0.1))
+    system = gmmn(generator=Shifted(), kernel=KERNEL, latent_dim=2)
+    weights = system.init(KEY, optimizer=optax.sgd(0.1)).player.weights
+    for image, words in [
+        (jnp.ones((3, 2), jnp.uint8), "is uint8; scale it"),
+        (jnp.ones((3, 4)), "examples of shape"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            system.objective(weights=weights, batch={"image": image}, key=KEY)

@@ -92,9 +92,7 @@ class RunOptions:
     ) -> PyTree:
         """Train from the start, or from where the run in `workdir` was stopped."""
         if jax.process_count() > 1 and not hasattr(self, "parallel"):
-            raise ValueError(
-                "This experiment runs in one process: start it without --num-processes."
-            )
+            raise ValueError("This experiment runs in one process: leave --num-processes out.")
         return train(
             step,
             state,

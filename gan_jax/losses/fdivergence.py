@@ -23,8 +23,9 @@ LOG_2 = math.log(2)
 class FDivergence(NamedTuple):
     """The curves of a divergence, element-wise.
 
-    f on u ≥ 0, `derivative` f', `conjugate` f* on its domain, `activation` g_f. `composed` is v ↦ f*(g_f(v))
-    where computing one after the other would overflow or cancel; None: they are composed.
+    f on u ≥ 0, `derivative` f', `conjugate` f* on its domain, `activation` g_f. `composed` is
+    v ↦ f*(g_f(v)) where computing one after the other would overflow or cancel; None: they are
+    composed.
     """
 
     f: Curve

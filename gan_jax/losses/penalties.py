@@ -30,7 +30,8 @@ def gradient_penalty(
 
     k = `target`. `one_sided` punishes norms above it only: max(0, ‖∇f(x̂)‖₂ - k)².
 
-    Gulrajani et al. 2017, equation (3) and Algorithm 1; one-sided: Petzka, Fischer & Lukovnikov 2018.
+    Gulrajani et al. 2017, equation (3) and Algorithm 1; one-sided: Petzka, Fischer & Lukovnikov
+    2018.
     """
     weight = jax.random.uniform(key, (real.shape[0],) + (1,) * (real.ndim - 1), real.dtype)
     return _distance(critic, weight * real + (1 - weight) * fake, target, one_sided)

@@ -44,8 +44,8 @@ def gmmn(
     Li, Swersky & Zemel 2015.
 
     Raises:
-        ValueError: `latent_dim` is below 1; at the start: the generator keeps batch statistics; when
-            played: the batch is not one array of floating-point examples like the generator's.
+        ValueError: `latent_dim` is below 1; at the start: the generator keeps batch statistics;
+            when played: the batch is not one array of floating-point examples like the generator's.
     """
     if latent_dim < 1:
         raise ValueError(f"latent_dim is {latent_dim}; a generator needs at least 1 latent.")

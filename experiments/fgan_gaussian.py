@@ -61,11 +61,13 @@ class Config(RunOptions):
     num_seeds: int = 5
     """Runs of each divergence, all at once."""
     batch_size: int = 1_024
+    """Real points, and as many fakes, in each step of each run."""
     learning_rate: float = 3e-3
     """Adam's for the generator."""
     critic_learning_rate: float = 3e-3
-    """Adam's for the critic, of two layers of `width` tanh units."""
+    """Adam's for the critic."""
     width: int = 64
+    """Units in each of the critic's two hidden layers."""
     average_decay: float = 0.998
     """Decay of the moving average of mean and deviation, which are reported."""
     steps: int = 3_000

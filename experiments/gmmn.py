@@ -33,6 +33,7 @@ class Config(RunOptions):
     dataset: str = "digits"
     """`digits` is embedded; any other name is that of an image dataset of TensorFlow Datasets."""
     latent_dim: int = 10
+    """Size of the latents, uniform on [-1, 1]."""
     batch_size: int = 500
     """Real and as many generated examples in each step; the paper has 1,000."""
     learning_rate: float = 1e-3

@@ -59,6 +59,8 @@ class RunOptions:
                 raise ValueError(f"--{flag} is {value}; it must be at least 1.")
             if name.endswith("learning_rate") and not 0 < value < math.inf:
                 raise ValueError(f"--{flag} is {value}; it must be positive and finite.")
+            if name == "penalty_weight" and not 0 <= value < math.inf:
+                raise ValueError(f"--{flag} is {value}; it must be finite, and not below 0.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed is {self.seed}; it must lie between 0 and 2^32 - 1.")
 

@@ -42,7 +42,9 @@ class Config(RunOptions):
     penalty_weight: float = 100.0
     """Of the gradient penalty; the estimate is too large by the factor 1 + |θ|/2λ."""
     num_discriminator_steps: int = 5
+    """Moves of each critic in a step."""
     batch_size: int = 128
+    """Real points, and as many fakes, in each move."""
     learning_rate: float = 1e-2
     """Of plain gradient descent for θ."""
     critic_learning_rate: float = 1e-3

@@ -40,6 +40,7 @@ MIXTURES = {"ring": data.ring(), "grid": data.grid()}
 @dataclass(frozen=True, kw_only=True)
 class Config(GameOptions):
     dataset: Literal["ring", "grid", "digits"] = "ring"
+    """Gaussians on a circle or on a lattice, or the embedded digits."""
     constraint: Literal["clip", "gradient_penalty"] = "gradient_penalty"
     """What keeps the critic's slope in bounds."""
     clip_limit: float = 0.01
@@ -49,6 +50,7 @@ class Config(GameOptions):
     width: int = 128
     """Units in each of three hidden layers; for digits, channels next to the image."""
     latent_dim: int = 2
+    """Size of the latents, from N(0, I)."""
     loss: LossName = "wasserstein"
     num_discriminator_steps: int = 5
     steps: int = 4_000

@@ -15,6 +15,9 @@ from jax.experimental.compilation_cache import compilation_cache
 import experiments
 from gan_jax.data.embedded import EMBEDDED
 
+ALWAYS = {"dcgan-digits", "ring-ring", "wgan-ring", "density_ratio-gaussians"}
+"""The configurations that run by default; the others are slow tests."""
+
 TINY = {
     "width": 4,
     "batch_size": 8,
@@ -37,9 +40,13 @@ def _experiments() -> dict[str, ModuleType]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test for every `experiment`, or for every `named_config` of each."""
     if "named_config" in metafunc.fixturenames:
-        pairs = [(module, name) for module in _experiments().values() for name in module.CONFIGS]
-        ids = [f"{module.__name__.rpartition('.')[2]}-{name}" for module, name in pairs]
-        metafunc.parametrize(("experiment", "named_config"), pairs, ids=ids)
+        cases = [
+            pytest.param(module, config, id=id, marks=() if id in ALWAYS else pytest.mark.slow)
+            for name, module in _experiments().items()
+            for config in module.CONFIGS
+            for id in [f"{name}-{config}"]
+        ]
+        metafunc.parametrize(("experiment", "named_config"), cases)
     elif "experiment" in metafunc.fixturenames:
         modules = _experiments()
         metafunc.parametrize("experiment", modules.values(), ids=modules)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments import command, dcgan, ring
+from experiments import command, dcgan, gmmn, ring, wgan
 from gan_jax import training
 from gan_jax.data import DatasetUnavailable
 from gan_jax.training import open_run
@@ -68,7 +68,7 @@ def test_help_names_every_flag_and_says_what_it_does(experiment, call):
     [
         ("--batch-sise 8", "--batch-size"),
         ("--stepss 5", "--steps"),
-        ("--laten-dim 3", "--latent-dim"),
+        ("--see 3", "--seed"),
     ],
 )
 def test_a_mistyped_flag_suggests_the_right_one(experiment, call, tmp_path, typed, meant):
@@ -140,6 +140,8 @@ BAD = [
     (ring, "--batch-size 100004", "A step takes 100004 examples, but the dataset has 100000"),
     (ring, "--batch-size 18", "batch_size=18 does not divide over 4 devices"),
     (ring, "--batch-size 18 --parallel pmap", "does not divide over 4 devices"),
+    (wgan, "--penalty-weight -1", "--penalty-weight is -1.0; it must be finite, and not below 0."),
+    (gmmn, "--batch-size 5000", "A step takes 5000 examples, but the dataset has 4500"),
     (ring, "--num-processes 2", "coordinator_address and process_id must be given as well"),
     (dcgan, "--dataset nmist", "Unknown dataset 'nmist'"),
     (
@@ -198,7 +200,8 @@ def test_another_run_is_refused_field_by_field_until_fresh_deletes_it(call, old_
     status, _, errors = call(ring, where)
     assert status == 1
     assert errors.startswith(f"ring: {old_run} holds a run with another configuration (seed was 5")
-    assert "seed was 5 and is 0; update was absent" in errors
+    assert "seed was 5 and is 0;" in errors
+    assert "update was absent" in errors
     assert errors.count("\n") == 1
     assert snapshot(old_run) == before
     status, output, _ = call(ring, f"{where} --fresh")

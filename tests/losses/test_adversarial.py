@@ -62,7 +62,7 @@ def test_the_curves_are_the_formulas(loss):
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_values_and_slopes_are_finite_at_the_extremes(loss, dtype):
+def test_values_and_two_derivatives_are_finite_at_the_extremes(loss, dtype):
     extreme = 1e4 if dtype == jnp.float32 else 100
     logits = jnp.array([-extreme, -100, -30, 0, 30, 80, 100, extreme], dtype)
     for name, curve in zip(CURVES, loss(), strict=True):
@@ -71,6 +71,7 @@ def test_values_and_slopes_are_finite_at_the_extremes(loss, dtype):
             continue
         assert jnp.all(jnp.isfinite(curve(logits)))
         assert jnp.all(jnp.isfinite(jax.vmap(jax.grad(curve))(logits)))
+        assert jnp.all(jnp.isfinite(jax.vmap(jax.grad(jax.grad(curve)))(logits)))
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 4, 4, 1), (0, 5)])

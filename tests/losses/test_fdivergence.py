@@ -35,7 +35,7 @@ SMOOTH = [name for name in ROWS if name != "total_variation"]
 every_row = pytest.mark.parametrize("name", ROWS)
 every_smooth_row = pytest.mark.parametrize("name", SMOOTH)
 a_few = settings(
-    max_examples=20,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],  # to shrink a failure takes minutes

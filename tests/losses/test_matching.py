@@ -38,7 +38,7 @@ def test_kernels_are_their_formulas_far_from_the_origin_too(name):
     np.testing.assert_allclose(KERNELS[name](x, y), in_numpy(name, x, y), rtol=2e-5)
 
 
-@pytest.mark.parametrize("chunk_size", [None, 1, 3, 100])
+@pytest.mark.parametrize("chunk_size", [None, 3])
 @pytest.mark.parametrize("unbiased", [False, True])
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_discrepancy_is_its_sums(name, unbiased, chunk_size):

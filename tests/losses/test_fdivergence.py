@@ -32,8 +32,16 @@ ROWS = {
     "alpha 3": losses.alpha(3.0),
 }
 SMOOTH = [name for name in ROWS if name != "total_variation"]
-every_row = pytest.mark.parametrize("name", ROWS)
-every_smooth_row = pytest.mark.parametrize("name", SMOOTH)
+SECOND_OF_A_FAMILY = ("weighted_jensen_shannon 0.7", "alpha 1.5")
+
+
+def by_default_one_of_a_family(names):
+    slow = pytest.mark.slow
+    return [pytest.param(n, marks=slow if n in SECOND_OF_A_FAMILY else ()) for n in names]
+
+
+every_row = pytest.mark.parametrize("name", by_default_one_of_a_family(ROWS))
+every_smooth_row = pytest.mark.parametrize("name", by_default_one_of_a_family(SMOOTH))
 a_few = settings(
     max_examples=10,
     deadline=None,
@@ -357,7 +365,7 @@ FINITE = {
 
 
 @every_row
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_values_and_two_derivatives_at_extremes(name, dtype):
     largest = 1e4 if dtype == "float32" else 100
     outputs = jnp.concatenate(

@@ -136,14 +136,26 @@ def _sharded(steps: Callable, devices: list[Any]) -> Runtime:
         donate_argnums=2,
     )
     return Runtime(
-        place=lambda state: jax.device_put(state, whole),
-        place_whole=lambda arrays: jax.device_put(arrays, whole),
+        place=partial(_put, sharding=whole),
+        place_whole=partial(_put, sharding=whole),
         place_chunk=partial(
             jax.tree.map, lambda leaf: jax.make_array_from_process_local_data(split, leaf)
         ),
         dispatch=lambda key, start, *rest: compiled(key, np.int32(start), *rest),
         view=lambda state: state,
     )
+
+
+def _put(tree: PyTree, sharding: NamedSharding) -> PyTree:
+    """Put a tree on the devices of all processes, which JAX does for keys by their data alone."""
+
+    def one(leaf):
+        if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.device_put(leaf, sharding)
+        data = jax.device_put(jax.random.key_data(leaf), sharding)
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+
+    return jax.tree.map(one, tree)
 
 
 def _pmapped(steps: Callable) -> Runtime:

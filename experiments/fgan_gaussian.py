@@ -180,22 +180,23 @@ def mixture(key, num: int) -> Float[Array, "num 1"]:
     return jnp.array(MEANS)[which] + deviations[which] * jax.random.normal(key_noise, (num, 1))
 
 
-def mixture_density() -> np.ndarray:
-    """The mixture's mass at each point of the grid."""
-    components = zip(WEIGHTS, MEANS, VARIANCES, strict=True)
-    return sum((w * normal_density(m, v**0.5) for w, m, v in components), np.zeros(len(GRID)))
-
-
 def normal_density(mean: float, deviation: float) -> np.ndarray:
     """A Gaussian's mass at each point of the grid; never 0, so that every divergence is finite."""
     density = np.exp(-np.square((GRID - mean) / deviation) / 2) + 1e-300
     return density / density.sum()
 
 
+MIXTURE = sum(
+    (w * normal_density(m, v**0.5) for w, m, v in zip(WEIGHTS, MEANS, VARIANCES, strict=True)),
+    np.zeros(len(GRID)),
+)
+"""The mixture's mass at each point of the grid."""
+
+
 def divergence(name: str, mean: float, deviation: float) -> float:
     """D_f(mixture ‖ N(mean, deviation²)), the integral on the grid."""
     with jax.enable_x64(True):
-        return float(_divergence(name, mixture_density(), normal_density(mean, deviation)))
+        return float(_divergence(name, MIXTURE, normal_density(mean, deviation)))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -220,7 +221,7 @@ def measure(name: str, state: GameState, critic: nn.Module) -> Fit:
     outputs: Any = jax.vmap(lambda params: critic.apply({"params": params}, grid))(
         state.discriminator.weights.params
     )
-    loss, p = losses.f_gan(ROWS[name]), mixture_density()
+    loss, p = losses.f_gan(ROWS[name]), MIXTURE
     bounds, divergences = [], []
     for output, mean, log_deviation in zip(
         outputs, now["mean"].ravel(), now["log_deviation"].ravel(), strict=True
@@ -269,7 +270,7 @@ def save_densities(path: Path, fits: dict[str, Fit]) -> None:
     fitted = {
         row: normal_density(fit.mean.mean(), fit.deviation.mean()) for row, fit in fits.items()
     }
-    masses = {"mixture": mixture_density(), **fitted}
+    masses = {"mixture": MIXTURE, **fitted}
     save_curves(
         path,
         x=GRID[shown],

@@ -92,10 +92,11 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     def penalty(critic, real, fake, key):
         return config.penalty_weight * losses.gradient_penalty(critic, real, fake, key)
 
+    network = MLPDiscriminator((config.width,) * 2)
     build = partial(
         gan,
         generator=Line(config.start),
-        discriminator=MLPDiscriminator((config.width,) * 2),
+        discriminator=network,
         latent_dim=1,
         prior="uniform",
         field="point",
@@ -155,7 +156,6 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     def estimates(fixed: GameState) -> dict[float, float]:
         """E f(x) - E f(G(z)) of each trained critic, the expectations along a grid in y."""
         y = np.linspace(0, 1, 201, dtype=np.float32)
-        network = MLPDiscriminator((config.width,) * 2)
         found = {}
         for index, theta in enumerate(THETAS):
             params = jax.tree.map(lambda leaf, i=index: leaf[i], fixed.discriminator.weights.params)

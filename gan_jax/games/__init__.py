@@ -5,7 +5,11 @@ from gan_jax.games.averaging import (
     averaged,
     exponential_average,
     exponential_average_memory,
+    uniform_average,
+    uniform_average_memory,
 )
+from gan_jax.games.competitive import competitive_step
+from gan_jax.games.consensus import consensus_step
 from gan_jax.games.core import (
     Game,
     GameState,
@@ -15,17 +19,28 @@ from gan_jax.games.core import (
     Player,
     PlayerOutcome,
     Weights,
+    get_params,
     init,
+    set_params,
     vector_field,
 )
 from gan_jax.games.descent import DescentState, Objective, descent_step, init_descent
+from gan_jax.games.extragradient import (
+    PastGradients,
+    extragradient_step,
+    past_extragradient_memory,
+    past_extragradient_step,
+)
+from gan_jax.games.lookahead import Lookahead, lookahead, lookahead_memory
 from gan_jax.games.steps import (
     alternating_step,
     discriminator_step,
     generator_step,
     simultaneous_step,
 )
+from gan_jax.games.symplectic import symplectic_step
 from gan_jax.games.transforms import clip_params
+from gan_jax.games.unrolled import unrolled_step
 
 __all__ = [
     "Average",
@@ -33,22 +48,37 @@ __all__ = [
     "Game",
     "GameState",
     "Gradients",
+    "Lookahead",
     "Objective",
     "Optimizers",
     "Outcome",
+    "PastGradients",
     "Player",
     "PlayerOutcome",
     "Weights",
     "alternating_step",
     "averaged",
     "clip_params",
+    "competitive_step",
+    "consensus_step",
     "descent_step",
     "discriminator_step",
     "exponential_average",
     "exponential_average_memory",
+    "extragradient_step",
     "generator_step",
+    "get_params",
     "init",
     "init_descent",
+    "lookahead",
+    "lookahead_memory",
+    "past_extragradient_memory",
+    "past_extragradient_step",
+    "set_params",
     "simultaneous_step",
+    "symplectic_step",
+    "uniform_average",
+    "uniform_average_memory",
+    "unrolled_step",
     "vector_field",
 ]

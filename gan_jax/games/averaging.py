@@ -1,25 +1,30 @@
-"""Averages of the generator along the run, as a wrapper around any step."""
+"""Averages of both players along the run, as wrappers around any step."""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from flax import struct
+from jaxtyping import Array, Int32
 
-from gan_jax.games.core import GameState, Weights
-from gan_jax.typing import PyTree, Step
+from gan_jax.games.core import GameState, Gradients, Weights, get_params, set_params
+from gan_jax.typing import PyTree, Scalar, Step
 
 
 class Average(struct.PyTreeNode, kw_only=True):
-    """The averaged generator, and the memory of the step that is wrapped."""
+    """Both averaged players, over how many steps, and the memory of the step that is wrapped."""
 
     generator: Weights
+    discriminator: Weights
+    num_steps: Int32[Array, ""]
     memory: PyTree
 
 
 def exponential_average(step: Step, *, decay: float) -> Step:
-    """Keep θ̄' = decay θ̄ + (1 - decay) θ' beside the generator's params θ' after every step.
+    """Keep z̄' = decay z̄ + (1 - decay) z' beside both players' params z' after every step.
 
-    What is not trained (batch statistics) is copied from the generator as it is. The average has
-    no influence on the game. It needs `state.memory` from `exponential_average_memory`.
+    What is not trained (batch statistics) is copied from the players as it is. The average has no
+    influence on the game. It needs `state.memory` from `exponential_average_memory`.
 
     Yazici et al. 2019, equation (3).
 
@@ -28,28 +33,64 @@ def exponential_average(step: Step, *, decay: float) -> Step:
     """
     if not 0 <= decay < 1:
         raise ValueError(f"decay is {decay}; it must be at least 0 and below 1.")
+    return _averaging(step, lambda num_steps: 1 - decay)
+
+
+def uniform_average(step: Step) -> Step:
+    """Keep the mean z̄_t = (z_1 + ... + z_t) / t of both players' params after every step.
+
+    Otherwise as `exponential_average`, with its memory from `uniform_average_memory`.
+
+    Yazici et al. 2019, equation (2); Gidel et al. 2019, section 3.
+    """
+    return _averaging(step, lambda num_steps: 1 / num_steps)
+
+
+def exponential_average_memory(state: GameState) -> GameState:
+    """Start the average at the players as they are now, keeping the memory that there is."""
+    weights = jax.tree.map(jnp.copy, (state.generator.weights, state.discriminator.weights))
+    average = Average(
+        generator=weights[0],
+        discriminator=weights[1],
+        num_steps=jnp.zeros((), jnp.int32),
+        memory=state.memory,
+    )
+    return state.replace(memory=average)
+
+
+uniform_average_memory = exponential_average_memory
+
+
+def averaged(state: GameState) -> GameState:
+    """The state with the averaged players in place of the current ones, to sample from."""
+    return state.replace(
+        generator=state.generator.replace(weights=state.memory.generator),
+        discriminator=state.discriminator.replace(weights=state.memory.discriminator),
+    )
+
+
+def _averaging(step: Step, share: Callable[[Array], float | Scalar]) -> Step:
+    """Mix into the average, after its t-th step, `share(t)` of where the players are."""
 
     def averaging_step(key, state, batch):
         average = state.memory
         state, metrics = step(key, state.replace(memory=average.memory), batch)
-        new = state.generator.weights
-        params = jax.tree.map(
-            lambda mean, param: decay * mean + (1 - decay) * param,
-            average.generator.params,
-            new.params,
+        num_steps = average.num_steps + 1
+        of_new = share(num_steps)
+        mean = jax.tree.map(
+            lambda old, new: (1 - of_new) * old + of_new * new,
+            Gradients(
+                generator=average.generator.params, discriminator=average.discriminator.params
+            ),
+            get_params(state),
         )
-        average = Average(generator=new.replace(params=params), memory=state.memory)
+        at_mean = set_params(state, mean)
+        average = Average(
+            generator=at_mean.generator.weights,
+            discriminator=at_mean.discriminator.weights,
+            num_steps=num_steps,
+            memory=state.memory,
+        )
         return state.replace(memory=average), metrics
 
     return averaging_step
-
-
-def exponential_average_memory(state: GameState) -> GameState:
-    """Start the average at the generator as it is now, keeping the memory that there is."""
-    generator = jax.tree.map(jnp.copy, state.generator.weights)
-    return state.replace(memory=Average(generator=generator, memory=state.memory))
-
-
-def averaged(state: GameState) -> GameState:
-    """The state with the averaged generator in place of the current one, to sample from."""
-    return state.replace(generator=state.generator.replace(weights=state.memory.generator))

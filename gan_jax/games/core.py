@@ -4,7 +4,7 @@ A game is one pure function from both players' weights to both players' losses. 
 have the same type, so whatever there are two of is passed by keyword.
 """
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,8 @@ from flax import struct
 from jaxtyping import Array, Int32
 
 from gan_jax.typing import Batch, KeyArray, Metrics, Params, PyTree, Scalar
+
+PlayerName: TypeAlias = Literal["generator", "discriminator"]
 
 
 class Weights(struct.PyTreeNode, kw_only=True):
@@ -62,7 +64,10 @@ class Outcome(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Each player's gradient of its own loss with respect to its own params."""
+    """Each player's gradient of its own loss with respect to its own params.
+
+    Also whatever else lives in the space of both players' params: a point, a direction.
+    """
 
     generator: Params
     discriminator: Params
@@ -139,17 +144,18 @@ def vector_field(
     key = device_key(key, axis_name)
 
     def losses(params: Gradients):
+        at = set_params(state, params)
         outcome = game(
-            generator=state.generator.weights.replace(params=params.generator),
-            discriminator=state.discriminator.weights.replace(params=params.discriminator),
+            generator=at.generator.weights,
+            discriminator=at.discriminator.weights,
             batch=batch,
             key=key,
         )
+        _check_scalar(outcome.generator.loss, "generator")
+        _check_scalar(outcome.discriminator.loss, "discriminator")
         return (outcome.generator.loss, outcome.discriminator.loss), outcome
 
-    params = Gradients(
-        generator=state.generator.weights.params, discriminator=state.discriminator.weights.params
-    )
+    params = get_params(state)
     values, linear, outcome = jax.linearize(losses, params, has_aux=True)
     of_generator_loss = jax.linear_transpose(lambda tangent: linear(tangent)[0], params)
     of_discriminator_loss = jax.linear_transpose(lambda tangent: linear(tangent)[1], params)
@@ -163,6 +169,58 @@ def vector_field(
         Gradients(generator=generator[0], discriminator=discriminator[0]),
         Outcome(generator=generator[1], discriminator=discriminator[1]),
     )
+
+
+def own_gradient(
+    player: PlayerName,
+    key: KeyArray,
+    state: GameState,
+    batch: Batch,
+    *,
+    game: Game,
+    axis_name: str | None = None,
+) -> tuple[Params, PlayerOutcome]:
+    """One player's half of `vector_field`: its own loss's gradient, its share of the outcome."""
+    key = device_key(key, axis_name)
+    weights = {
+        "generator": state.generator.weights,
+        "discriminator": state.discriminator.weights,
+    }
+
+    def own_loss(params):
+        own = {player: weights[player].replace(params=params)}
+        outcome: PlayerOutcome = getattr(game(**{**weights, **own}, batch=batch, key=key), player)
+        _check_scalar(outcome.loss, player)
+        return outcome.loss, outcome
+
+    gradient, outcome = jax.grad(own_loss, has_aux=True)(weights[player].params)
+    return across_devices(gradient, outcome, axis_name)
+
+
+def get_params(state: GameState) -> Gradients:
+    """Where the game stands: both players' params."""
+    return Gradients(
+        generator=state.generator.weights.params, discriminator=state.discriminator.weights.params
+    )
+
+
+def set_params(state: GameState, params: Gradients) -> GameState:
+    """The same game at another point."""
+    generator, discriminator = state.generator, state.discriminator
+    return state.replace(
+        generator=generator.replace(weights=generator.weights.replace(params=params.generator)),
+        discriminator=discriminator.replace(
+            weights=discriminator.weights.replace(params=params.discriminator)
+        ),
+    )
+
+
+def _check_scalar(loss: Array, player: PlayerName) -> None:
+    if jnp.shape(loss) != ():
+        raise ValueError(
+            f"The {player}'s loss has shape {jnp.shape(loss)}; a game's losses are scalars: take "
+            "the mean over the examples."
+        )
 
 
 def device_key(key: KeyArray, axis_name: str | None) -> KeyArray:
@@ -181,14 +239,30 @@ def across_devices(
     if axis_name is None:
         return gradient, outcome
 
+    def mean_statistics(path, x):
+        statistic = jax.tree_util.DictKey("batch_stats") in path
+        return mean_over_devices(x, axis_name) if statistic else x
+
+    return mean_over_devices(gradient, axis_name), outcome._replace(
+        loss=mean_over_devices(outcome.loss, axis_name),
+        state=jax.tree_util.tree_map_with_path(mean_statistics, outcome.state),
+        metrics=mean_over_devices(outcome.metrics, axis_name),
+    )
+
+
+def mean_over_devices(tree: PyTree, axis_name: str | None) -> PyTree:
+    """Average the floating-point leaves over the mapped axis, if there is one.
+
+    Whoever differentiates through an averaged quantity averages the result again.
+    """
+
     def mean(x):
         return jax.lax.pmean(x, axis_name) if jnp.issubdtype(x.dtype, jnp.floating) else x
 
-    def mean_statistics(path, x):
-        return mean(x) if jax.tree_util.DictKey("batch_stats") in path else x
+    return tree if axis_name is None else jax.tree.map(mean, tree)
 
-    return jax.tree.map(mean, gradient), outcome._replace(
-        loss=mean(outcome.loss),
-        state=jax.tree_util.tree_map_with_path(mean_statistics, outcome.state),
-        metrics=jax.tree.map(mean, outcome.metrics),
-    )
+
+def check_weight(weight: float | Scalar, name: str = "weight") -> None:
+    """Raise ValueError where the weight is a negative number; a traced one is not looked at."""
+    if isinstance(weight, int | float) and weight < 0:
+        raise ValueError(f"{name} is {weight}; it must be at least 0.")

@@ -7,19 +7,19 @@ over which gradients are averaged, of `pmap` or of `shard_map` with `check_vma=F
 sharded `jit` it stays None.
 """
 
-from typing import Literal
-
 import jax
 import optax
 
 from gan_jax.games.core import (
     Game,
     GameState,
+    Gradients,
     Optimizers,
+    Outcome,
     Player,
+    PlayerName,
     PlayerOutcome,
-    across_devices,
-    device_key,
+    own_gradient,
     vector_field,
 )
 from gan_jax.typing import Batch, KeyArray, Metrics, Params
@@ -52,6 +52,23 @@ def move(
     )
 
 
+def move_both(
+    state: GameState, gradients: Gradients, outcome: Outcome, *, optimizers: Optimizers
+) -> tuple[GameState, Metrics]:
+    """Move both players along these gradients. `state.step` stays as it is."""
+    players, metrics = {}, {}
+    for name in Gradients._fields:
+        players[name], of_player = move(
+            getattr(state, name),
+            getattr(gradients, name),
+            getattr(outcome, name),
+            optimizer=getattr(optimizers, name),
+            prefix=f"{name}/",
+        )
+        metrics |= of_player
+    return state.replace(**players), metrics
+
+
 def simultaneous_step(
     key: KeyArray,
     state: GameState,
@@ -70,22 +87,8 @@ def simultaneous_step(
     Goodfellow 2016 (tutorial), section 3.1; Mescheder et al. 2017, section 2.
     """
     gradients, outcome = vector_field(key, state, batch, game=game, axis_name=axis_name)
-    generator, generator_metrics = move(
-        state.generator,
-        gradients.generator,
-        outcome.generator,
-        optimizer=optimizers.generator,
-        prefix="generator/",
-    )
-    discriminator, discriminator_metrics = move(
-        state.discriminator,
-        gradients.discriminator,
-        outcome.discriminator,
-        optimizer=optimizers.discriminator,
-        prefix="discriminator/",
-    )
-    state = state.replace(step=state.step + 1, generator=generator, discriminator=discriminator)
-    return state, {**generator_metrics, **discriminator_metrics}
+    state, metrics = move_both(state, gradients, outcome, optimizers=optimizers)
+    return state.replace(step=state.step + 1), metrics
 
 
 def alternating_step(
@@ -113,7 +116,7 @@ def alternating_step(
         ValueError: k is below 1, or the batch does not divide by k.
     """
     key_generator, key_discriminator = jax.random.split(key)
-    batches = _split(batch, num_discriminator_steps)
+    batches = split_batch(batch, num_discriminator_steps, "num_discriminator_steps")
     last = jax.tree.map(lambda leaf: leaf[-1], batches)
 
     def turn(state, key_and_batch):
@@ -169,28 +172,9 @@ def generator_step(
 
 
 def _single_move(
-    name: Literal["generator", "discriminator"],
-    key: KeyArray,
-    state: GameState,
-    batch: Batch,
-    *,
-    game: Game,
-    optimizers: Optimizers,
-    axis_name: str | None,
+    name: PlayerName, key, state, batch, *, game, optimizers, axis_name
 ) -> tuple[GameState, Metrics]:
-    key = device_key(key, axis_name)
-    weights = {
-        "generator": state.generator.weights,
-        "discriminator": state.discriminator.weights,
-    }
-
-    def own_loss(params):
-        own = {name: weights[name].replace(params=params)}
-        outcome: PlayerOutcome = getattr(game(**{**weights, **own}, batch=batch, key=key), name)
-        return outcome.loss, outcome
-
-    gradient, outcome = jax.grad(own_loss, has_aux=True)(weights[name].params)
-    gradient, outcome = across_devices(gradient, outcome, axis_name)
+    gradient, outcome = own_gradient(name, key, state, batch, game=game, axis_name=axis_name)
     player, metrics = move(
         getattr(state, name),
         gradient,
@@ -201,16 +185,19 @@ def _single_move(
     return state.replace(**{name: player}), metrics
 
 
-def _split(batch: Batch, num_parts: int) -> Batch:
-    """Split the leading axis k·B of every leaf into (k, B), part i holding examples i, i+k, ..."""
+def split_batch(batch: Batch, num_parts: int, name: str) -> Batch:
+    """Split the leading axis k·B of every leaf into (k, B), part i holding examples i, i+k, ...
+
+    `name` is what the caller calls k, for the messages.
+    """
     if num_parts < 1:
-        raise ValueError(f"num_discriminator_steps is {num_parts}; it must be at least 1.")
+        raise ValueError(f"{name} is {num_parts}; it must be at least 1.")
 
     def split(leaf):
         if leaf.shape[0] % num_parts:
             raise ValueError(
-                f"A batch of {leaf.shape[0]} examples does not divide into {num_parts} "
-                f"discriminator steps; give a multiple of {num_parts}."
+                f"A batch of {leaf.shape[0]} examples does not divide into the {num_parts} parts "
+                f"that {name} asks for; give a multiple of {num_parts}."
             )
         strided = leaf.reshape(leaf.shape[0] // num_parts, num_parts, *leaf.shape[1:])
         return strided.swapaxes(0, 1)

@@ -5,6 +5,7 @@ Every network is called as `network(x, train=...)`; `train` decides what batch n
 
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_jax.nets.layers import Conv, ConvTranspose
+from gan_jax.nets.minibatch import MinibatchDiscrimination
 from gan_jax.nets.mlp import MLPDiscriminator, MLPGenerator
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "DCGANGenerator",
     "MLPDiscriminator",
     "MLPGenerator",
+    "MinibatchDiscrimination",
 ]

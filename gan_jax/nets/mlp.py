@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.nets.minibatch import MinibatchDiscrimination
+
 
 class MLPGenerator(nn.Module):
     """Map latents to examples of `shape` through hidden layers of `widths`.
@@ -42,11 +44,15 @@ class MLPDiscriminator(nn.Module):
     `spectral_norm` divides every weight matrix by an estimate of its largest singular value
     (Miyato et al. 2018), by Flax's own module: one power iteration at every call with `train=True`,
     kept in `batch_stats`. A game makes two such calls a move, for real and for fake examples.
+
+    `minibatch_kernels` appends as many features of `MinibatchDiscrimination` to the last hidden
+    layer; 0 appends none.
     """
 
     widths: Sequence[int] = (128, 128)
     activation: Callable[[jax.Array], jax.Array] = nn.relu
     spectral_norm: bool = False
+    minibatch_kernels: int = 0
     dtype: Any = None
 
     @nn.compact
@@ -62,4 +68,6 @@ class MLPDiscriminator(nn.Module):
         x = x.reshape(x.shape[0], -1)
         for width in self.widths:
             x = self.activation(dense(width, x))
+        if self.minibatch_kernels:
+            x = MinibatchDiscrimination(self.minibatch_kernels)(x)
         return dense(1, x)[:, 0].astype(jnp.float32)

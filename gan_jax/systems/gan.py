@@ -40,6 +40,7 @@ def gan(
     prior: Literal["normal", "uniform"] = "normal",
     field: str = "image",
     penalty: Penalty | None = None,
+    packing: int = 1,
 ) -> GAN:
     """Let `generator` learn to make what the batch holds under `field`.
 
@@ -54,14 +55,21 @@ def gan(
     weight included: `lambda *at: 10 * gradient_penalty(*at)`. Give such a critic no batch
     normalisation: it mixes the gradients of a batch's examples.
 
-    Goodfellow et al. 2014, equation (1) and Algorithm 1.
+    With `packing` m the discriminator judges m examples at once, joined along their last axis: B
+    examples make B/m packs, so that give batches of m·B for B logits (PacGAN). Its penalty is on
+    packs.
+
+    Goodfellow et al. 2014, equation (1) and Algorithm 1; Lin et al. 2018, section 2.
 
     Raises:
-        ValueError: `latent_dim` is below 1 or `prior` unknown; when played: the batch is not
-            exactly one array of floating-point examples shaped like the generator's.
+        ValueError: `latent_dim` or `packing` is below 1 or `prior` unknown; when played: the batch
+            is not exactly one array of floating-point examples shaped like the generator's, or does
+            not divide into packs.
     """
     if latent_dim < 1:
         raise ValueError(f"latent_dim is {latent_dim}; a generator needs at least 1 latent.")
+    if packing < 1:
+        raise ValueError(f"packing is {packing}; a pack needs at least 1 example.")
     if prior not in ("normal", "uniform"):
         raise ValueError(f'prior is "{prior}"; it must be "normal" or "uniform".')
 
@@ -77,6 +85,7 @@ def gan(
             generator, latents(key_latents, real.shape[0]), key_generator
         )
         check_examples(real, fake, field)
+        real, fake = pack(real, packing), pack(fake, packing)
         real_logits, discriminator_state = discriminate(discriminator, real, key_real)
         discriminator = discriminator.replace(state=discriminator_state)
         fake_logits, discriminator_state = discriminate(discriminator, fake, key_fake)
@@ -100,9 +109,9 @@ def gan(
 
     def init(key: KeyArray, *, optimizers: Optimizers) -> GameState:
         key_generator, key_discriminator = jax.random.split(key)
-        z = jnp.zeros((1, latent_dim))
+        z = jnp.zeros((packing, latent_dim))
         fake, generator_variables = generator.init_with_output(key_generator, z)
-        discriminator_variables = discriminator.init(key_discriminator, fake)
+        discriminator_variables = discriminator.init(key_discriminator, pack(fake, packing))
         return games.init(
             generator=_weights(generator_variables),
             discriminator=_weights(discriminator_variables),
@@ -136,6 +145,18 @@ def _trained(network: nn.Module):
         )
 
     return apply
+
+
+def pack(examples: Array, packing: int) -> Array:
+    """Join every m = `packing` examples along their last axis: (m·B, ..., C) -> (B, ..., m·C)."""
+    if packing == 1:
+        return examples
+    if examples.shape[0] % packing:
+        raise ValueError(
+            f"{examples.shape[0]} examples do not divide into packs of {packing}; give a multiple."
+        )
+    packs = examples.reshape(-1, packing, *examples.shape[1:])
+    return jnp.concatenate([packs[:, slot] for slot in range(packing)], axis=-1)
 
 
 def only_field(batch: Batch, field: str) -> Array:

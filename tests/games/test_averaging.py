@@ -1,4 +1,4 @@
-"""The generator's exponential average."""
+"""Averages of both players along the run."""
 
 from functools import partial
 
@@ -12,12 +12,16 @@ import pytest
 from gan_jax.games import (
     Optimizers,
     Weights,
+    alternating_step,
     averaged,
     exponential_average,
     exponential_average_memory,
     init,
     simultaneous_step,
+    uniform_average,
+    uniform_average_memory,
 )
+from gan_jax.games.analysis import trajectory
 from gan_jax.games.toy import bilinear
 
 KEY = jax.random.key(0)
@@ -44,7 +48,37 @@ def test_the_average_is_the_weighted_sum_of_the_path():
     np.testing.assert_allclose(averaged(state).generator.weights.params, expected, rtol=1e-6)
     assert float(averaged(state).generator.weights.state["kept"]) == 7.0
     chex.assert_trees_all_close(state.generator, plain.generator, rtol=1e-6)
-    chex.assert_trees_all_close(averaged(state).discriminator, plain.discriminator, rtol=1e-6)
+    chex.assert_trees_all_close(state.discriminator, plain.discriminator, rtol=1e-6)
+
+
+def test_the_uniform_average_is_the_mean_of_both_players_after_each_step():
+    state = uniform_average_memory(start())
+    step = uniform_average(PLAIN)
+    visited = []
+    for _ in range(5):
+        state, _ = step(KEY, state, {})
+        visited.append((state.generator.weights.params, state.discriminator.weights.params))
+    at = averaged(state)
+    means = np.mean(visited, axis=0)
+    np.testing.assert_allclose(at.generator.weights.params, means[0], rtol=1e-6)
+    np.testing.assert_allclose(at.discriminator.weights.params, means[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("step", "converges"), [(alternating_step, True), (simultaneous_step, False)]
+)
+def test_the_mean_of_alternating_play_converges_like_one_over_t(step, converges):
+    """The ergodic mean of a closed ellipse goes to its centre; that of a spiral out does not."""
+    step = uniform_average(partial(step, game=bilinear(), optimizers=SGD))
+    scaled = []
+    for num_steps in (500, 1_000, 2_000):
+        end, _, _ = trajectory(
+            KEY, uniform_average_memory(start()), {}, step=step, num_steps=num_steps
+        )
+        mean = averaged(end)
+        params = mean.generator.weights.params, mean.discriminator.weights.params
+        scaled.append(num_steps * np.linalg.norm(params))
+    assert (max(scaled) < 60) == converges  # the sum of a rotation's points is bounded
 
 
 def test_state_is_copied_from_the_generator_as_it_is_now():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import optax
@@ -41,6 +41,8 @@ LossName = Literal[
 class RunOptions:
     """How long a run is, and when it comes back to Python."""
 
+    MAY_BE_0: ClassVar[frozenset[str]] = frozenset()
+    """The counts that may be 0."""
     steps: int
     """Where the run ends; a run that is resumed may be given more."""
     seed: int = 0
@@ -55,11 +57,12 @@ class RunOptions:
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             flag = name.replace("_", "-")
-            if type(value) is int and name != "seed" and value < 1:  # all others count something
-                raise ValueError(f"--{flag} is {value}; it must be at least 1.")
+            least = 0 if name in self.MAY_BE_0 else 1
+            if type(value) is int and name != "seed" and value < least:  # all others count
+                raise ValueError(f"--{flag} is {value}; it must be at least {least}.")
             if name.endswith("learning_rate") and not 0 < value < math.inf:
                 raise ValueError(f"--{flag} is {value}; it must be positive and finite.")
-            if name == "penalty_weight" and not 0 <= value < math.inf:
+            if name.endswith("weight") and not 0 <= value < math.inf:
                 raise ValueError(f"--{flag} is {value}; it must be finite, and not below 0.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed is {self.seed}; it must lie between 0 and 2^32 - 1.")
@@ -93,8 +96,6 @@ class RunOptions:
         **shown: Any,
     ) -> PyTree:
         """Train from the start, or from where the run in `workdir` was stopped."""
-        if jax.process_count() > 1 and not hasattr(self, "parallel"):
-            raise ValueError("This experiment runs in one process: leave --num-processes out.")
         return train(
             step,
             state,

@@ -1,9 +1,10 @@
-"""README's example does what it says."""
+"""What the READMEs show does what they say."""
 
 import re
 from pathlib import Path
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
 
 
 def test_the_example_runs(capsys):
@@ -13,6 +14,15 @@ def test_the_example_runs(capsys):
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [step for step, _ in printed] == ["1", "2", "3"]
     assert names["points"].shape == (1_000, 2)
+
+
+def test_the_example_of_the_games_prints_one_rate_twice(capsys):
+    text = (ROOT / "gan_jax/games/README.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(example, {})
+    found, exact = map(float, capsys.readouterr().out.split())
+    assert abs(found - exact) < 1e-6
+    assert f"| extragradient | {exact:.4f} |" in text
 
 
 def test_it_is_at_most_two_screens():

@@ -113,7 +113,7 @@ def runtime(
     if parallel != "jit" and jax.process_count() > 1:
         raise ValueError(
             f"{jax.process_count()} processes train together under sharded jit alone, not under "
-            f'"{parallel}": choose "jit".'
+            f'"{parallel}": choose --parallel jit where the experiment has it, else one process.'
         )
     num_devices = 1 if parallel == "none" else jax.device_count()
     if batch_size % num_devices:

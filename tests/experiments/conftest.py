@@ -21,6 +21,7 @@ ALWAYS = {"ring-ring"}
 TINY = {
     "width": 4,
     "batch_size": 8,
+    "num_seeds": 2,
     "steps": 2,
     "steps_per_dispatch": 1,
     "evaluate_every": 1,

@@ -312,6 +312,7 @@ def test_the_field_says_what_is_modelled():
     [
         ({"latent_dim": 0}, "latent_dim is 0; a generator needs at least 1 latent"),
         ({"latent_dim": -3}, "latent_dim is -3; a generator needs at least 1 latent"),
+        ({"packing": 0}, "packing is 0; a pack needs at least 1 example"),
         ({"prior": "cauchy"}, 'prior is "cauchy"; it must be "normal" or "uniform"'),
     ],
 )
@@ -469,3 +470,38 @@ def test_spectral_norms_are_kept_along_the_game(step):
     ]
     assert len(norms) == 2
     np.testing.assert_allclose(*zip(*norms, strict=True), rtol=0.05)
+
+
+@pytest.mark.parametrize(("shape", "packing"), [((2,), 3), ((4, 4, 1), 2)])
+def test_the_discriminator_judges_packs_joined_along_the_last_axis(shape, packing):
+    """On as many packs as there are, none of which shares an example with another."""
+    seen = []
+
+    class Flat(nn.Module):
+        @nn.compact
+        def __call__(self, x, *, train=False):
+            seen.append(x)
+            return nn.Dense(1)(x.reshape(x.shape[0], -1))[:, 0]
+
+    system = build(generator=MLPGenerator(shape, (8,)), discriminator=Flat(), packing=packing)
+    state = system.init(KEY, optimizers=ADAM)
+    seen.clear()
+    batch = images(6, shape)
+    outcome = play(system, state, batch)
+    real, fake = seen
+    assert real.shape == fake.shape == (6 // packing, *shape[:-1], packing * shape[-1])
+    slots = np.split(np.asarray(real), packing, axis=-1)
+    together = np.stack(slots, axis=1).reshape(6, *shape)
+    np.testing.assert_array_equal(together, batch["image"])
+    assert outcome.generator.loss.shape == ()
+    assert system.sample(KEY, state, 5).shape == (5, *shape)
+    with pytest.raises(ValueError, match=f"5 examples do not divide into packs of {packing}"):
+        play(system, state, images(5, shape))
+
+
+def test_packs_of_one_are_the_gan_itself():
+    plain, packed = build(), build(packing=1)
+    state = plain.init(KEY, optimizers=ADAM)
+    chex.assert_trees_all_equal(
+        play(plain, state, images()), play(packed, packed.init(KEY, optimizers=ADAM), images())
+    )

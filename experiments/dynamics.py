@@ -1,0 +1,290 @@
+"""Ways of playing a game, on games whose rates are known.    python -m experiments.dynamics
+
+Every method plays the bilinear game, the Dirac-GAN near its equilibrium, a game that is part
+potential and part rotation, and a bilinear game seen through noise. Prints the factor per step by
+which each run grew or shrank, beside the exact one, and draws the runs over the vector field.
+Cost: COST on 2 CPU cores; expect every factor within 0.001 of the exact one.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.command import main
+from experiments.methods import INTERVAL, METHODS, MOMENTUM, RATE, Method, MethodName, choose
+from experiments.options import RunOptions
+from gan_jax import data, losses
+from gan_jax.games import Game, GameState, Gradients, Weights, init, rates, toy
+from gan_jax.games.analysis import phase_portrait, spectral_radius, trajectory
+from gan_jax.plots import save_phase_portraits
+from gan_jax.training.rundir import SAMPLES
+from gan_jax.typing import Step
+
+POTENTIAL = np.array([[0.4, 0.0], [0.0, 0.2]])
+ROTATION = np.array([[0.0, 1.0], [-1.0, 0.0]])
+NUM_TERMS, DIM = 20, 10
+NUM_SHOWN = 100
+EXTENT = 1.6
+SINGULAR_VALUES = {"bilinear": 1.0, "dirac_gan": 0.5}
+"""Of the bilinear game that each rotating game is at its equilibrium."""
+LINEAR = (*SINGULAR_VALUES, "mixed")
+"""The games on which a run shrinks or grows by a factor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(RunOptions):
+    MAY_BE_0 = frozenset({"num_unrolled_steps"})
+    learning_rate: float = 0.3
+    """Of plain gradient descent, for both players of every game."""
+    weight: float = 0.5
+    """Of consensus and of symplectic adjustment."""
+    num_unrolled_steps: int = 5
+    """Moves that an unrolled generator foresees."""
+    steps: int = 300
+    steps_per_dispatch: int = 50
+    evaluate_every: int = 300
+    checkpoint_every: int = 100
+
+
+CONFIGS = {"games": Config()}
+
+
+class Playground(NamedTuple):
+    """A game, where it starts, and where its equilibrium is."""
+
+    game: Game
+    start: Gradients
+    equilibrium: Gradients
+
+
+class Rate(NamedTuple):
+    """A factor per step: as it was measured on a run, and as it should be."""
+
+    measured: float
+    exact: float
+
+
+class Result(NamedTuple):
+    state: dict[str, dict[str, GameState]]
+    rates: dict[str, dict[str, Rate]]
+    distances: dict[str, float]
+    """From the equilibrium of the stochastic game at the end, against 1 at the start."""
+    picture: Path
+
+    def __str__(self) -> str:
+        return f"{table(self.rates, self.distances)}\n\npictures beside {self.picture}"
+
+
+def playgrounds(config: Config) -> dict[str, Playground]:
+    origin = Gradients(jnp.zeros(()), jnp.zeros(()))
+    return {
+        "bilinear": Playground(
+            toy.bilinear(), Gradients(jnp.float32(1.0), jnp.float32(0.5)), origin
+        ),
+        "dirac_gan": Playground(
+            toy.dirac_gan(losses.minimax()),
+            Gradients(jnp.float32(1e-2), jnp.float32(5e-3)),
+            origin,
+        ),
+        "mixed": Playground(
+            toy.quadratic(potential=POTENTIAL, hamiltonian=ROTATION),
+            Gradients(jnp.ones(1), jnp.full(1, 0.5)),
+            Gradients(jnp.zeros(1), jnp.zeros(1)),
+        ),
+        "stochastic": stochastic(config.seed),
+    }
+
+
+def stochastic(seed: int) -> Playground:
+    """Terms around ⟨x, y⟩, one a round; the start is at distance 1 from the equilibrium."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(NUM_TERMS, DIM, DIM)) / (2 * np.sqrt(DIM))
+    x_terms, y_terms = rng.normal(size=(2, NUM_TERMS, DIM)) / np.sqrt(DIM)
+    terms = (np.eye(DIM) + noise - noise.mean(axis=0), x_terms, y_terms)
+    equilibrium = toy.stochastic_bilinear_equilibrium(*terms)
+    aside = rng.normal(size=(2, DIM))
+    aside /= np.linalg.norm(aside)
+    return Playground(
+        toy.stochastic_bilinear(*terms, num_samples=1),
+        Gradients(equilibrium.generator + aside[0], equilibrium.discriminator + aside[1]),
+        equilibrium,
+    )
+
+
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+    """Play every game by every method, all at once."""
+    grounds = playgrounds(config)
+    options = {
+        "learning_rate": config.learning_rate,
+        "rule": "sgd",
+        "weight": config.weight,
+        "num_unrolled_steps": config.num_unrolled_steps,
+    }
+    methods: dict[str, dict[MethodName, Method]] = {
+        ground: {name: choose(name, at.game, **options) for name in METHODS}
+        for ground, at in grounds.items()
+    }
+    state = {
+        ground: {name: start(method, grounds[ground].start) for name, method in row.items()}
+        for ground, row in methods.items()
+    }
+
+    def step(key, state, batch):
+        moved, found = {}, {}
+        for ground, row in methods.items():
+            moved[ground] = {}
+            for name, method in row.items():
+                after, metrics = method.step(key, state[ground][name], batch)
+                moved[ground][name] = after
+                metrics["distance"] = toy.distance(after, grounds[ground].equilibrium)
+                found |= {f"{ground}/{name}/{metric}": x for metric, x in metrics.items()}
+        return moved, found
+
+    def picture_at(step: int, of: str = "") -> Path:
+        return workdir / SAMPLES / f"{step:06d}{of}.png"
+
+    def evaluate(step: int, state) -> dict[str, float]:
+        for ground in LINEAR:
+            path = picture_at(step) if ground == "bilinear" else picture_at(step, f"_{ground}")
+            draw(path, grounds[ground], methods[ground], num_steps=min(step, NUM_SHOWN))
+        return {}
+
+    state = config.train(
+        step,
+        state,
+        data.no_feed(),
+        evaluate,
+        key=config.keys(1)[0],
+        workdir=workdir,
+        fresh=fresh,
+        shown=("bilinear/simultaneous/distance", "bilinear/extragradient/distance"),
+        unit="plays",
+    )
+    found = {
+        ground: {
+            name: Rate(
+                measure(method, grounds[ground], config.steps),
+                exact(config, ground, name, method, grounds[ground]),
+            )
+            for name, method in methods[ground].items()
+        }
+        for ground in LINEAR
+    }
+    distances = {
+        name: float(toy.distance(of_method, grounds["stochastic"].equilibrium))
+        for name, of_method in state["stochastic"].items()
+    }
+    return Result(state, found, distances, picture_at(config.steps))
+
+
+def start(method: Method, point: Gradients) -> GameState:
+    state = init(
+        generator=Weights(params=point.generator),
+        discriminator=Weights(params=point.discriminator),
+        optimizers=method.optimizers,
+    )
+    return method.remember(state)
+
+
+@partial(jax.jit, static_argnames=("step", "num_steps"))
+def path_of(state: GameState, *, step: Step, num_steps: int) -> Gradients:
+    return trajectory(jax.random.key(0), state, {}, step=step, num_steps=num_steps)[1]
+
+
+def measure(method: Method, at: Playground, num_steps: int) -> float:
+    """The slope of log ‖z_t - z*‖ over the second half of a run, as a factor per step."""
+    path = path_of(start(method, at.start), step=method.step, num_steps=num_steps)
+    lengths = np.log(np.hypot(*(np.ravel(z).astype(float) for z in path)))
+    half = num_steps // 2
+    return float(np.exp(np.polyfit(np.arange(half, num_steps + 1), lengths[half:], 1)[0]))
+
+
+def exact(config: Config, ground: str, name: MethodName, method: Method, at: Playground) -> float:
+    """By the paper's formula on a purely rotating game, else from the step's own Jacobian."""
+    if ground == "mixed":
+        return of_step(name, method, at)
+    sigma = SINGULAR_VALUES[ground]
+    rate, weight = config.learning_rate, config.weight
+    simultaneous = rates.simultaneous(rate, sigma)
+    if name == "lookahead":
+        block = rates.radius(rates.lookahead(simultaneous, INTERVAL, RATE))
+        return block ** (1 / INTERVAL)
+    return rates.radius(
+        {
+            "simultaneous": simultaneous,
+            "alternating": rates.alternating(rate, sigma),
+            "extragradient": rates.extragradient(rate, sigma),
+            "past_extragradient": rates.optimistic(rate, sigma),
+            "optimistic": rates.optimistic(rate, sigma),
+            "negative_momentum": rates.alternating_momentum(rate, MOMENTUM, sigma),
+            "consensus": rates.consensus(rate, weight, sigma),
+            "symplectic": rates.consensus(rate, weight, sigma),
+            "competitive": rates.competitive(rate, sigma),
+            "unrolled": rates.unrolled(rate, rate, config.num_unrolled_steps, sigma),
+        }[name]
+    )
+
+
+def of_step(name: MethodName, method: Method, at: Playground) -> float:
+    """The spectral radius at the equilibrium, per step; lookahead's is that of a whole interval."""
+    num = INTERVAL if name == "lookahead" else 1
+
+    def block(key, state, batch):
+        metrics = {}
+        for _ in range(num):
+            state, metrics = method.step(key, state, batch)
+        return state, metrics
+
+    key = jax.random.key(0)
+    state, _ = block(key, start(method, at.equilibrium), {})
+    return spectral_radius(key, state, {}, step=block) ** (1 / num)
+
+
+def draw(path: Path, at: Playground, methods: dict[MethodName, Method], num_steps: int) -> None:
+    """A panel for each method, over the flow on a plane that holds the start."""
+    first = next(iter(methods.values()))
+    extent = EXTENT * float(np.hypot(*map(np.ravel, at.start))[0])
+    ticks = np.linspace(-extent, extent, 21, dtype=np.float32)
+    flow = phase_portrait(
+        jax.random.key(0),
+        start(first, at.start),
+        {},
+        game=at.game,
+        generator=jnp.asarray(ticks),
+        discriminator=jnp.asarray(ticks),
+    )
+    trajectories = {}
+    for name, method in methods.items():
+        path_of_method = path_of(start(method, at.start), step=method.step, num_steps=num_steps)
+        trajectories[name] = tuple(np.ravel(z) for z in path_of_method)
+    save_phase_portraits(
+        path,
+        x=ticks,
+        y=ticks,
+        flow=(np.asarray(flow.generator), np.asarray(flow.discriminator)),
+        trajectories=trajectories,
+    )
+
+
+def table(rates_of: dict[str, dict[str, Rate]], distances: dict[str, float]) -> str:
+    """A row for each method, a pair of columns for each game."""
+    lines = [
+        "factor per step " + " ".join(f"{ground:>17s}" for ground in rates_of) + "    stochastic",
+        f"{'':18s} "
+        + " ".join(f"{'measured':>9s} {'exact':>7s}" for _ in rates_of)
+        + "  at the end",
+    ]
+    for name in METHODS:
+        pairs = (rates_of[ground][name] for ground in rates_of)
+        cells = " ".join(f"{pair.measured:9.4f} {pair.exact:7.4f}" for pair in pairs)
+        lines.append(f"{name:18s} {cells} {distances[name]:12.3g}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main("dynamics", run, CONFIGS, __doc__ or "")

@@ -1,0 +1,44 @@
+"""Pictures of the modes that a population of generators covers."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+
+from gan_jax.plots.curves import COLOURS, STYLES
+
+Band: TypeAlias = tuple[Float[np.ndarray, " times"], Float[np.ndarray, " times"]]
+"""A mean and a spread at each time."""
+
+
+def save_mode_coverage(
+    path: Path | str,
+    *,
+    steps: Int[np.ndarray, " times"],
+    modes: Mapping[str, Band],
+    high_quality: Mapping[str, Band],
+    num_modes: int,
+) -> None:
+    """Write a PNG of the modes covered and the share of high-quality samples over time.
+
+    Lines are means over seeds, bands what is given beside each (a standard deviation). Dotted: all
+    modes, and the 98.9 % of high-quality samples that a perfect sampler in the plane has.
+    """
+    figure = Figure(figsize=(7.0, 2.8), dpi=150, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for panel, found, ceiling, label in (
+        (left, modes, num_modes, "modes covered"),
+        (right, high_quality, 1 - np.exp(-4.5), "share of high-quality samples"),
+    ):
+        for index, (name, (mean, spread)) in enumerate(found.items()):
+            colour, style = COLOURS[index % len(COLOURS)], STYLES[index % len(STYLES)]
+            panel.plot(steps, mean, style, color=colour, label=name)
+            panel.fill_between(steps, mean - spread, mean + spread, color=colour, alpha=0.15)
+        panel.axhline(ceiling, color="0.4", linewidth=0.8, linestyle=":")
+        panel.set(xlabel="step", ylabel=label, ylim=(0, None))
+        panel.grid(alpha=0.3)
+    left.legend(fontsize=8)
+    figure.savefig(path)

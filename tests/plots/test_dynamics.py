@@ -1,0 +1,53 @@
+"""Phase portraits and spectra: every name has its panel, every number its mark."""
+
+import matplotlib.image
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+from gan_jax.plots import save_eigenvalues, save_phase_portraits
+
+TICKS = np.linspace(-1, 1, 5)
+X, Y = np.meshgrid(TICKS, TICKS)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What was plotted: (x, y, mark)."""
+    seen, plot = [], Axes.plot
+
+    def note(self, x, y, *marks, **options):
+        seen.append((np.asarray(x).tolist(), np.asarray(y).tolist(), marks))
+        return plot(self, x, y, *marks, **options)
+
+    monkeypatch.setattr(Axes, "plot", note)
+    return seen
+
+
+@pytest.mark.parametrize("num", [1, 4, 6])
+def test_every_method_has_a_panel_with_its_trajectory(tmp_path, drawn, num):
+    path = tmp_path / "portraits.png"
+    trajectories = {
+        f"method {i}": (np.array([1.0, 0.5, i]), np.array([0.0, 0.5, 0.1])) for i in range(num)
+    }
+    save_phase_portraits(path, x=TICKS, y=TICKS, flow=(-Y, X), trajectories=trajectories)
+    for along_x, along_y in trajectories.values():
+        assert (along_x.tolist(), along_y.tolist(), ("-",)) in drawn
+    assert matplotlib.image.imread(path).shape[1] == 1_050
+
+
+@pytest.mark.parametrize(
+    ("of_step", "stable", "unstable"),
+    [(True, [0.5, 0.9j], [1.1 + 0j]), (False, [0.5, 1.1 + 0j], [0.9j])],
+)
+def test_eigenvalues_inside_and_outside_have_different_marks(
+    tmp_path, drawn, of_step, stable, unstable
+):
+    path = tmp_path / "eigenvalues.png"
+    save_eigenvalues(path, {"one": np.array([0.5, 0.9j, 1.1])}, of_step=of_step)
+    marked = {
+        mark[0]: [complex(*z) for z in zip(x, y, strict=True)] for x, y, mark in drawn if mark
+    }
+    assert marked["o"] == stable
+    assert marked["x"] == unstable
+    assert path.stat().st_size > 1_000

@@ -156,7 +156,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     def evaluate(step: int, state: dict[str, GameState]) -> dict[str, float]:
         spectra, modes = look(state)
         titles = {f"{name}, step {step}": at.values for name, at in spectra.items()}
-        save_eigenvalues(picture_at(step), titles, of_step=False)
+        save_eigenvalues(picture_at(step), titles, of_step=False, linear_below=0.1)
         measured = {f"{name}/modes": float(num) for name, num in modes.items()}
         for name, at in spectra.items():
             measured |= {f"{name}/left": at.left, f"{name}/rotation": at.rotation}

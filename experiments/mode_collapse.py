@@ -95,7 +95,7 @@ CONFIGS = {
     "pac2": Config(packing=2),
     "pac3": Config(packing=3),
     "pac4": Config(packing=4),
-    "minibatch": Config(minibatch_kernels=16),
+    "minibatch": Config(minibatch_kernels=4, num_seeds=16),
 }
 
 

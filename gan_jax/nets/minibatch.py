@@ -15,8 +15,8 @@ class MinibatchDiscrimination(nn.Module):
     Salimans et al. 2016, section 3.2.
     """
 
-    kernels: int = 16
-    dim: int = 8
+    kernels: int = 4
+    dim: int = 4
 
     @nn.compact
     def __call__(self, features: Float[Array, "num features"]) -> Float[Array, "num more"]:

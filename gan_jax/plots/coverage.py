@@ -27,7 +27,7 @@ def save_mode_coverage(
     Lines are means over seeds, bands what is given beside each (a standard deviation). Dotted: all
     modes, and the 98.9 % of high-quality samples that a perfect sampler in the plane has.
     """
-    figure = Figure(figsize=(7.0, 2.8), dpi=150, layout="constrained")
+    figure = Figure(figsize=(7.0, 2.8), dpi=110, layout="constrained")
     left, right = figure.subplots(1, 2)
     for panel, found, ceiling, label in (
         (left, modes, num_modes, "modes covered"),

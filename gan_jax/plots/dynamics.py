@@ -33,7 +33,7 @@ def save_phase_portraits(
     """
     figure, panels = _panels(list(trajectories))
     for panel, (along_x, along_y) in zip(panels, trajectories.values(), strict=True):
-        panel.streamplot(x, y, *flow, color="0.8", density=0.7, linewidth=0.6, arrowsize=0.6)
+        panel.streamplot(x, y, *flow, color="0.8", density=0.5, linewidth=0.6, arrowsize=0.6)
         panel.plot(along_x, along_y, "-", color=COLOURS[6], linewidth=0.9)
         panel.plot(along_x[0], along_y[0], "o", color=COLOURS[6], fillstyle="none", markersize=5)
         panel.plot(along_x[-1], along_y[-1], "o", color=COLOURS[6], markersize=4)
@@ -49,19 +49,22 @@ def save_eigenvalues(
     spectra: Mapping[str, Complex[np.ndarray, " num"]],
     *,
     of_step: bool,
+    linear_below: float | None = None,
 ) -> None:
     """Write a PNG of eigenvalues in the complex plane, a panel for each name.
 
     `of_step`: the eigenvalues of a whole step, which converges inside the unit circle that is
     drawn. Otherwise of the vector field's Jacobian: small enough steps converge where all are right
-    of the imaginary axis.
+    of the imaginary axis. With `linear_below` both axes are logarithmic beyond that modulus, for
+    spectra over many orders of magnitude.
     """
     figure, panels = _panels(list(spectra))
     angle = np.linspace(0, 2 * np.pi, 200)
+    extent = 1.1 * max(1, *(np.abs(values).max() for values in spectra.values()))
     for panel, values in zip(panels, spectra.values(), strict=True):
         if of_step:
             panel.plot(np.cos(angle), np.sin(angle), color="0.6", linewidth=0.8)
-            panel.set_aspect("equal", adjustable="datalim")
+            panel.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal")
             inside = np.abs(values) < 1
         else:
             panel.axvline(0, color="0.6", linewidth=0.8)
@@ -70,6 +73,9 @@ def save_eigenvalues(
         panel.plot(np.real(stable), np.imag(stable), "o", color=COLOURS[6], markersize=3)
         panel.plot(np.real(unstable), np.imag(unstable), "x", color=COLOURS[4], markersize=4)
         panel.grid(alpha=0.3)
+        if linear_below is not None:
+            panel.set_xscale("symlog", linthresh=linear_below)
+            panel.set_yscale("symlog", linthresh=linear_below)
     figure.supxlabel("real part", fontsize=8)
     figure.supylabel("imaginary part", fontsize=8)
     figure.savefig(path)
@@ -80,7 +86,7 @@ def _panels(names: list[str]) -> tuple[Figure, list[Axes]]:
     columns = min(COLUMNS, len(names))
     rows = -(-len(names) // columns)
     side = WIDTH / columns
-    figure = Figure(figsize=(WIDTH, rows * (side + 0.15) + 0.2), dpi=150, layout="constrained")
+    figure = Figure(figsize=(WIDTH, rows * (side + 0.15) + 0.2), dpi=110, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for panel in panels[len(names) :]:
         panel.axis("off")

@@ -66,7 +66,7 @@ def test_help_names_every_flag_and_says_what_it_does(experiment, call):
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        ("--batch-sise 8", "--batch-size"),
+        ("--evaluate-evry 8", "--evaluate-every"),
         ("--stepss 5", "--steps"),
         ("--see 3", "--seed"),
     ],

@@ -8,12 +8,12 @@ import pytest
 from gan_jax.nets import MinibatchDiscrimination, MLPDiscriminator
 
 RNG = np.random.default_rng(0)
-FEATURES = RNG.normal(size=(5, 7)).astype(np.float32)
+FEATURES = jnp.asarray(RNG.normal(size=(5, 7)), jnp.float32)
 
 
 def test_it_appends_the_sums_of_closeness():
     layer = MinibatchDiscrimination(kernels=3, dim=2)
-    out, variables = layer.init_with_output(jax.random.key(0), jnp.asarray(FEATURES))
+    out, variables = layer.init_with_output(jax.random.key(0), FEATURES)
     m = (FEATURES @ variables["params"]["tensor"]).reshape(5, 3, 2)
     expected = np.zeros((5, 3))
     for i in range(5):
@@ -32,7 +32,7 @@ def test_equal_examples_are_as_close_as_can_be():
 @pytest.mark.parametrize("kernels", [0, 4])
 def test_the_discriminator_sees_the_batch_only_with_kernels(kernels):
     network = MLPDiscriminator((8,), minibatch_kernels=kernels)
-    variables = network.init(jax.random.key(0), jnp.asarray(FEATURES))
-    together = network.apply(variables, jnp.asarray(FEATURES))
+    variables = network.init(jax.random.key(0), FEATURES)
+    together = network.apply(variables, FEATURES)
     alone = jnp.concatenate([network.apply(variables, FEATURES[i : i + 1]) for i in range(5)])
     assert np.allclose(together, alone, atol=1e-6) == (kernels == 0)

@@ -31,4 +31,4 @@ def test_each_population_is_a_line_in_a_band_below_the_ceiling(tmp_path, monkeyp
     )
     assert bands == [([1.0, 5.5], [3.0, 6.5]), ([0.25, 0.5], [0.75, 1.0])]
     np.testing.assert_allclose(lines, [8, 0.98889], rtol=1e-4)
-    assert matplotlib.image.imread(path).shape[1] == 1_050
+    assert matplotlib.image.imread(path).shape[1] == 770

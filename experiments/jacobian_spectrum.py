@@ -3,7 +3,8 @@
 Trains the same GAN on a ring of Gaussians plainly, with R1, and by consensus optimisation, and
 computes all eigenvalues of the Jacobian of the field that each descends, at the point where it is.
 Eigenvalues left of the imaginary axis repel; those near it, far from the real axis, rotate.
-Cost: COST on 2 CPU cores; expect EXPECT.
+Cost: a minute on 2 CPU cores; expect the plain spectrum to reach 2 to 3 to the left of the
+imaginary axis, and the others less than 0.1.
 """
 
 from dataclasses import dataclass

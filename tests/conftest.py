@@ -13,4 +13,6 @@ jax.config.update("jax_num_cpu_devices", 4)
 # Programs of several CPU devices that run at once can wait for each other's threads for ever.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Most of the time goes to compiling programs that run for a moment.
+jax.config.update("jax_disable_most_optimizations", True)
 install_import_hook("gan_jax", "tests.typechecker.check_functions")

@@ -1,5 +1,6 @@
 """Two-player games and their dynamics: knows nothing of images, networks or GANs."""
 
+from gan_jax.games import analysis, rates, toy
 from gan_jax.games.averaging import (
     Average,
     averaged,
@@ -57,6 +58,7 @@ __all__ = [
     "PlayerOutcome",
     "Weights",
     "alternating_step",
+    "analysis",
     "averaged",
     "clip_params",
     "competitive_step",
@@ -74,9 +76,11 @@ __all__ = [
     "lookahead_memory",
     "past_extragradient_memory",
     "past_extragradient_step",
+    "rates",
     "set_params",
     "simultaneous_step",
     "symplectic_step",
+    "toy",
     "uniform_average",
     "uniform_average_memory",
     "unrolled_step",

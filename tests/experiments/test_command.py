@@ -194,6 +194,7 @@ def test_a_dataset_that_is_not_at_hand_touches_no_run(call, old_run, tmp_path, m
     assert snapshot(old_run) == before
 
 
+@pytest.mark.slow
 def test_another_run_is_refused_field_by_field_until_fresh_deletes_it(call, old_run):
     before = snapshot(old_run)
     where = f"{SMALL} --workdir {old_run}"

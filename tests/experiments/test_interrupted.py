@@ -117,6 +117,7 @@ def assert_same_results(run, whole, step):
     assert rest == expected_rest
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_in_the_same_bits(ring, cache, tmp_path):
     workdir = tmp_path / "run"
     killed = Run(RING, workdir, cache).until(lambda: saved(workdir))

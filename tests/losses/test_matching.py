@@ -38,8 +38,15 @@ def test_kernels_are_their_formulas_far_from_the_origin_too(name):
     np.testing.assert_allclose(KERNELS[name](x, y), in_numpy(name, x, y), rtol=2e-5)
 
 
-@pytest.mark.parametrize("chunk_size", [None, 3])
-@pytest.mark.parametrize("unbiased", [False, True])
+@pytest.mark.parametrize(
+    ("unbiased", "chunk_size"),
+    [
+        (False, 3),
+        (True, None),
+        pytest.param(False, None, marks=pytest.mark.slow),
+        pytest.param(True, 3, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_discrepancy_is_its_sums(name, unbiased, chunk_size):
     x, y = sample(7), sample(5, seed=1, shift=0.5)

@@ -131,7 +131,9 @@ def same_under(program, kind, case, dtype, tolerance):
     return results[0]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    "seed", [*SEEDS[:4], *(pytest.param(seed, marks=pytest.mark.slow) for seed in SEEDS[4:])]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_values_and_derivatives_of_any_geometry(kind, seed):
     with jax.enable_x64(True):

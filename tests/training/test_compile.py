@@ -463,7 +463,7 @@ def test_a_batch_that_does_not_divide_over_the_devices_is_refused(batch_size, pa
 @pytest.mark.parametrize("parallel", ["pmap", "none"])
 def test_several_processes_train_by_sharded_jit_alone(parallel, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    with pytest.raises(ValueError, match=r'2 processes .* sharded jit alone, .* "jit"'):
+    with pytest.raises(ValueError, match=r"2 processes .* sharded jit alone, .* --parallel jit"):
         runtime(lambda *args: args, lambda *args: args, parallel=parallel, batch_size=8)
 
 

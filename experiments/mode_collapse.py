@@ -59,7 +59,7 @@ from each other and from ours.
 
 @dataclass(frozen=True, kw_only=True)
 class Config(RunOptions):
-    MAY_BE_0 = frozenset({"minibatch_kernels", "num_unrolled_steps"})
+    MAY_BE_0 = frozenset({"num_minibatch_kernels", "num_unrolled_steps"})
     mixture: Literal["ring", "grid"] = "ring"
     """8 modes on a circle of radius 1 (std 0.01), or 25 on a lattice of spacing 2 (std 0.05)."""
     method: MethodName = "alternating"
@@ -68,7 +68,7 @@ class Config(RunOptions):
     """The adversarial loss."""
     packing: int = 1
     """Examples that the discriminator judges at once, joined (PacGAN)."""
-    minibatch_kernels: int = 0
+    num_minibatch_kernels: int = 0
     """Features of minibatch discrimination in the discriminator's last layer; 0 for none."""
     weight: float = 10.0
     """Of consensus and of symplectic adjustment."""
@@ -96,7 +96,7 @@ CONFIGS = {
     "pac2": Config(packing=2),
     "pac3": Config(packing=3),
     "pac4": Config(packing=4),
-    "minibatch": Config(minibatch_kernels=4, num_seeds=16),
+    "minibatch": Config(num_minibatch_kernels=4, num_seeds=16),
 }
 
 
@@ -133,7 +133,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     widths = (config.width,) * 3
     system = gan(
         generator=MLPGenerator((2,), widths),
-        discriminator=MLPDiscriminator(widths, minibatch_kernels=config.minibatch_kernels),
+        discriminator=MLPDiscriminator(widths, num_minibatch_kernels=config.num_minibatch_kernels),
         loss=LOSSES[config.loss](),
         latent_dim=config.latent_dim,
         field="point",

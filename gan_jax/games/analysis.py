@@ -104,7 +104,7 @@ def leading_eigenvalues(
         shape=(point.size, point.size),
         matvec=lambda u: np.asarray(product(jnp.asarray(np.ravel(u)))),  # pyright: ignore
     )
-    start = np.ones(point.size, point.dtype)
+    start = np.random.default_rng(0).normal(size=point.size).astype(point.dtype)
     values = scipy.sparse.linalg.eigs(
         operator, k=num, which=which, v0=start, return_eigenvectors=False
     )
@@ -181,7 +181,7 @@ def phase_portrait(
     if point.size != 2:
         raise ValueError(f"The players hold {point.size} numbers; a plane has room for one each.")
     field = _flat_field(key, state, batch, game, unravel)
-    grid = jnp.stack(jnp.meshgrid(generator, discriminator), axis=-1)
+    grid = jnp.stack(jnp.meshgrid(generator, discriminator), axis=-1).astype(point.dtype)
     flow = -jax.vmap(jax.vmap(field))(grid)
     return Gradients(generator=flow[..., 0], discriminator=flow[..., 1])
 

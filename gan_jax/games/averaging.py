@@ -7,7 +7,14 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Int32
 
-from gan_jax.games.core import GameState, Gradients, Weights, get_params, set_params
+from gan_jax.games.core import (
+    GameState,
+    Gradients,
+    Weights,
+    check_memory,
+    get_params,
+    set_params,
+)
 from gan_jax.typing import PyTree, Scalar, Step
 
 
@@ -47,11 +54,22 @@ def uniform_average(step: Step) -> Step:
 
 
 def exponential_average_memory(state: GameState) -> GameState:
-    """Start the average at the players as they are now, keeping the memory that there is."""
-    weights = jax.tree.map(jnp.copy, (state.generator.weights, state.discriminator.weights))
+    """Start the average at the players as they are now, keeping the memory that there is.
+
+    Averaged params are float32 or wider: in bfloat16 an average stands still.
+    """
+
+    def copied(weights: Weights) -> Weights:
+        def wide(x):
+            return jnp.array(x, jnp.promote_types(x.dtype, jnp.float32))
+
+        return Weights(
+            params=jax.tree.map(wide, weights.params), state=jax.tree.map(jnp.copy, weights.state)
+        )
+
     average = Average(
-        generator=weights[0],
-        discriminator=weights[1],
+        generator=copied(state.generator.weights),
+        discriminator=copied(state.discriminator.weights),
         num_steps=jnp.zeros((), jnp.int32),
         memory=state.memory,
     )
@@ -63,6 +81,7 @@ uniform_average_memory = exponential_average_memory
 
 def averaged(state: GameState) -> GameState:
     """The state with the averaged players in place of the current ones, to sample from."""
+    check_memory(state, Average, "exponential_average_memory or uniform_average_memory")
     return state.replace(
         generator=state.generator.replace(weights=state.memory.generator),
         discriminator=state.discriminator.replace(weights=state.memory.discriminator),
@@ -73,6 +92,7 @@ def _averaging(step: Step, share: Callable[[Array], float | Scalar]) -> Step:
     """Mix into the average, after its t-th step, `share(t)` of where the players are."""
 
     def averaging_step(key, state, batch):
+        check_memory(state, Average, "exponential_average_memory or uniform_average_memory")
         average = state.memory
         state, metrics = step(key, state.replace(memory=average.memory), batch)
         num_steps = average.num_steps + 1

@@ -42,10 +42,11 @@ def competitive_step(
     The optimisers are given -Δ/η: with plain gradient descent of the same learning rate the move is
     Δ, as in the paper; any other makes it a preconditioned variant. Of the second derivatives only
     products with vectors are computed. The system is solved to the relative residual `tolerance`,
-    by conjugate gradients where the game is declared `zero_sum` (f + g depends on one player at
-    most) and the system therefore symmetric and positive definite, else by BiCGStab. The metrics
-    say what it took: `solver/residual`, `solver/iterations`, and `solver/converged`, which is 0
-    where `max_iterations` came first; the move is then the best one found.
+    by conjugate gradients where the game is declared `zero_sum` and the system therefore symmetric
+    and positive definite, else by BiCGStab. It suffices that D²_θψ (f + g) = 0: minimax and
+    Wasserstein losses, also with a penalty on real examples, not with one on fakes. The metrics say
+    what it took: `solver/residual`, `solver/iterations`, and `solver/converged`, which is False
+    where `max_iterations` or a breakdown came first; the move is then that of the last iterate.
 
     `grad_norm` is the norm of what the optimiser is given. With learning rate 0 it is
     `simultaneous_step`.
@@ -62,7 +63,8 @@ def competitive_step(
         )
     params = get_params(state)
     gradients, outcome = vector_field(key, state, batch, game=game, axis_name=axis_name)
-    theta, psi = ravel_pytree(gradients.generator)[1], ravel_pytree(gradients.discriminator)[1]
+    generator, theta = ravel_pytree(gradients.generator)
+    discriminator, psi = ravel_pytree(gradients.discriminator)
 
     def of_generator(discriminator):
         at = set_params(state, params._replace(discriminator=discriminator))
@@ -83,7 +85,6 @@ def competitive_step(
         """η D²_ψθ g times a direction of θ, as flat vectors."""
         return learning_rate * ravel_pytree(mixed_discriminator(theta(direction)))[0]
 
-    generator, discriminator = (ravel_pytree(gradient)[0] for gradient in gradients)
     direction, report = solve(
         lambda u: u - answer_of_generator(answer_of_discriminator(u)),
         generator - answer_of_generator(discriminator),

@@ -151,8 +151,8 @@ def vector_field(
             batch=batch,
             key=key,
         )
-        _check_scalar(outcome.generator.loss, "generator")
-        _check_scalar(outcome.discriminator.loss, "discriminator")
+        check_scalar(outcome.generator.loss, "generator")
+        check_scalar(outcome.discriminator.loss, "discriminator")
         return (outcome.generator.loss, outcome.discriminator.loss), outcome
 
     params = get_params(state)
@@ -190,7 +190,7 @@ def own_gradient(
     def own_loss(params):
         own = {player: weights[player].replace(params=params)}
         outcome: PlayerOutcome = getattr(game(**{**weights, **own}, batch=batch, key=key), player)
-        _check_scalar(outcome.loss, player)
+        check_scalar(outcome.loss, player)
         return outcome.loss, outcome
 
     gradient, outcome = jax.grad(own_loss, has_aux=True)(weights[player].params)
@@ -215,7 +215,16 @@ def set_params(state: GameState, params: Gradients) -> GameState:
     )
 
 
-def _check_scalar(loss: Array, player: PlayerName) -> None:
+def check_memory(state: GameState, kind: type, name: str) -> None:
+    """Raise ValueError unless the state's outermost memory is of the kind that `name` starts."""
+    if not isinstance(state.memory, kind):
+        raise ValueError(
+            f"The state's memory is {type(state.memory).__name__}, not {kind.__name__}: start it "
+            f"with {name}(state), the memory of the innermost step first."
+        )
+
+
+def check_scalar(loss: Array, player: PlayerName) -> None:
     if jnp.shape(loss) != ():
         raise ValueError(
             f"The {player}'s loss has shape {jnp.shape(loss)}; a game's losses are scalars: take "

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import optax
 from flax import struct
 
 from gan_jax.games.core import (
@@ -10,6 +9,9 @@ from gan_jax.games.core import (
     GameState,
     Gradients,
     Optimizers,
+    Outcome,
+    PlayerOutcome,
+    check_memory,
     get_params,
     set_params,
     vector_field,
@@ -32,7 +34,8 @@ def extragradient_step(
 
     z̃ = z - η v(z),  z' = z - η v(z̃), for plain gradient descent and z both players' params.
 
-    Both halves are steps of the optimisers, whose states advance twice (Extra-Adam). What is kept
+    Both halves are steps of the optimisers, whose states advance twice (Extra-Adam; a schedule of
+    learning rates, too, runs through two of its steps). What is kept
     but not trained (batch statistics) and the metrics are those of the second half alone. By
     default both halves play on the same sample; with `independent_samples` the batch holds 2·B
     examples, every second one for the extrapolation, and each half has a key of its own.
@@ -76,11 +79,12 @@ def past_extragradient_step(
     z̃_t = z_t - η v(z̃_{t-1}),  z_{t+1} = z_t - η v(z̃_t), for plain gradient descent, and z̃_0 = z_0.
 
     The points z̃ follow optimistic gradient descent, z̃_{t+1} = z̃_t - 2η v(z̃_t) + η v(z̃_{t-1}).
-    As in `extragradient_step`, the optimisers' states advance in both halves. It needs
-    `state.memory` from `past_extragradient_memory`.
+    As in `extragradient_step`, the optimisers' states advance in both halves, at first by a
+    gradient of zero. It needs `state.memory` from `past_extragradient_memory`.
 
     Popov 1980; Gidel et al. 2019, section 3.1.2.
     """
+    check_memory(state, PastGradients, "past_extragradient_memory")
     past = state.memory
     gradients = Gradients(generator=past.generator, discriminator=past.discriminator)
     state, ahead = _extrapolate(state, gradients, optimizers)
@@ -109,15 +113,7 @@ def _extrapolate(
     state: GameState, gradients: Gradients, optimizers: Optimizers
 ) -> tuple[GameState, GameState]:
     """The state where it stands and where it looks, both with the optimisers' states advanced."""
-    params, states = {}, {}
-    for name in Gradients._fields:
-        player = getattr(state, name)
-        updates, states[name] = getattr(optimizers, name).update(
-            getattr(gradients, name), player.opt_state, player.weights.params
-        )
-        params[name] = optax.apply_updates(player.weights.params, updates)
-    state = state.replace(
-        generator=state.generator.replace(opt_state=states["generator"]),
-        discriminator=state.discriminator.replace(opt_state=states["discriminator"]),
-    )
-    return state, set_params(state, Gradients(**params))
+    silent = PlayerOutcome(jnp.zeros(()))
+    outcome = Outcome(generator=silent, discriminator=silent)
+    ahead, _ = move_both(state, gradients, outcome, optimizers=optimizers)
+    return set_params(ahead, get_params(state)), ahead

@@ -16,7 +16,7 @@ Matvec = Callable[[Float[Array, " n"]], Float[Array, " n"]]
 
 
 class Report(NamedTuple):
-    """How well a system was solved: ‖b - A x‖ / ‖b‖, and after how many iterations."""
+    """How well a system was solved: ‖b - A x‖ / ‖b‖ by the solver's recurrence, and how soon."""
 
     residual: Scalar
     iterations: Int[Array, ""]
@@ -34,8 +34,9 @@ def solve(
     """Solve A x = b for A given by `matvec`, until ‖b - A x‖ ≤ `tolerance` ‖b‖.
 
     Conjugate gradients where A is symmetric and positive definite, BiCGStab where it need not be.
-    Starts at 0. What was reached when `max_iterations` or a breakdown ended it is returned with
-    `converged` False. Derivatives are those of the solution, by a second solve.
+    Starts at 0. Where `max_iterations` or a breakdown ends it, the last iterate is returned with
+    `converged` False; where b or a product is not finite, so is the solution. Forward derivatives
+    are those of the solution, by a second solve (reverse ones where A is positive definite).
 
     Hestenes & Stiefel 1952; van der Vorst 1992.
     """
@@ -46,7 +47,9 @@ def solve(
         x, r, iterations = method(matvec, b, limit, max_iterations)
         length, left = jnp.linalg.norm(b), jnp.linalg.norm(r)
         residual = left / jnp.where(length > 0, length, 1)
-        return x, Report(residual, jnp.asarray(iterations), left <= limit)
+        finite = jnp.isfinite(residual)
+        report = Report(residual, jnp.asarray(iterations), finite & (left <= limit))
+        return jnp.where(finite, x, jnp.nan), report
 
     return jax.lax.custom_linear_solve(
         matvec, b, iterate, symmetric=positive_definite, has_aux=True
@@ -55,13 +58,13 @@ def solve(
 
 def _conjugate_gradients(matvec, b, limit, max_iterations):
     def unfinished(carry):
-        _, r, _, _, iterations = carry
-        return (jnp.linalg.norm(r) > limit) & (iterations < max_iterations)
+        _, r, _, squared, iterations = carry
+        return (jnp.linalg.norm(r) > limit) & (squared > 0) & (iterations < max_iterations)
 
     def advance(carry):
         x, r, p, squared, iterations = carry
         product = matvec(p)
-        length = squared / jnp.vdot(p, product)
+        length = _ratio(squared, jnp.vdot(p, product))
         r = r - length * product
         new_squared = jnp.vdot(r, r)
         return x + length * p, r, r + new_squared / squared * p, new_squared, iterations + 1

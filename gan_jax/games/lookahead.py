@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from gan_jax.games.core import GameState, Gradients, get_params, set_params
+from gan_jax.games.core import GameState, Gradients, check_memory, get_params, set_params
 from gan_jax.typing import Params, PyTree, Step
 
 
@@ -35,6 +35,7 @@ def lookahead(step: Step, *, interval: int, rate: float) -> Step:
         raise ValueError(f"rate is {rate}; it must be above 0 and at most 1.")
 
     def lookahead_step(key, state, batch):
+        check_memory(state, Lookahead, "lookahead_memory")
         slow = state.memory
         state, metrics = step(key, state.replace(memory=slow.memory), batch)
         due = state.step % interval == 0

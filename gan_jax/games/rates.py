@@ -2,9 +2,10 @@
 
 Every function takes the learning rate α of plain gradient descent and the singular values of M, and
 returns all eigenvalues of the linear map that one step is (of z, or of z and what the method
-remembers). For σ the substitution is α ↦ ασ, and γ ↦ γσ or η ↦ ησ for a weight or an inner learning
-rate; the formulas below are for σ = 1. `radius` is the factor by which a run grows or shrinks per
-step in the long run.
+remembers). Where M is not square, give a 0 for each singular value that is missing. For σ the
+substitution is α ↦ ασ, and γ ↦ γσ or η ↦ ησ for a weight or an inner learning rate; the formulas
+below are for σ = 1. `radius` is the factor by which a run grows or shrinks per step in the long
+run.
 """
 
 import numpy as np

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from gan_jax.games.core import Game, GameState, Gradients, Outcome, PlayerOutcome
+from gan_jax.games.core import Game, GameState, Gradients, Outcome, PlayerOutcome, get_params
 from gan_jax.typing import KeyArray, Scalar
 
 NUM_NODES = 40  # of Gauss-Hermite quadrature: exact for polynomials of degree 79
@@ -21,9 +21,10 @@ def bilinear(matrix: ArrayLike | None = None) -> Game:
 
     Without `matrix`, which has a row for each entry of x and a column for each of y, it is ⟨x, y⟩,
     and the players hold scalars or vectors of one shape. The vector field is (M y, -Mᵀ x), the
-    eigenvalues of its Jacobian ±iσ for the singular values σ of M. With learning rate α,
-    simultaneous gradient descent multiplies ‖x‖² + ‖y‖² by exactly 1 + α² in each step of the game
-    without a matrix; alternating descent (y first) conserves `bilinear_invariant`.
+    eigenvalues of its Jacobian ±iσ for the singular values σ of M (and 0 where M is not square).
+    With learning rate α, simultaneous gradient descent multiplies ‖x‖² + ‖y‖² by exactly 1 + α² in
+    each step of the game without a matrix; alternating descent (y first) conserves
+    `bilinear_invariant`.
     """
 
     def game(*, generator, discriminator, batch, key):
@@ -211,7 +212,7 @@ def distance(state: GameState, equilibrium: Gradients) -> Scalar:
     """‖z - z*‖, over both players' params."""
     squares = jax.tree.map(
         lambda at, target: jnp.sum((at - target) ** 2),
-        Gradients(state.generator.weights.params, state.discriminator.weights.params),
+        get_params(state),
         equilibrium,
     )
     return jnp.sqrt(jax.tree.reduce(jnp.add, squares))

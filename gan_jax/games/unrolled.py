@@ -1,5 +1,7 @@
 """Unrolled GANs: the generator foresees how the discriminator will answer."""
 
+from functools import partial
+
 import jax
 
 from gan_jax.games.core import (
@@ -10,6 +12,7 @@ from gan_jax.games.core import (
     Player,
     Weights,
     across_devices,
+    check_scalar,
 )
 from gan_jax.games.steps import move, simultaneous_step
 from gan_jax.typing import Batch, KeyArray, Metrics
@@ -45,10 +48,12 @@ def unrolled_step(
         raise ValueError(f"num_unrolled_steps is {num_unrolled_steps}; it must be at least 0.")
 
     def foreseeing(*, generator: Weights, discriminator: Weights, batch, key) -> Outcome:
+        @partial(jax.checkpoint, prevent_cse=False)
         def turn(player: Player, _):
             def loss(params):
                 weights = player.weights.replace(params=params)
                 outcome = game(generator=generator, discriminator=weights, batch=batch, key=key)
+                check_scalar(outcome.discriminator.loss, "discriminator")
                 return outcome.discriminator.loss, outcome.discriminator
 
             gradient, outcome = jax.grad(loss, has_aux=True)(player.weights.params)
@@ -57,7 +62,7 @@ def unrolled_step(
 
         present = game(generator=generator, discriminator=discriminator, batch=batch, key=key)
         player = state.discriminator.replace(weights=discriminator)
-        player, _ = jax.lax.scan(jax.checkpoint(turn), player, length=num_unrolled_steps)
+        player, _ = jax.lax.scan(turn, player, length=num_unrolled_steps)
         future = game(generator=generator, discriminator=player.weights, batch=batch, key=key)
         return present._replace(generator=future.generator)
 

@@ -6,16 +6,17 @@ from jaxtyping import Array, Float
 
 
 class MinibatchDiscrimination(nn.Module):
-    """Append to each example's features how close it is to the others, in `kernels` ways.
+    """Append to each example's features how close it is to the others, in `num_kernels` ways.
 
     o(x_i)_b = Σ_j exp(-‖M_ib - M_jb‖₁) over all j, i among them, with M_i = f(x_i) T of shape
-    (kernels, dim). Sums in float32. It takes batch² · kernels · dim numbers of memory. Under `pmap`
-    an example's batch is its own device's share; under sharded `jit` it is the whole.
+    (num_kernels, dim). Sums, and what is returned, are float32 or wider. It takes batch² ·
+    num_kernels · dim numbers of memory. Under `pmap` an example's batch is its own device's share;
+    under sharded `jit` it is the whole.
 
     Salimans et al. 2016, section 3.2.
     """
 
-    kernels: int = 4
+    num_kernels: int = 4
     dim: int = 4
 
     @nn.compact
@@ -23,9 +24,10 @@ class MinibatchDiscrimination(nn.Module):
         tensor = self.param(
             "tensor",
             nn.initializers.normal(0.05),
-            (features.shape[-1], self.kernels * self.dim),
+            (features.shape[-1], self.num_kernels * self.dim),
         )
-        m = (features.astype(jnp.float32) @ tensor).reshape(-1, self.kernels, self.dim)
+        features = features.astype(jnp.promote_types(features.dtype, jnp.float32))
+        m = (features @ tensor).reshape(-1, self.num_kernels, self.dim)
         distances = jnp.sum(jnp.abs(m[:, None] - m[None, :]), axis=-1)
         closeness = jnp.sum(jnp.exp(-distances), axis=1)
-        return jnp.concatenate([features, closeness.astype(features.dtype)], axis=-1)
+        return jnp.concatenate([features, closeness], axis=-1)

@@ -45,14 +45,14 @@ class MLPDiscriminator(nn.Module):
     (Miyato et al. 2018), by Flax's own module: one power iteration at every call with `train=True`,
     kept in `batch_stats`. A game makes two such calls a move, for real and for fake examples.
 
-    `minibatch_kernels` appends as many features of `MinibatchDiscrimination` to the last hidden
+    `num_minibatch_kernels` appends as many features of `MinibatchDiscrimination` to the last hidden
     layer; 0 appends none.
     """
 
     widths: Sequence[int] = (128, 128)
     activation: Callable[[jax.Array], jax.Array] = nn.relu
     spectral_norm: bool = False
-    minibatch_kernels: int = 0
+    num_minibatch_kernels: int = 0
     dtype: Any = None
 
     @nn.compact
@@ -68,6 +68,6 @@ class MLPDiscriminator(nn.Module):
         x = x.reshape(x.shape[0], -1)
         for width in self.widths:
             x = self.activation(dense(width, x))
-        if self.minibatch_kernels:
-            x = MinibatchDiscrimination(self.minibatch_kernels)(x)
+        if self.num_minibatch_kernels:
+            x = MinibatchDiscrimination(self.num_minibatch_kernels)(x)
         return dense(1, x)[:, 0].astype(jnp.float32)

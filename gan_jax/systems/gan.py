@@ -53,7 +53,7 @@ def gan(
 
     `penalty(critic, real, fake, key)` gives one number per example, whose mean is added to L_D, its
     weight included: `lambda *at: 10 * gradient_penalty(*at)`. Give such a critic no batch
-    normalisation: it mixes the gradients of a batch's examples.
+    normalisation and no minibatch discrimination: they mix the gradients of a batch's examples.
 
     With `packing` m the discriminator judges m examples at once, joined along their last axis: B
     examples make B/m packs, so that give batches of m·B for B logits (PacGAN). Its penalty is on

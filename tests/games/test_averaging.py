@@ -103,6 +103,18 @@ def test_averages_nest():
     np.testing.assert_allclose(inner, fast * first + (1 - fast) * moved, rtol=1e-6)
 
 
+@pytest.mark.parametrize("wrap", [partial(exponential_average, decay=0.999), uniform_average])
+def test_averages_of_coarse_params_move_and_can_be_scanned(wrap):
+    coarse = jax.tree.map(lambda x: x.astype(jnp.bfloat16), start().generator.weights.params)
+    state = init(
+        generator=Weights(params=coarse), discriminator=Weights(params=coarse), optimizers=SGD
+    )
+    state = uniform_average_memory(state)
+    end, _, _ = trajectory(KEY, state, {}, step=wrap(PLAIN), num_steps=3)
+    assert end.memory.generator.params.dtype == jnp.float32
+    assert (end.memory.generator.params != coarse).all()
+
+
 @pytest.mark.parametrize("decay", [-0.1, 1.0])
 def test_a_decay_out_of_range_is_refused(decay):
     with pytest.raises(ValueError, match="at least 0 and below 1"):

@@ -73,6 +73,16 @@ def test_derivatives_are_those_of_the_solution_also_where_it_is_0(matrix, positi
         np.testing.assert_allclose(found, inverse, rtol=1e-2, atol=1e-4)
 
 
+@SYSTEMS
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_stays_so_and_is_reported(matrix, positive_definite, bad):
+    right = RIGHT.copy()
+    right[0] = bad
+    x, report = solution(matrix, right, positive_definite)
+    assert np.isnan(x).all()
+    assert not bool(report.converged)
+
+
 def test_a_batch_of_systems_is_solved_as_one_by_one():
     rights = np.stack([RIGHT, 0 * RIGHT, RIGHT[::-1]])
     x, report = jax.vmap(lambda b: solution(GENERAL, b, positive_definite=False))(rights)

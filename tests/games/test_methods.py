@@ -19,6 +19,7 @@ from gan_jax.games import (
     alternating_step,
     competitive_step,
     consensus_step,
+    exponential_average,
     extragradient_step,
     get_params,
     init,
@@ -478,6 +479,43 @@ def test_a_loss_that_is_no_scalar_is_refused(player):
     for step in (simultaneous_step, alternating_step):
         with pytest.raises(ValueError, match=rf"{player}'s loss has shape \(3,\)"):
             step(KEY, start(1.0, 0.5, sgd), {}, game=unreduced, optimizers=sgd)
+
+
+def test_a_gradient_that_is_not_finite_is_not_solved_away():
+    """The loss is finite, its gradient is not: the run is to stop, not to stand still."""
+
+    def game(*, generator, discriminator, batch, key):
+        value = jnp.sqrt(generator.params) * discriminator.params
+        return Outcome(generator=PlayerOutcome(value), discriminator=PlayerOutcome(-value))
+
+    sgd = both(optax.sgd(0.1))
+    for zero_sum in (True, False):
+        _, metrics = competitive_step(
+            KEY,
+            start(0.0, 1.0, sgd),
+            {},
+            game=game,
+            optimizers=sgd,
+            learning_rate=0.1,
+            zero_sum=zero_sum,
+        )
+        assert np.isfinite(metrics["generator/loss"])
+        assert not np.isfinite(metrics["generator/grad_norm"])
+
+
+def test_a_memory_that_is_missing_or_another_s_is_named():
+    sgd = both(optax.sgd(0.1))
+    plain = partial(simultaneous_step, game=general_game, optimizers=sgd)
+    past = partial(past_extragradient_step, game=general_game, optimizers=sgd)
+    state = general_start(sgd)
+    for step, at, name in (
+        (past, state, "past_extragradient_memory"),
+        (past, lookahead_memory(state), "past_extragradient_memory"),
+        (lookahead(plain, interval=2, rate=0.5), state, "lookahead_memory"),
+        (exponential_average(plain, decay=0.5), lookahead_memory(state), "exponential_average"),
+    ):
+        with pytest.raises(ValueError, match=rf"start it with {name}"):
+            step(KEY, at, {})
 
 
 def test_a_memory_is_not_overwritten():

@@ -12,7 +12,7 @@ FEATURES = jnp.asarray(RNG.normal(size=(5, 7)), jnp.float32)
 
 
 def test_it_appends_the_sums_of_closeness():
-    layer = MinibatchDiscrimination(kernels=3, dim=2)
+    layer = MinibatchDiscrimination(num_kernels=3, dim=2)
     out, variables = layer.init_with_output(jax.random.key(0), FEATURES)
     m = (FEATURES @ variables["params"]["tensor"]).reshape(5, 3, 2)
     expected = np.zeros((5, 3))
@@ -24,14 +24,14 @@ def test_it_appends_the_sums_of_closeness():
 
 
 def test_equal_examples_are_as_close_as_can_be():
-    layer = MinibatchDiscrimination(kernels=4)
+    layer = MinibatchDiscrimination(num_kernels=4)
     out, _ = layer.init_with_output(jax.random.key(0), jnp.ones((6, 3)))
     np.testing.assert_allclose(out[:, 3:], 6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kernels", [0, 4])
 def test_the_discriminator_sees_the_batch_only_with_kernels(kernels):
-    network = MLPDiscriminator((8,), minibatch_kernels=kernels)
+    network = MLPDiscriminator((8,), num_minibatch_kernels=kernels)
     variables = network.init(jax.random.key(0), FEATURES)
     together = network.apply(variables, FEATURES)
     alone = jnp.concatenate([network.apply(variables, FEATURES[i : i + 1]) for i in range(5)])

@@ -5,6 +5,7 @@ and types in gan_jax's annotations checked at every call.
 """
 
 import jax
+import pytest
 from jaxtyping import install_import_hook
 
 import tests.typechecker  # noqa: F401 (the hook looks it up by name)
@@ -13,6 +14,9 @@ jax.config.update("jax_num_cpu_devices", 4)
 # Programs of several CPU devices that run at once can wait for each other's threads for ever.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Most of the time goes to compiling programs that run for a moment.
-jax.config.update("jax_disable_most_optimizations", True)
 install_import_hook("gan_jax", "tests.typechecker.check_functions")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile without optimisations what runs for a moment; slow tests train, and need them."""
+    jax.config.update("jax_disable_most_optimizations", "not slow" in config.option.markexpr)

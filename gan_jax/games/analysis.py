@@ -148,7 +148,12 @@ def trajectory(
     of `num_steps`. So have the leaves of `batches`, which may be an empty dict. Step t takes
     fold_in(key, t), as in training. It is a pure function: `vmap` it over keys (seeds), states
     (starting points), or step sizes that `step` is built from.
+
+    Raises:
+        ValueError: `num_steps` is negative.
     """
+    if num_steps < 0:
+        raise ValueError(f"num_steps is {num_steps}; it must be at least 0.")
 
     def play(state, batch):
         state, metrics = step(jax.random.fold_in(key, state.step), state, batch)

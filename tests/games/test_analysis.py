@@ -135,6 +135,8 @@ def test_a_trajectory_is_the_steps_one_after_the_other():
         np.testing.assert_allclose([path.generator[t], path.discriminator[t]], z, rtol=1e-5)
         z = np.array([[1, -0.1], [0.1, 1]]) @ z
     assert metrics["generator/loss"].shape == (4,)
+    with pytest.raises(ValueError, match="num_steps is -1"):
+        analysis.trajectory(KEY, state, {}, step=step, num_steps=-1)
 
 
 def test_trajectories_run_over_seeds_starts_and_step_sizes_at_once():

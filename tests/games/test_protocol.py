@@ -88,6 +88,16 @@ def batch(seed: int = 0, num: int = 8):
 
 
 every_step = pytest.mark.parametrize("name", [*STEPS, *WRAPPERS])
+# Of the steps on second derivatives and of the wrappers one each by default, for the sake of time.
+some_steps = pytest.mark.parametrize(
+    "name",
+    [
+        name
+        if name in ("alternating_step", "past_extragradient_step", "symplectic_step", "lookahead")
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in [*STEPS, *WRAPPERS]
+    ],
+)
 
 
 def test_every_public_step_is_under_test():
@@ -122,7 +132,7 @@ def test_a_step_counts_reports_and_carries_what_is_not_trained(name):
     chex.assert_tree_all_finite((state, metrics))
 
 
-@every_step
+@some_steps
 def test_jit_scan_and_vmap_agree_with_three_steps_by_hand(name):
     step = played(name, game)
     batches = [batch(t) for t in range(3)]
@@ -150,7 +160,7 @@ def test_jit_scan_and_vmap_agree_with_three_steps_by_hand(name):
         chex.assert_trees_all_close(found, hands[seed], rtol=2e-4, atol=1e-6)
 
 
-@every_step
+@some_steps
 def test_pmap_is_one_device_with_the_whole_batch(name):
     devices = NUM_DEVICES
     whole, state = batch(num=4 * devices), start(name)

@@ -90,6 +90,7 @@ def test_the_linear_kernel_compares_means_and_the_quadratic_one_second_moments()
     )
 
 
+@pytest.mark.slow
 def test_the_mean_of_the_unbiased_estimate_is_the_closed_form():
     """For N(m, s²) and one bandwidth σ: E k = σ/√(σ² + s² + t²) exp(-(m - n)²/2(σ² + s² + t²))."""
     mean, scale, bandwidth = 0.7, 1.5, 0.8

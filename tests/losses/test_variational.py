@@ -89,6 +89,7 @@ def test_the_discretised_logistic_holds_far_from_its_mean():
     np.testing.assert_allclose(slope, [-math.exp(7)], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_bounds_of_a_model_that_is_known():
     """z ~ N(0, 1), x|z ~ N(z, 1): log p(x) = log N(x; 0, 2), and q exact is N(x/2, 1/2)."""
     x, num = 1.3, 50_000

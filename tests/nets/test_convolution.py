@@ -242,6 +242,7 @@ def in_all_ways_of_vmap(layer, at, direction):
     return results | {"mixed hessian": jax.jacfwd(jax.grad(loss), 1)(*at)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_vmap_over_parameters_inputs_and_both(kind):
     case = Case({"features": 2, "kernel_size": (3, 2), "strides": (2, 1)}, (2, 4, 3, 2))
@@ -283,6 +284,7 @@ def test_nested_vmap_and_scan(kind):
         same_under(nested_and_looped, kind, case, jnp.float64, 1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "shape"),
     [

@@ -397,6 +397,7 @@ class Restless(nn.Module):
         return x[:, 0] if self.flat else x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [simultaneous_step, alternating_step])
 def test_networks_may_keep_any_state_and_drop_units(step):
     system = build(generator=Restless(2), discriminator=Restless(1, flat=True))
@@ -454,6 +455,7 @@ def test_a_penalty_is_given_the_examples_that_were_played():
     np.testing.assert_allclose(jnp.mean(seen["logits"]), metrics["real_logits"], rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [simultaneous_step, alternating_step])
 def test_spectral_norms_are_kept_along_the_game(step):
     system = build(discriminator=MLPDiscriminator((8,), spectral_norm=True))

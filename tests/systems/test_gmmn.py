@@ -37,6 +37,7 @@ def test_the_loss_is_the_discrepancy_of_flattened_examples():
     np.testing.assert_allclose(outcome.loss, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk_size", [None, 16])
 def test_it_finds_the_place_of_the_data(chunk_size):
     """Latents are uniform on the square; so are the data, moved by (0.7, -0.3)."""

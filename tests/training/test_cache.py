@@ -44,6 +44,7 @@ def start(home):
     return int(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_second_start_compiles_nothing(tmp_path):
     assert start(tmp_path) == 0
     assert start(tmp_path) == 1

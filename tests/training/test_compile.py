@@ -321,6 +321,7 @@ class Normalised(nn.Module):
         return nn.tanh(nn.BatchNorm(not train, axis_name=self.axis_name)(nn.Dense(2)(x)))
 
 
+@pytest.mark.slow
 def test_batch_statistics_are_global_but_under_pmap_without_the_axis_name():
     play_with = partial(
         game_problem, simultaneous_step, Normalised(), MLPDiscriminator(()), (2,), rate=1.0

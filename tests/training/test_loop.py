@@ -275,6 +275,7 @@ def test_a_streamed_feed_gives_the_bits_of_a_resident_one(tmp_path, whole):
     whole.assert_equals(run(tmp_path, feed=feed(streamed_feed)), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parallel", "axis_name", "make"),
     [("jit", None, streamed_feed), ("pmap", "data", resident_feed)],

@@ -199,7 +199,7 @@ def path_of(state: GameState, *, step: Step, num_steps: int) -> Gradients:
 
 
 def measure(method: Method, at: Playground, num_steps: int) -> float:
-    """The slope of log ‖z_t - z*‖ over the second half of a run, as a factor per step."""
+    """The slope of log ‖z_t‖ over the second half of a run to or from 0, as a factor per step."""
     path = path_of(start(method, at.start), step=method.step, num_steps=num_steps)
     lengths = np.hypot(*(np.ravel(z).astype(float) for z in path))
     lengths = np.log(lengths[lengths > SMALLEST])

@@ -7,6 +7,7 @@ Cost: a minute on 2 CPU cores; expect the plain spectrum to reach 2 to 3 to the 
 imaginary axis, and the others less than 0.1.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ import optax
 from experiments.command import main
 from experiments.options import RunOptions
 from gan_jax import data, losses
-from gan_jax.games import GameState, Optimizers, consensus_step, simultaneous_step
+from gan_jax.games import GameState, Optimizers, consensus_step, init, simultaneous_step
 from gan_jax.games.analysis import eigenvalues, game_jacobian, rotation_share, step_jacobian
 from gan_jax.metrics import mode_coverage
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
@@ -129,6 +130,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     """Train the three from the same weights on the same points, and look at them on the way."""
     adam = optax.adam(config.learning_rate, b1=0.5)
     players = variants(config)
+    spectrum = {name: spectrum_of(variant) for name, variant in players.items()}
     key_run, key_init, key_look = config.keys(3)
     optimizers = Optimizers(generator=adam, discriminator=adam)
 
@@ -146,7 +148,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
         points = {"point": data.sample(key_data, MIXTURE, NUM_EXAMPLES)}
         spectra, modes = {}, {}
         for name, variant in players.items():
-            spectra[name] = spectrum(key_game, state[name], points, variant)
+            spectra[name] = spectrum[name](key_game, state[name], points)
             samples = variant.system.sample(key_look, state[name], NUM_SAMPLES)
             modes[name] = int(mode_coverage(samples, MIXTURE.means, MIXTURE.std).modes)
         return spectra, modes
@@ -182,19 +184,27 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     return Result(state, spectra, modes, picture_at(int(state["plain"].step)))
 
 
-def spectrum(key, state: GameState, batch, variant: Variant) -> Spectrum:
+def spectrum_of(variant: Variant) -> Callable[..., Spectrum]:
     """Of the field that the step descends: a step of plain descent of rate 1 is z - field(z)."""
     descent = optax.sgd(1.0)
-    state = state.replace(
-        generator=state.generator.replace(opt_state=descent.init(state.generator.weights.params)),
-        discriminator=state.discriminator.replace(
-            opt_state=descent.init(state.discriminator.weights.params)
-        ),
-    )
-    of_step = jax.jit(partial(step_jacobian, step=variant.play(descent)))(key, state, batch)
-    of_game = jax.jit(partial(game_jacobian, game=variant.system.game))(key, state, batch)
-    values = eigenvalues(jnp.eye(len(of_step)) - of_step)
-    return Spectrum(values, float(rotation_share(of_game)))
+    step = variant.play(descent)
+
+    @jax.jit
+    def jacobians(key, state: GameState, batch):
+        start = init(
+            generator=state.generator.weights,
+            discriminator=state.discriminator.weights,
+            optimizers=Optimizers(generator=descent, discriminator=descent),
+        )
+        of_step = step_jacobian(key, start, batch, step=step)
+        return of_step, game_jacobian(key, start, batch, game=variant.system.game)
+
+    def look(key, state: GameState, batch) -> Spectrum:
+        of_step, of_game = jacobians(key, state, batch)
+        values = eigenvalues(jnp.eye(len(of_step)) - of_step)
+        return Spectrum(values, float(rotation_share(of_game)))
+
+    return look
 
 
 if __name__ == "__main__":

@@ -122,7 +122,12 @@ class Result(NamedTuple):
 
 def mean_and_error(values, form: str) -> str:
     values = np.asarray(values, float)
-    return f"{values.mean():{form}} ± {values.std(ddof=1) / math.sqrt(len(values)):{form}}"
+    return f"{values.mean():{form}} ± {deviation(values, ddof=1) / math.sqrt(len(values)):{form}}"
+
+
+def deviation(values: np.ndarray, ddof: int = 0) -> float:
+    """The standard deviation; nan beside a GAN without one good sample, whose KL is infinite."""
+    return float(np.std(values, ddof=ddof)) if np.isfinite(values).all() else math.nan
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
@@ -175,9 +180,9 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     def evaluate(step: int, state: GameState) -> dict[str, float]:
         found = jax.device_get(measure(keys_samples, state))
         measured = {
-            f"{name}/{statistic.__name__}": float(statistic(values))
+            f"{name}/{statistic}": float(of(values))
             for name, values in found._asdict().items()
-            for statistic in (np.mean, np.std)
+            for statistic, of in (("mean", np.mean), ("std", deviation))
         }
         save_coverage(picture_at(step), workdir, config, {"step": step, **measured})
         return measured

@@ -9,14 +9,7 @@ import scipy.sparse.linalg
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Complex, Float, Inexact
 
-from gan_jax.games.core import (
-    Game,
-    GameState,
-    Gradients,
-    get_params,
-    set_params,
-    vector_field,
-)
+from gan_jax.games.core import Game, GameState, Gradients, field_at, get_params
 from gan_jax.typing import Batch, KeyArray, Metrics, Step
 
 
@@ -38,16 +31,16 @@ def jacobian_vector_product(
     key: KeyArray, state: GameState, batch: Batch, vector: Gradients, *, game: Game
 ) -> Gradients:
     """H u for a direction u of both players' params, at the price of a few vector fields."""
-    field = _field(key, state, batch, game)
-    return jax.jvp(field, (get_params(state),), (vector,))[1]
+    field = field_at(key, state, batch, game=game)
+    return jax.jvp(field, (get_params(state),), (vector,), has_aux=True)[1]
 
 
 def vector_jacobian_product(
     key: KeyArray, state: GameState, batch: Batch, vector: Gradients, *, game: Game
 ) -> Gradients:
     """Hᵀ u for a direction u of both players' params, at the price of a few vector fields."""
-    field = _field(key, state, batch, game)
-    return jax.vjp(field, get_params(state))[1](vector)[0]
+    field = field_at(key, state, batch, game=game)
+    return jax.vjp(field, get_params(state), has_aux=True)[1](vector)[0]
 
 
 def potential_part(jacobian: Float[Array, "n n"]) -> Float[Array, "n n"]:
@@ -191,13 +184,9 @@ def phase_portrait(
     return Gradients(generator=flow[..., 0], discriminator=flow[..., 1])
 
 
-def _field(key, state, batch, game):
-    return lambda params: vector_field(key, set_params(state, params), batch, game=game)[0]
-
-
 def _flat_field(key, state, batch, game, unravel):
-    field = _field(key, state, batch, game)
-    return lambda point: ravel_pytree(field(unravel(point)))[0]
+    field = field_at(key, state, batch, game=game)
+    return lambda point: ravel_pytree(field(unravel(point))[0])[0]
 
 
 def _where(leaves: list, chosen: list[bool]) -> list:

@@ -5,13 +5,11 @@ import jax
 from gan_jax.games.core import (
     Game,
     GameState,
-    Gradients,
     Optimizers,
     check_weight,
+    field_at,
     get_params,
     mean_over_devices,
-    set_params,
-    vector_field,
 )
 from gan_jax.games.steps import move_both
 from gan_jax.typing import Batch, KeyArray, Metrics, Scalar
@@ -39,10 +37,7 @@ def consensus_step(
         ValueError: `weight` is negative.
     """
     check_weight(weight)
-
-    def field(params: Gradients):
-        return vector_field(key, set_params(state, params), batch, game=game, axis_name=axis_name)
-
+    field = field_at(key, state, batch, game=game, axis_name=axis_name)
     gradients, transposed, outcome = jax.vjp(field, get_params(state), has_aux=True)
     (pull,) = mean_over_devices(transposed(gradients), axis_name)
     adjusted = jax.tree.map(lambda g, h: g + weight * h, gradients, pull)

@@ -4,6 +4,7 @@ A game is one pure function from both players' weights to both players' losses. 
 have the same type, so whatever there are two of is passed by keyword.
 """
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax
@@ -168,6 +169,15 @@ def vector_field(
     return (
         Gradients(generator=generator[0], discriminator=discriminator[0]),
         Outcome(generator=generator[1], discriminator=discriminator[1]),
+    )
+
+
+def field_at(
+    key: KeyArray, state: GameState, batch: Batch, *, game: Game, axis_name: str | None = None
+) -> Callable[[Gradients], tuple[Gradients, Outcome]]:
+    """`vector_field` as a function of the point, on one sample: what is differentiated again."""
+    return lambda params: vector_field(
+        key, set_params(state, params), batch, game=game, axis_name=axis_name
     )
 
 

@@ -7,13 +7,11 @@ import optax
 from gan_jax.games.core import (
     Game,
     GameState,
-    Gradients,
     Optimizers,
     check_weight,
+    field_at,
     get_params,
     mean_over_devices,
-    set_params,
-    vector_field,
 )
 from gan_jax.games.steps import move_both
 from gan_jax.typing import Batch, KeyArray, Metrics, Scalar
@@ -46,10 +44,7 @@ def symplectic_step(
         ValueError: `weight` is negative.
     """
     check_weight(weight)
-
-    def field(params: Gradients):
-        return vector_field(key, set_params(state, params), batch, game=game, axis_name=axis_name)
-
+    field = field_at(key, state, batch, game=game, axis_name=axis_name)
     params = get_params(state)
     gradients, product, outcome = jax.linearize(field, params, has_aux=True)
     (transposed,) = jax.linear_transpose(product, params)(gradients)

@@ -1,6 +1,7 @@
 """Named datasets -> arrays -> batches: embedded, synthetic, TensorFlow Datasets."""
 
 from gan_jax.data.batches import batch_indices, feed, no_feed, resident_feed, streamed_feed
+from gan_jax.data.binary import binarize, binarized, join_quadrants, split_quadrants
 from gan_jax.data.datasets import load
 from gan_jax.data.mixtures import Mixture, grid, ring, sample
 from gan_jax.data.scaling import signed, to_uint8, unit
@@ -14,14 +15,18 @@ __all__ = [
     "Mixture",
     "TFDSDataset",
     "batch_indices",
+    "binarize",
+    "binarized",
     "feed",
     "grid",
+    "join_quadrants",
     "load",
     "no_feed",
     "resident_feed",
     "ring",
     "sample",
     "signed",
+    "split_quadrants",
     "streamed_feed",
     "to_uint8",
     "unit",

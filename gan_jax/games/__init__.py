@@ -33,6 +33,7 @@ from gan_jax.games.extragradient import (
     past_extragradient_step,
 )
 from gan_jax.games.lookahead import Lookahead, lookahead, lookahead_memory
+from gan_jax.games.rows import init_rows, rows_step
 from gan_jax.games.steps import (
     alternating_step,
     discriminator_step,
@@ -72,11 +73,13 @@ __all__ = [
     "get_params",
     "init",
     "init_descent",
+    "init_rows",
     "lookahead",
     "lookahead_memory",
     "past_extragradient_memory",
     "past_extragradient_step",
     "rates",
+    "rows_step",
     "set_params",
     "simultaneous_step",
     "symplectic_step",

@@ -32,6 +32,13 @@ from gan_jax.losses.fdivergence import (
     total_variation,
     weighted_jensen_shannon,
 )
+from gan_jax.losses.likelihoods import (
+    Likelihood,
+    bernoulli,
+    discretized_logistic,
+    gaussian,
+    learned_gaussian,
+)
 from gan_jax.losses.matching import (
     gaussian_kernel,
     gmmn,
@@ -44,8 +51,10 @@ from gan_jax.losses.penalties import dragan, gradient_penalty, r1, r2
 from gan_jax.losses.variational import (
     bernoulli_log_likelihood,
     discretized_logistic_log_likelihood,
+    effective_samples,
     elbo,
     gaussian_kl,
+    gaussian_log_density,
     gaussian_log_likelihood,
     iwae,
 )
@@ -53,18 +62,24 @@ from gan_jax.losses.variational import (
 __all__ = [
     "AdversarialLoss",
     "FDivergence",
+    "Likelihood",
     "RelativisticLoss",
     "alpha",
+    "bernoulli",
     "bernoulli_log_likelihood",
     "density_ratio",
+    "discretized_logistic",
     "discretized_logistic_log_likelihood",
     "divergence_between",
     "dragan",
+    "effective_samples",
     "elbo",
     "f_gan",
     "gan",
+    "gaussian",
     "gaussian_kernel",
     "gaussian_kl",
+    "gaussian_log_density",
     "gaussian_log_likelihood",
     "gmmn",
     "gradient_penalty",
@@ -73,6 +88,7 @@ __all__ = [
     "jeffrey",
     "jensen_shannon",
     "kl",
+    "learned_gaussian",
     "least_squares",
     "linear_kernel",
     "logistic_density_ratio",

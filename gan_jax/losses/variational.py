@@ -53,10 +53,22 @@ def gaussian_log_likelihood(
     With one fixed c this is -C ‖x - μ‖² + constant with C = 1/(2c): a loss that is said to be
     "‖x - μ‖² + KL" has c = ½.
     """
+    return gaussian_log_density(x, mean, jnp.log(at_least_float32(jnp.asarray(variance))))
+
+
+def gaussian_log_density(
+    x: Float[Array, "*batch features"],
+    mean: Float[Array, "*batch features"],
+    log_variance: ArrayLike,
+) -> Float[Array, "*batch"]:
+    """Σ log N(x; μ, σ²) = -½ Σ ((x - μ)²/σ² + log σ² + log 2π), for log σ².
+
+    Kingma & Welling 2014, appendix C.2.
+    """
     x, mean = at_least_float32(x), at_least_float32(mean)
-    variance = jnp.broadcast_to(jnp.asarray(variance, mean.dtype), jnp.shape(x))
-    squares = jnp.square(x - mean) / variance
-    return -jnp.sum(squares + jnp.log(2 * math.pi * variance), axis=-1) / 2
+    log_variance = jnp.broadcast_to(jnp.asarray(log_variance, mean.dtype), jnp.shape(x))
+    squares = jnp.square(x - mean) * jnp.exp(-log_variance)
+    return -jnp.sum(squares + log_variance + math.log(2 * math.pi), axis=-1) / 2
 
 
 def discretized_logistic_log_likelihood(
@@ -79,7 +91,7 @@ def discretized_logistic_log_likelihood(
     above = (x + width / 2 - mean) * jnp.exp(-log_scale)
     below = (x - width / 2 - mean) * jnp.exp(-log_scale)
     log_below, log_above = -jax.nn.softplus(-above), -jax.nn.softplus(below)
-    inside = log_below + log_above + _log1mexp(width * jnp.exp(-log_scale))
+    inside = log_below + log_above + _log1mexpexp(math.log(width) - log_scale)
     first, last = x < width / 2, x > 1 - width / 2
     return jnp.sum(jnp.where(first, log_below, jnp.where(last, log_above, inside)), axis=-1)
 
@@ -105,6 +117,18 @@ def iwae(log_weights: Float[Array, "*shape"], axis: int = 0) -> Float[Array, "*b
     return jax.nn.logsumexp(at_least_float32(log_weights), axis=axis) - math.log(num_samples)
 
 
-def _log1mexp(x: Array) -> Array:
-    """log(1 - e^(-x)) for x > 0."""
-    return jnp.log(-jnp.expm1(-x))
+def effective_samples(log_weights: Float[Array, "*shape"], axis: int = 0) -> Float[Array, "*batch"]:
+    """(Σ w)²/Σ w² = 1/Σ w̃², for w̃ = w/Σ w: between 1 and the number of samples.
+
+    Kong 1992.
+    """
+    normalised = jax.nn.softmax(at_least_float32(log_weights), axis=axis)
+    return 1 / jnp.sum(jnp.square(normalised), axis=axis)
+
+
+def _log1mexpexp(t: Array) -> Array:
+    """log(1 - e^(-e^t)), which is t - e^t/2 + O(e^2t) where e^t is tiny or underflows."""
+    tiny = t < -10
+    return jnp.where(
+        tiny, t - jnp.exp(t) / 2, jnp.log(-jnp.expm1(-jnp.exp(jnp.where(tiny, 0.0, t))))
+    )

@@ -9,17 +9,37 @@ from gan_jax.metrics.divergences import (
     wasserstein,
     wasserstein_1d,
 )
+from gan_jax.metrics.likelihood import (
+    AnnealedEstimate,
+    Estimate,
+    InferenceGaps,
+    active_units,
+    annealed_log_likelihood,
+    importance_log_likelihood,
+    inference_gaps,
+    parzen_bandwidth,
+    parzen_log_likelihood,
+)
 from gan_jax.metrics.modes import ModeCoverage, mode_coverage
 from gan_jax.metrics.precision_recall import PrecisionRecall, precision_recall
 
 __all__ = [
+    "AnnealedEstimate",
+    "Estimate",
+    "InferenceGaps",
     "ModeCoverage",
     "PrecisionRecall",
+    "active_units",
+    "annealed_log_likelihood",
     "chi2_divergence",
+    "importance_log_likelihood",
+    "inference_gaps",
     "jensen_shannon_divergence",
     "jensen_shannon_on_grid",
     "kl_divergence",
     "mode_coverage",
+    "parzen_bandwidth",
+    "parzen_log_likelihood",
     "precision_recall",
     "total_variation_distance",
     "wasserstein",

@@ -14,28 +14,53 @@ from gan_jax.nets.minibatch import MinibatchDiscrimination
 
 
 class MLPGenerator(nn.Module):
-    """Map latents to examples of `shape` through hidden layers of `widths`.
+    """Map latents to examples of `shape` through hidden layers of `widths`: also a decoder.
 
     Linear at the end, or whatever `output` is: `nn.tanh` for images in [-1, 1], `nn.sigmoid` for
-    [0, 1].
+    [0, 1]; a decoder whose raw outputs a likelihood reads has none.
     """
 
     shape: Sequence[int]
     widths: Sequence[int] = (128, 128)
     activation: Callable[[jax.Array], jax.Array] = nn.relu
     output: Callable[[jax.Array], jax.Array] | None = None
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    output_bias_init: nn.initializers.Initializer = nn.initializers.zeros
     dtype: Any = None
 
     @nn.compact
     def __call__(
         self, latents: Float[Array, "num latent"], *, train: bool = False
     ) -> Float[Array, "num *shape"]:
-        dense = partial(nn.Dense, dtype=self.dtype)
+        dense = partial(nn.Dense, kernel_init=self.kernel_init, dtype=self.dtype)
         for width in self.widths:
             latents = self.activation(dense(width)(latents))
-        x = dense(math.prod(self.shape))(latents)
+        x = dense(math.prod(self.shape), bias_init=self.output_bias_init)(latents)
         x = x.reshape(-1, *self.shape).astype(jnp.float32)
         return x if self.output is None else self.output(x)
+
+
+class MLPEncoder(nn.Module):
+    """Map examples of any shape to `num_outputs` numbers through hidden layers of `widths`.
+
+    For a diagonal Gaussian over d latents `num_outputs` is 2d: the means, then the log-variances.
+    """
+
+    num_outputs: int
+    widths: Sequence[int] = (128, 128)
+    activation: Callable[[jax.Array], jax.Array] = nn.relu
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "num *shape"], *, train: bool = False
+    ) -> Float[Array, "num {self.num_outputs}"]:
+        x = x.reshape(x.shape[0], -1)
+        dense = partial(nn.Dense, kernel_init=self.kernel_init, dtype=self.dtype)
+        for width in self.widths:
+            x = self.activation(dense(width)(x))
+        return dense(self.num_outputs)(x).astype(jnp.float32)
 
 
 class MLPDiscriminator(nn.Module):

@@ -13,6 +13,7 @@ from gan_jax.games import Game, GameState, Optimizers, Outcome, PlayerOutcome, W
 from gan_jax.losses import AdversarialLoss
 from gan_jax.losses.penalties import Critic
 from gan_jax.losses.precision import at_least_float32
+from gan_jax.systems.checks import check_examples, only_field
 from gan_jax.typing import Batch, KeyArray
 
 Penalty: TypeAlias = Callable[[Critic, Array, Array, KeyArray], Float[Array, " num"]]
@@ -157,27 +158,3 @@ def pack(examples: Array, packing: int) -> Array:
         )
     packs = examples.reshape(-1, packing, *examples.shape[1:])
     return jnp.concatenate([packs[:, slot] for slot in range(packing)], axis=-1)
-
-
-def only_field(batch: Batch, field: str) -> Array:
-    """Take the batch's one array; raise ValueError where there is another."""
-    if set(batch) != {field}:
-        raise ValueError(
-            f"The batch holds {', '.join(sorted(batch)) or 'nothing'}; this GAN models `{field}` "
-            f"alone and takes no labels: give it {{'{field}': ...}} and nothing else."
-        )
-    return batch[field]
-
-
-def check_examples(real: Array, fake: Array, field: str) -> None:
-    """Raise ValueError unless both are floating-point numbers of one shape."""
-    if not jnp.issubdtype(real.dtype, jnp.floating):
-        raise ValueError(
-            f"The batch's `{field}` is {real.dtype}; scale it to floating-point numbers first, as "
-            "gan_jax.data.signed does for a generator that ends in tanh."
-        )
-    if real.shape != fake.shape:
-        raise ValueError(
-            f"The batch's `{field}` holds examples of shape {real.shape[1:]}, the generator makes "
-            f"{fake.shape[1:]}: give the generator the data's shape."
-        )

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from gan_jax import games, losses
 from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
 from gan_jax.losses.matching import Kernel
-from gan_jax.systems.gan import check_examples, only_field
+from gan_jax.systems.checks import check_examples, only_field, only_params
 from gan_jax.typing import Batch, KeyArray
 
 
@@ -64,12 +64,7 @@ def gmmn(
 
     def init(key: KeyArray, *, optimizer: optax.GradientTransformation) -> DescentState:
         variables = generator.init(key, jnp.zeros((1, latent_dim)))
-        if state := sorted(variables.keys() - {"params"}):
-            raise ValueError(
-                f"The generator keeps {', '.join(state)}, which moment matching does not train: "
-                "give it one without batch normalisation."
-            )
-        weights = Weights(params=variables["params"])
+        weights = Weights(params=only_params(variables, "generator"))
         return games.init_descent(weights=weights, optimizer=optimizer)
 
     def sample(key: KeyArray, state: DescentState, num: int) -> Float[Array, "num *shape"]:

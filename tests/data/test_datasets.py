@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from gan_jax.data import ArrayDataset, grid, load, ring
+from gan_jax.data import ArrayDataset, embedded, grid, load, ring
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,7 @@ def test_array_dataset_refuses_fields_that_do_not_match(arrays):
 )
 def test_a_missing_package_says_how_to_install_it(monkeypatch, module, name):
     monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(embedded, "_parsed_digits", embedded._parsed_digits.__wrapped__)
     with pytest.raises(ImportError, match=r'pip install "gan_jax\[experiments\]"'):
         load(name)
 

@@ -145,7 +145,10 @@ def start(x, y, optimizers, memory=None):
 
 @pytest.mark.parametrize("rate", [0.3, *slow(0.1, 0.5, 1.0)])
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("matrix", [None, MATRIX], ids=["scalar", "matrix"])
+@pytest.mark.parametrize(
+    "matrix",
+    [pytest.param(None, id="scalar", marks=pytest.mark.slow), pytest.param(MATRIX, id="matrix")],
+)
 def test_the_step_has_the_exact_spectral_radius_at_the_equilibrium(name, rate, matrix):
     with jax.enable_x64(True):
         sigma = 1.0 if matrix is None else SINGULAR_VALUES

@@ -29,7 +29,7 @@ STEPS = {
     "unrolled_step": partial(games.unrolled_step, num_unrolled_steps=2),
 }
 """Every step on two players, by its public name."""
-PARTS = {"discriminator_step", "generator_step", "descent_step"}
+PARTS = {"discriminator_step", "generator_step", "descent_step", "rows_step"}
 WRAPPERS = {
     "lookahead": (partial(games.lookahead, interval=2, rate=0.5), games.lookahead_memory),
     "exponential_average": (

@@ -1,11 +1,12 @@
 """The multi-layer perceptrons."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.nets import MLPDiscriminator, MLPGenerator
+from gan_jax.nets import MLPDiscriminator, MLPEncoder, MLPGenerator
 
 KEY = jax.random.key(0)
 
@@ -110,3 +111,23 @@ def test_a_spectrally_normalised_discriminator_has_weights_of_norm_one():
     assert np.all(gaps <= 1.01 * distances + 1e-6)
     unnormalised = MLPDiscriminator((16, 16))
     assert "batch_stats" not in unnormalised.init(KEY, x)
+
+
+def test_the_encoder_is_the_generator_on_flat_examples():
+    x = jax.random.normal(KEY, (5, 4, 3))
+    network = MLPEncoder(6, widths=(8,), activation=jnp.tanh)
+    variables = filled(network, x)
+    expected = MLPGenerator((6,), (8,), jnp.tanh).apply(variables, x.reshape(5, 12))
+    np.testing.assert_array_equal(network.apply(variables, x), expected)
+
+
+def test_weights_start_as_they_are_told():
+    network = MLPGenerator(
+        (3,), (4,), kernel_init=nn.initializers.ones, output_bias_init=nn.initializers.constant(2.0)
+    )
+    params = network.init(KEY, jnp.zeros((1, 2)))["params"]
+    assert {float(a) for a in params["Dense_0"]["kernel"].ravel()} == {1}
+    assert params["Dense_0"]["bias"].tolist() == [0] * 4
+    assert params["Dense_1"]["bias"].tolist() == [2] * 3
+    encoder = MLPEncoder(3, (4,), kernel_init=nn.initializers.ones)
+    assert np.all(encoder.init(KEY, jnp.zeros((1, 2)))["params"]["Dense_1"]["kernel"] == 1)

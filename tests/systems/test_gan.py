@@ -303,7 +303,7 @@ def test_the_field_says_what_is_modelled():
     outcome = play(system, state, {"point": points})
     by_default = play(build(), state, {"image": points})
     assert outcome.discriminator.loss == by_default.discriminator.loss
-    with pytest.raises(ValueError, match="The batch holds image; this GAN models `point` alone"):
+    with pytest.raises(ValueError, match="The batch holds image; this system models `point` alone"):
         play(system, state, images())
 
 
@@ -327,10 +327,10 @@ def test_what_makes_no_gan_is_refused_at_the_door(changes, words, monkeypatch):
     [
         (
             {"image": jnp.ones((4, 2)), "label": jnp.ones(4, jnp.int32)},
-            r"holds image, label; this GAN models `image` alone and takes no labels: give it "
+            r"holds image, label; this system models `image` alone and takes no labels: give it "
             r"\{'image': ...\} and nothing else",
         ),
-        ({}, "The batch holds nothing; this GAN models `image`"),
+        ({}, "The batch holds nothing; this system models `image`"),
         (
             {"image": jnp.ones((4, 2), jnp.uint8)},
             "`image` is uint8; scale it to floating-point numbers first",

@@ -1,0 +1,62 @@
+"""Diagonal Gaussians over latents, as networks give them, and networks over axes of samples."""
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gan_jax import losses
+from gan_jax.typing import KeyArray, Params
+
+
+class Gaussian(NamedTuple):
+    """N(μ, diag σ²), by μ and log σ²."""
+
+    mean: Float[Array, "*batch latents"]
+    log_variance: Float[Array, "*batch latents"]
+
+
+def read_gaussian(outputs: Float[Array, "*batch outputs"]) -> Gaussian:
+    """Take the first half of a network's outputs for means, the second for log-variances."""
+    return Gaussian(*jnp.split(outputs, 2, axis=-1))
+
+
+def repeat(gaussian: Gaussian, num_samples: int) -> Gaussian:
+    """Add a leading axis, along which all are the same."""
+    return Gaussian(*(jnp.broadcast_to(a, (num_samples, *a.shape)) for a in gaussian))
+
+
+def draw(key: KeyArray, gaussian: Gaussian) -> Float[Array, "*batch latents"]:
+    """Reparameterise: z = μ + σ ⊙ ε, ε ~ N(0, I).  Kingma & Welling 2014, section 2.4."""
+    mean, log_variance = gaussian
+    return mean + jnp.exp(log_variance / 2) * jax.random.normal(key, mean.shape, mean.dtype)
+
+
+def log_density(
+    latents: Float[Array, "*batch latents"], gaussian: Gaussian
+) -> Float[Array, "*batch"]:
+    """log N(z; μ, diag σ²)."""
+    return losses.gaussian_log_density(latents, *gaussian)
+
+
+def log_standard_normal(latents: Float[Array, "*batch latents"]) -> Float[Array, "*batch"]:
+    """log N(z; 0, I)."""
+    return losses.gaussian_log_density(latents, jnp.zeros_like(latents), 0.0)
+
+
+def apply_to_vectors(
+    network: nn.Module, params: Params, vectors: Float[Array, "*axes numbers"]
+) -> Float[Array, "..."]:
+    """Run a network over any number of leading axes."""
+    axes = vectors.shape[:-1]
+    outputs: Any = network.apply({"params": params}, vectors.reshape(-1, vectors.shape[-1]))
+    return outputs.reshape(*axes, *outputs.shape[1:])
+
+
+def check_counts(**counts: int) -> None:
+    """Raise ValueError unless all are at least 1."""
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} is {count}; it must be at least 1.")

@@ -1,0 +1,191 @@
+"""Estimates of log-likelihoods where the likelihood is known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from gan_jax import losses
+from gan_jax.metrics import (
+    active_units,
+    annealed_log_likelihood,
+    importance_log_likelihood,
+    inference_gaps,
+    parzen_bandwidth,
+    parzen_log_likelihood,
+)
+from gan_jax.metrics.likelihood import sigmoid_schedule
+from gan_jax.nets import MLPGenerator
+from tests.systems.linear_gaussian import BATCH, LATENTS, LOG_P, C, build, exact_weights
+
+KEY = jax.random.key(0)
+RNG = np.random.default_rng(0)
+
+
+def test_importance_sampling_finds_the_likelihood():
+    weights = exact_weights(shift=0.4)
+
+    def log_weights(key, num):
+        return build().log_weights(key, weights, BATCH, num)
+
+    found = importance_log_likelihood(KEY, log_weights, num_samples=5_000, chunk_size=100)
+    error = np.sqrt(1 / np.asarray(found.effective_samples) - 1 / 5_000)
+    assert np.all(np.abs(found.log_likelihood - LOG_P) < 4 * error)
+    assert np.all(found.effective_samples < 5_000)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 6, 12])
+def test_chunks_are_the_whole(chunk_size):
+    """Weights as a function of the key alone, so that the whole can be written out."""
+
+    def log_weights(key, num):
+        return 300 * jax.random.normal(key, (num, 3))
+
+    found = importance_log_likelihood(KEY, log_weights, num_samples=12, chunk_size=chunk_size)
+    keys = jax.random.split(KEY, 12 // chunk_size)
+    whole = jnp.concatenate([log_weights(key, chunk_size) for key in keys])
+    np.testing.assert_allclose(found.log_likelihood, losses.iwae(whole), rtol=1e-5)
+    np.testing.assert_allclose(found.effective_samples, losses.effective_samples(whole), rtol=1e-2)
+
+
+def test_many_samples_take_the_memory_of_one_chunk():
+    """5,000 samples of 10,000 latents each would be 200 MB for every example."""
+
+    def log_weights(key, num):
+        return jnp.sum(jax.random.normal(key, (num, 1, 10_000)), axis=-1)
+
+    def memory(num_samples):
+        run = jax.jit(
+            lambda key: importance_log_likelihood(
+                key, log_weights, num_samples=num_samples, chunk_size=50
+            )
+        )
+        return run.lower(KEY).compile().memory_analysis().temp_size_in_bytes
+
+    assert memory(5_000) < 2 * memory(50)
+
+
+def test_the_effective_sample_size_counts():
+    np.testing.assert_allclose(losses.effective_samples(jnp.zeros((7, 2))), 7, rtol=1e-6)
+    one = jnp.full((7,), -1e4).at[3].set(0.0)
+    np.testing.assert_allclose(losses.effective_samples(one), 1, rtol=1e-6)
+
+
+def test_annealing_finds_the_likelihood_without_an_encoder():
+    weights, likelihood = exact_weights(), losses.gaussian(C)
+
+    def log_likelihood(z):
+        return likelihood.log_prob(BATCH["point"], build().decode(weights, z))
+
+    found = jax.jit(
+        lambda key: annealed_log_likelihood(
+            key,
+            log_likelihood,
+            batch_size=8,
+            latent_dim=LATENTS,
+            num_chains=64,
+            num_temperatures=150,
+            num_leapfrog_steps=5,
+        )
+    )(KEY)
+    error = np.sqrt(1 / np.asarray(found.effective_samples) - 1 / 64)
+    assert np.all(np.abs(found.log_likelihood - LOG_P) < 4 * error)
+    assert np.all(found.effective_samples > 16)
+    assert np.all((found.acceptance > 0.4) & (found.acceptance < 0.9))
+
+
+def test_annealing_scores_a_generator():
+    """x = G(z) + √c ε with the two latents of a GAN's generator, by quadrature."""
+    generator = MLPGenerator((2,), (8,), activation=jnp.tanh)
+    params = generator.init(KEY, jnp.zeros((1, 1)))
+    x = jnp.array([[0.3, -0.2], [1.0, 0.5]])
+    likelihood = losses.gaussian(0.05)
+
+    def log_likelihood(z):
+        outputs = generator.apply(params, z.reshape(-1, 1)).reshape(*z.shape[:-1], 2)
+        return likelihood.log_prob(x, outputs)
+
+    at = jnp.linspace(-8, 8, 4_001)[:, None, None]
+    density = jnp.exp(log_likelihood(jnp.broadcast_to(at, (4_001, 2, 1))))
+    exact = np.log(np.trapezoid(density * stats.norm.pdf(at[:, 0]), at[:, 0, 0], axis=0))
+    found = jax.jit(
+        lambda key: annealed_log_likelihood(
+            key,
+            log_likelihood,
+            batch_size=2,
+            latent_dim=1,
+            num_chains=200,
+            num_temperatures=100,
+            num_leapfrog_steps=5,
+        )
+    )(KEY)
+    error = np.sqrt(1 / np.asarray(found.effective_samples))
+    assert np.all(np.abs(found.log_likelihood - exact) < 4 * error)
+
+
+def test_temperatures_rise_from_0_to_1_and_are_symmetric():
+    found = sigmoid_schedule(10)
+    assert found.shape == (11,)
+    assert (float(found[0]), float(found[-1])) == (0, 1)
+    assert np.all(np.diff(found) > 0)
+    np.testing.assert_allclose(found + found[::-1], 1, rtol=1e-5)
+
+
+def test_a_parzen_estimate_on_one_sample_is_a_gaussian():
+    x, sample = RNG.normal(size=(5, 3)), RNG.normal(size=(1, 3))
+    found = parzen_log_likelihood(jnp.asarray(x), jnp.asarray(sample), 0.7, chunk_size=2)
+    expected = stats.multivariate_normal(sample[0], 0.49 * np.eye(3)).logpdf(x)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_parzen_estimate_is_scipy_s_and_finds_the_density():
+    samples = RNG.normal(size=(20_000, 1))
+    x = np.linspace(-2, 2, 9)[:, None]
+    found = parzen_log_likelihood(jnp.asarray(x), jnp.asarray(samples), 0.2)
+    kde = stats.gaussian_kde(samples.T, bw_method=0.2 / samples.std(ddof=1))
+    np.testing.assert_allclose(found, kde.logpdf(x.T), rtol=1e-4)
+    exact = stats.norm(0, 1.04**0.5).logpdf(x[:, 0])
+    error = 1 / np.sqrt(20_000 * 0.2 * 2 * np.sqrt(np.pi) * np.exp(exact))
+    assert np.all(np.abs(found - exact) < 4 * error)
+
+
+def test_the_bandwidth_is_the_likeliest_on_held_out_data():
+    samples, held_out = RNG.normal(size=(2, 300, 2))
+    assert parzen_bandwidth(jnp.asarray(held_out), jnp.asarray(samples), [0.01, 0.3, 5.0]) == 0.3
+
+
+def test_a_unit_is_active_where_its_mean_varies_over_examples():
+    means = np.zeros((100, 3))
+    means[:, 1] = RNG.normal(size=100)
+    means[:, 2] = 0.05 * RNG.choice([-1, 1], size=100)  # variance 0.0025
+    assert active_units(jnp.asarray(means)).tolist() == [False, True, False]
+    assert active_units(jnp.asarray(means), threshold=0.002).tolist() == [False, True, True]
+
+
+def test_gaps_add_up():
+    found = inference_gaps(
+        log_likelihood=jnp.array([-1.0, -2.0]),
+        best_bound=jnp.array([-1.5, -2.5]),
+        amortised_bound=jnp.array([-3.5, -2.5]),
+    )
+    assert (float(found.approximation), float(found.amortisation)) == (0.5, 1.0)
+
+
+def unused(*arguments):
+    raise AssertionError
+
+
+@pytest.mark.parametrize(("num_samples", "chunk_size"), [(10, 3), (0, 1), (10, 0)])
+def test_counts_that_do_not_divide_are_refused(num_samples, chunk_size):
+    with pytest.raises(ValueError, match=f"num_samples is {num_samples} and chunk_size"):
+        importance_log_likelihood(KEY, unused, num_samples=num_samples, chunk_size=chunk_size)
+
+
+def test_other_bad_input_is_refused():
+    with pytest.raises(ValueError, match="num_chains is 0; it must be at least 1"):
+        annealed_log_likelihood(KEY, unused, batch_size=1, latent_dim=1, num_chains=0)
+    with pytest.raises(ValueError, match=r"step_size is 0\.0; it must be positive and finite"):
+        annealed_log_likelihood(KEY, unused, batch_size=1, latent_dim=1, step_size=0.0)
+    with pytest.raises(ValueError, match=r"bandwidth is 0\.0; it must be positive and finite"):
+        parzen_log_likelihood(jnp.zeros((1, 1)), jnp.zeros((1, 1)), 0.0)

@@ -1,0 +1,239 @@
+"""The VAE where everything is known: linear-Gaussian, and its own limits."""
+
+import inspect
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax import losses
+from gan_jax.games import descent_step
+from gan_jax.nets import ConvDecoder, ConvEncoder, MLPEncoder, MLPGenerator
+from gan_jax.systems import Gaussian, iwae, vae
+from tests.systems.linear_gaussian import (
+    BATCH,
+    DIM,
+    LATENTS,
+    LOG_P,
+    PRECISION,
+    build,
+    exact_weights,
+)
+
+KEY = jax.random.key(0)
+NUM = 20_000
+
+
+def within(values, expected, axis=0):
+    """Means within four standard errors."""
+    error = np.std(values, axis=axis) / np.shape(values)[axis] ** 0.5
+    assert np.all(np.abs(np.mean(values, axis=axis) - expected) < 4 * error + 1e-6)
+
+
+def test_the_bound_is_the_log_likelihood_at_the_exact_posterior():
+    """Not in the mean only: there every importance weight is p(x)."""
+    log_weights = build().log_weights(KEY, exact_weights(), BATCH, 50)
+    np.testing.assert_allclose(log_weights, np.broadcast_to(LOG_P, (50, 8)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("kl", ["closed", "sampled"])
+def test_the_gap_elsewhere_is_the_divergence_from_the_posterior(kl):
+    shift = 0.2
+    weights = exact_weights(shift)
+    posterior = build().encode(weights, BATCH)
+    exact = Gaussian(posterior.mean - shift, posterior.log_variance)
+    gap = losses.gaussian_kl(*posterior, *exact)
+    np.testing.assert_allclose(gap, np.sum(PRECISION) * shift**2 / 2, rtol=1e-4)
+    model = build(kl=kl, num_samples=50)
+    bounds = jax.vmap(lambda key: losses.elbo(*model.bound(key, weights, BATCH, posterior)))(
+        jax.random.split(KEY, NUM // 50)
+    )
+    within(bounds, LOG_P - gap)
+
+
+def test_the_importance_weighted_bound_rises_to_the_log_likelihood():
+    weights = build().log_weights(KEY, exact_weights(0.4), BATCH, NUM)
+    bounds = [jnp.mean(losses.iwae(weights.reshape(k, -1, 8))) for k in (1, 2, 10, 100)]
+    assert all(np.diff(bounds) > 0)
+    assert bounds[-1] < np.mean(LOG_P) + 1e-4
+    assert np.mean(LOG_P) - bounds[-1] < 0.02 < np.mean(LOG_P) - bounds[0]
+
+
+@pytest.mark.parametrize("num_samples", [1, 5, 50])
+def test_it_is_constant_in_k_at_the_exact_posterior(num_samples):
+    model = iwae(build(), num_samples=num_samples)
+    outcome = model.objective(weights=exact_weights(), batch=BATCH, key=KEY)
+    np.testing.assert_allclose(outcome.metrics["bound"], np.mean(LOG_P), rtol=1e-5)
+    np.testing.assert_allclose(outcome.metrics["effective_samples"], num_samples, rtol=1e-3)
+
+
+def test_with_one_sample_it_is_the_vae_number_for_number():
+    sampled, weighted = build(kl="sampled"), iwae(build(), num_samples=1)
+    weights = exact_weights(0.4)
+
+    def loss(model):
+        return jax.value_and_grad(
+            lambda params: (
+                model.objective(weights=weights.replace(params=params), batch=BATCH, key=KEY).loss
+            )
+        )(weights.params)
+
+    chex.assert_trees_all_close(loss(sampled), loss(weighted), rtol=1e-5, atol=1e-5)
+
+
+def test_the_gradient_is_that_of_the_paper():
+    """Σ w̃ ∇ log w, by the Jacobian of the log-weights."""
+    model, weights = build(), exact_weights(0.4)
+    weighted = iwae(model, num_samples=5)
+
+    def log_weights(params):
+        return model.log_weights(KEY, weights.replace(params=params), BATCH, 5)
+
+    normalised = jax.nn.softmax(log_weights(weights.params), axis=0)
+    expected = jax.tree.map(
+        lambda jacobian: -jnp.einsum("kb,kb...->...", normalised, jacobian) / 8,
+        jax.jacrev(log_weights)(weights.params),
+    )
+    found = jax.grad(
+        lambda params: (
+            weighted.objective(weights=weights.replace(params=params), batch=BATCH, key=KEY).loss
+        )
+    )(weights.params)
+    chex.assert_trees_all_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 4.0])
+def test_beta_weighs_the_divergence_and_the_metrics_stay_those_of_the_bound(beta):
+    outcome = build(beta=beta).objective(weights=exact_weights(0.4), batch=BATCH, key=KEY)
+    m = outcome.metrics
+    np.testing.assert_allclose(outcome.loss, beta * m["kl"] - m["log_likelihood"], rtol=1e-6)
+    np.testing.assert_allclose(m["elbo"], m["log_likelihood"] - m["kl"], rtol=1e-6)
+
+
+def test_samples_have_the_moments_of_the_model():
+    model = build()
+    state = model.init(KEY, optimizer=optax.sgd(0.1))
+    weights = exact_weights()
+    state = state.replace(player=state.player.replace(weights=weights))
+    samples = np.asarray(model.sample(KEY, state, NUM))
+    kernel = np.asarray(weights.params["decoder"]["Dense_0"]["kernel"])
+    bias = np.asarray(weights.params["decoder"]["Dense_0"]["bias"])
+    within(samples, bias)
+    np.testing.assert_allclose(np.cov(samples.T), kernel.T @ kernel, atol=0.06)
+
+
+def test_reparameterised_and_score_function_gradients_agree_in_the_mean():
+    """∇_μ E_q log p(x|z), by z = μ + σε, and by log p(x|z) ∇ log q(z): the first varies less."""
+    model, weights = build(), exact_weights()
+    posterior = model.encode(weights, BATCH)
+    likelihood = losses.gaussian(0.3)
+
+    def log_likelihood(z):
+        return likelihood.log_prob(BATCH["point"], model.decode(weights, z))
+
+    def drawn(key):
+        noise = jax.random.normal(key, posterior.mean.shape)
+        std = jnp.exp(posterior.log_variance / 2)
+        z = posterior.mean + std * noise
+        path = jax.grad(lambda z: jnp.sum(log_likelihood(z)))(z)
+        return path, log_likelihood(z)[:, None] * noise / std
+
+    path, score = jax.vmap(drawn)(jax.random.split(KEY, NUM))
+    error = np.std(score, axis=0) / NUM**0.5
+    assert np.all(np.abs(np.mean(path, axis=0) - np.mean(score, axis=0)) < 5 * error)
+    assert np.all(np.var(score, axis=0) > 5 * np.var(path, axis=0))
+
+
+def test_it_learns_a_model_that_is_known():
+    """From samples of the model, its log-likelihood: the bound is tight for a linear encoder."""
+    rng = np.random.default_rng(1)
+    weights = exact_weights().params["decoder"]["Dense_0"]
+    z, noise = rng.normal(size=(4_000, LATENTS)), rng.normal(size=(4_000, DIM)) * 0.3**0.5
+    kernel, bias = np.asarray(weights["kernel"]), np.asarray(weights["bias"])
+    x = jnp.asarray(z @ kernel + bias + noise, jnp.float32)
+    model, optimizer = build(), optax.adam(optax.cosine_decay_schedule(0.05, 600))
+    state = model.init(KEY, optimizer=optimizer)
+
+    @jax.jit
+    def run(state):
+        def step(state, key):
+            return descent_step(
+                key, state, {"point": x}, objective=model.objective, optimizer=optimizer
+            )
+
+        return jax.lax.scan(step, state, jax.random.split(KEY, 600))
+
+    state, metrics = run(state)
+    entropy = 0.5 * np.linalg.slogdet(2 * np.pi * np.e * np.cov(x.T))[1]
+    assert abs(np.mean(metrics["elbo"][-50:]) + entropy) < 0.05
+
+
+def test_convolutions_and_likelihoods_of_two_numbers_fit():
+    model = vae(
+        encoder=ConvEncoder(6, width=4),
+        decoder=ConvDecoder((8, 8, 2), width=4),
+        likelihood=losses.discretized_logistic(),
+        latent_dim=3,
+    )
+    state = model.init(KEY, optimizer=optax.sgd(0.1))
+    batch = {"image": jnp.zeros((5, 8, 8, 1))}
+    weights = state.player.weights
+    assert np.isfinite(model.objective(weights=weights, batch=batch, key=KEY).loss)
+    assert model.sample(KEY, state, 7).shape == (7, 8, 8, 1)
+    assert model.log_weights(KEY, weights, batch, 3).shape == (3, 5)
+    assert model.decode(weights, jnp.zeros((2, 3, 3))).shape == (2, 3, 8, 8, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"latent_dim": 0}, "latent_dim is 0; it must be at least 1"),
+        ({"num_samples": 0}, "num_samples is 0; it must be at least 1"),
+        ({"beta": -1.0}, "beta is -1.0; it must be finite, and not below 0"),
+        ({"kl": "exact"}, 'kl is "exact"; it must be "closed" or "sampled"'),
+    ],
+)
+def test_bad_arguments_are_refused(change, words):
+    with pytest.raises(ValueError, match=words):
+        inspect.unwrap(vae)(**build.keywords | change)
+
+
+def test_networks_that_do_not_fit_are_refused_at_the_start():
+    words = r"encoder gives \(4,\) numbers for each example; 3 latents need \(6,\)"
+    with pytest.raises(ValueError, match=words):
+        build(latent_dim=3).init(KEY, optimizer=optax.sgd(0.1))
+    normalised = build(decoder=nn.Sequential([nn.Dense(DIM), nn.BatchNorm(False)]))
+    with pytest.raises(ValueError, match="The decoder keeps batch_stats, which this system does"):
+        normalised.init(KEY, optimizer=optax.sgd(0.1))
+
+
+@pytest.mark.parametrize(
+    ("batch", "words"),
+    [
+        ({"image": jnp.zeros((2, DIM))}, "The batch holds image; this system models `point` alone"),
+        ({"point": jnp.zeros((2, DIM), jnp.uint8)}, "`point` is uint8; scale it"),
+    ],
+)
+def test_batches_that_do_not_fit_are_refused(batch, words):
+    with pytest.raises(ValueError, match=words):
+        build().objective(weights=exact_weights(), batch=batch, key=KEY)
+
+
+def test_an_encoder_in_bfloat16_leaves_sums_in_float32():
+    model = vae(
+        encoder=MLPEncoder(4, (8,), dtype=jnp.bfloat16),
+        decoder=MLPGenerator((28, 28, 1), (8,), dtype=jnp.bfloat16),
+        likelihood=losses.bernoulli(),
+        latent_dim=2,
+    )
+    state = model.init(KEY, optimizer=optax.sgd(0.1))
+    batch = {"image": jnp.ones((3, 28, 28, 1))}
+    outcome = model.objective(weights=state.player.weights, batch=batch, key=KEY)
+    assert {a.dtype for a in jax.tree.leaves((outcome.loss, outcome.metrics))} == {
+        jnp.dtype("float32")
+    }
+    assert model.log_weights(KEY, state.player.weights, batch, 2).dtype == jnp.float32

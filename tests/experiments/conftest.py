@@ -1,7 +1,6 @@
 """The experiments, found in their folder, and small versions of their configurations."""
 
 import dataclasses
-import functools
 import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 import experiments
-from gan_jax.data.embedded import EMBEDDED
 
 ALWAYS = {"ring-ring"}
 """The configuration that runs by default; the others are slow tests."""
@@ -22,6 +20,8 @@ TINY = {
     "width": 4,
     "batch_size": 8,
     "num_seeds": 2,
+    "num_unseen": 20,
+    "num_importance_samples": 50,
     "steps": 2,
     "steps_per_dispatch": 1,
     "evaluate_every": 1,
@@ -73,17 +73,6 @@ def _compiled_once(cache: Path) -> Iterator[None]:
     for name, value in before.items():
         jax.config.update(name, value)
     compilation_cache.reset_cache()
-
-
-_parse_digits = EMBEDDED["digits"]
-_digits = functools.cache(_parse_digits)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _digits_parsed_once() -> Iterator[None]:
-    EMBEDDED["digits"] = _digits
-    yield
-    EMBEDDED["digits"] = _parse_digits
 
 
 @pytest.fixture

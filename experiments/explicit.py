@@ -1,0 +1,144 @@
+"""What the experiments on explicit densities have in common: bits, descent, likelihoods."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+
+from experiments.options import RunOptions
+from gan_jax import data
+from gan_jax.games import Objective, PlayerOutcome, Weights, descent_step
+from gan_jax.metrics import importance_log_likelihood
+from gan_jax.training.compile import AXIS, Parallel
+from gan_jax.typing import Batch, Feed, KeyArray, PyTree, Step
+
+CHUNK = 50  # images, and samples of each, that are decoded at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions(RunOptions):
+    """Which images are modelled, and how a model descends on its objective."""
+
+    dataset: str = "digits"
+    """`digits` is embedded; any other name is that of an image dataset of TensorFlow Datasets."""
+    binarization: Literal["stochastic", "static", "none"] = "stochastic"
+    """Pixels drawn anew in each step, drawn once for all, or left as brightnesses in [0, 1]."""
+    batch_size: int = 100
+    """Images in each step."""
+    learning_rate: float = 1e-3
+    """The optimiser's."""
+    num_unseen: int = 500
+    """Images of the test set, the first ones, that are evaluated."""
+    num_importance_samples: int = 5_000
+    """Samples of each in the estimate of its likelihood."""
+    parallel: Parallel = "jit"
+    """All devices by sharded jit, all devices by pmap, or one device."""
+
+    def images(self) -> data.Dataset:
+        dataset = data.load(self.dataset)
+        return data.binarized(dataset) if self.binarization == "static" else dataset
+
+    def unseen(self, key: KeyArray) -> jax.Array:
+        """Images of the test set, their pixels drawn once unless they stay as they are."""
+        dataset = data.load(self.dataset, split="test")
+        images = data.unit(dataset[np.arange(min(self.num_unseen, len(dataset)))]["image"])
+        return images if self.binarization == "none" else data.binarize(key, images)
+
+    def unit_feed(self, dataset: data.Dataset) -> Feed:
+        """Images in [0, 1]."""
+        stored = self.feed(dataset, self.batch_size)
+
+        def read(resident, item):
+            return {"image": data.unit(stored.read(resident, item)["image"])}
+
+        return stored._replace(read=read)
+
+    def descent(
+        self,
+        objective: Objective,
+        optimizer: optax.GradientTransformation,
+        arrange: Callable[[jax.Array], Batch] = lambda image: {"image": image},
+    ) -> Step:
+        """A step on images that are drawn, if they are drawn anew, and then arranged in a batch."""
+
+        def on_images(*, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
+            key_pixels, key_model = jax.random.split(key)
+            image = batch["image"]
+            if self.binarization == "stochastic":
+                image = data.binarize(key_pixels, image)
+            return objective(weights=weights, batch=arrange(image), key=key_model)
+
+        axis_name = AXIS if self.parallel == "pmap" else None
+        return partial(descent_step, objective=on_images, optimizer=optimizer, axis_name=axis_name)
+
+    def descend(
+        self,
+        step: Step,
+        state: PyTree,
+        dataset: data.Dataset,
+        evaluate: Callable[[int, Any], Mapping[str, Any]],
+        *,
+        key: KeyArray,
+        workdir: Path,
+        fresh: bool,
+        shown: tuple[str, ...] = ("loss",),
+    ) -> PyTree:
+        """Train, from the start or from where the run in `workdir` was stopped."""
+        return self.train(
+            step,
+            state,
+            self.unit_feed(dataset),
+            evaluate,
+            key=key,
+            workdir=workdir,
+            fresh=fresh,
+            batch_size=self.batch_size,
+            parallel=self.parallel,
+            shown=shown,
+        )
+
+    def negative_log_likelihoods(
+        self,
+        key: KeyArray,
+        log_weights: Callable[[KeyArray, Weights, Batch, int], jax.Array],
+        weights: Weights,
+        batch: Batch,
+    ) -> np.ndarray:
+        """-log p(x) of each example in nats, by importance sampling, some examples at a time."""
+        chunk_size = math.gcd(self.num_importance_samples, CHUNK)
+
+        @jax.jit
+        def estimate(key, weights, batch):
+            return importance_log_likelihood(
+                key,
+                lambda key, num: log_weights(key, weights, batch, num),
+                num_samples=self.num_importance_samples,
+                chunk_size=chunk_size,
+            ).log_likelihood
+
+        found = []
+        for start in range(0, len(next(iter(batch.values()))), CHUNK):
+            part = {field: examples[start : start + CHUNK] for field, examples in batch.items()}
+            found.append(estimate(jax.random.fold_in(key, start), weights, part))
+        return -np.concatenate(found)
+
+
+def logit_of_mean(dataset: data.Dataset, num: int = 10_000) -> nn.initializers.Initializer:
+    """Bias a decoder's outputs to the logit of each pixel's mean, as the IWAE paper does."""
+    images = data.unit(dataset[np.arange(min(num, len(dataset)))]["image"])
+    mean = jnp.clip(jnp.mean(images, axis=0).ravel(), 1e-3, 1 - 1e-3)
+    logits = jnp.log(mean) - jnp.log1p(-mean)
+    return lambda key, shape, dtype=jnp.float32: logits.astype(dtype).reshape(shape)
+
+
+def with_error(values: np.ndarray) -> str:
+    """A mean and its standard error over examples."""
+    return f"{np.mean(values):.2f} ± {np.std(values, ddof=1) / np.sqrt(len(values)):.2f}"

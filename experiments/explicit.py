@@ -52,6 +52,12 @@ class ImageOptions(RunOptions):
         images = data.unit(dataset[np.arange(min(self.num_unseen, len(dataset)))]["image"])
         return images if self.binarization == "none" else data.binarize(key, images)
 
+    def unseen_labels(self) -> np.ndarray:
+        """The labels of `unseen`, or zeros where the dataset has none."""
+        dataset = data.load(self.dataset, split="test")
+        some = dataset[np.arange(min(self.num_unseen, len(dataset)))]
+        return some.get("label", np.zeros(len(some["image"]), np.int32))
+
     def unit_feed(self, dataset: data.Dataset) -> Feed:
         """Images in [0, 1]."""
         stored = self.feed(dataset, self.batch_size)
@@ -131,12 +137,20 @@ class ImageOptions(RunOptions):
         return -np.concatenate(found)
 
 
-def logit_of_mean(dataset: data.Dataset, num: int = 10_000) -> nn.initializers.Initializer:
-    """Bias a decoder's outputs to the logit of each pixel's mean, as the IWAE paper does."""
+def mean_image(dataset: data.Dataset, num: int = 10_000) -> jax.Array:
+    """Mean brightness of each pixel over the first images."""
     images = data.unit(dataset[np.arange(min(num, len(dataset)))]["image"])
-    mean = jnp.clip(jnp.mean(images, axis=0).ravel(), 1e-3, 1 - 1e-3)
-    logits = jnp.log(mean) - jnp.log1p(-mean)
-    return lambda key, shape, dtype=jnp.float32: logits.astype(dtype).reshape(shape)
+    return jnp.mean(images, axis=0)
+
+
+def starting_at(outputs: jax.Array) -> nn.initializers.Initializer:
+    """Bias a decoder's last layer to the outputs that it shall give at first."""
+    return lambda key, shape, dtype=jnp.float32: outputs.astype(dtype).reshape(shape)
+
+
+def logits(probabilities: jax.Array) -> jax.Array:
+    """log p/(1 - p), for probabilities kept from 0 and 1 by a thousandth."""
+    return jax.scipy.special.logit(jnp.clip(probabilities, 1e-3, 1 - 1e-3))
 
 
 def with_error(values: np.ndarray) -> str:

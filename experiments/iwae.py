@@ -6,7 +6,7 @@ scored by the negative log-likelihood of unseen images with 5,000 importance sam
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -14,14 +14,16 @@ import numpy as np
 import optax
 
 from experiments.command import main
-from experiments.explicit import ImageOptions, logit_of_mean, with_error
+from experiments.explicit import ImageOptions, logits, mean_image, starting_at, with_error
 from gan_jax import losses
+from gan_jax.data import Dataset
 from gan_jax.games import DescentState
 from gan_jax.metrics import active_units
 from gan_jax.nets import MLPEncoder, MLPGenerator
 from gan_jax.plots import save_image_grid
-from gan_jax.systems import VAE, iwae, vae
+from gan_jax.systems import VAE, HierarchicalVAE, iwae, vae
 from gan_jax.training.rundir import SAMPLES
+from gan_jax.typing import Batch, KeyArray
 
 PUBLISHED = {
     ("vae", 1): "86.76 (19)",
@@ -66,17 +68,17 @@ class Config(IWAEOptions):
     checkpoint_every: int = 450
 
 
-PAPER = Config(
-    dataset="mnist",
-    batch_size=20,
-    num_samples=50,
-    schedule="paper",
-    num_unseen=10_000,
-    steps=9_840_000,
-    steps_per_dispatch=1_000,
-    evaluate_every=100_000,
-    checkpoint_every=100_000,
-)
+PAPER_SCHEDULE: dict[str, Any] = {
+    "dataset": "mnist",
+    "batch_size": 20,
+    "num_samples": 50,
+    "schedule": "paper",
+    "num_unseen": 10_000,
+    "steps": 9_840_000,
+    "steps_per_dispatch": 1_000,
+    "evaluate_every": 100_000,
+    "checkpoint_every": 100_000,
+}
 CONFIGS = {
     "digits": Config(),
     "mnist": Config(
@@ -87,7 +89,7 @@ CONFIGS = {
         evaluate_every=1_000,
         checkpoint_every=500,
     ),
-    "paper": PAPER,
+    "paper": Config(**PAPER_SCHEDULE),
 }
 
 
@@ -115,6 +117,33 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     key_run, key_init, key_shown, key_pixels, key_bound, key_nll = config.keys(6)
     unseen = {"image": config.unseen(key_pixels)}
     model = build(config, dataset, unseen["image"].shape[1:])
+    state = train_and_show(
+        config,
+        model,
+        dataset,
+        unseen,
+        keys=(key_run, key_init, key_shown, key_bound),
+        workdir=workdir,
+        fresh=fresh,
+    )
+    weights = state.player.weights
+    nll = config.negative_log_likelihoods(key_nll, model.log_weights, weights, unseen)
+    active = int(active_units(model.encode(weights, unseen).mean).sum())
+    return Result(state, nll, active, config, workdir / SAMPLES)
+
+
+def train_and_show(
+    config: IWAEOptions,
+    model: VAE | HierarchicalVAE,
+    dataset: Dataset,
+    unseen: Batch,
+    *,
+    keys: tuple[KeyArray, KeyArray, KeyArray, KeyArray],
+    workdir: Path,
+    fresh: bool,
+) -> DescentState:
+    """Train, and draw samples and take the bound of unseen images on the way."""
+    key_run, key_init, key_shown, key_bound = keys
     optimizer = config.optimizer()
     bound = jax.jit(model.objective)
 
@@ -125,7 +154,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
         outcome = bound(weights=state.player.weights, batch=unseen, key=key_bound)
         return {"unseen/loss": float(outcome.loss)}
 
-    state = config.descend(
+    return config.descend(
         config.descent(model.objective, optimizer),
         model.init(key_init, optimizer=optimizer),
         dataset,
@@ -134,20 +163,15 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
         workdir=workdir,
         fresh=fresh,
     )
-    weights = state.player.weights
-    nll = config.negative_log_likelihoods(key_nll, model.log_weights, weights, unseen)
-    active = int(active_units(model.encode(weights, unseen).mean).sum())
-    return Result(state, nll, active, config, workdir / SAMPLES)
 
 
 def build(config: Config, dataset, shape: tuple[int, ...]) -> VAE:
     glorot = nn.initializers.glorot_uniform()
+    bias = starting_at(logits(mean_image(dataset)))
     widths = (config.width,) * 2
     model = vae(
         encoder=MLPEncoder(2 * config.latent_dim, widths, nn.tanh, kernel_init=glorot),
-        decoder=MLPGenerator(
-            shape, widths, nn.tanh, kernel_init=glorot, output_bias_init=logit_of_mean(dataset)
-        ),
+        decoder=MLPGenerator(shape, widths, nn.tanh, kernel_init=glorot, output_bias_init=bias),
         likelihood=losses.bernoulli(),
         latent_dim=config.latent_dim,
         kl="sampled",

@@ -52,7 +52,7 @@ def join_quadrants(
     observed: Float[Array, "num observed"],
     rest: Float[Array, "num rest"],
     num_observed: int,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
 ) -> Float[Array, "num height width channels"]:
     """Put images of `shape` together again. Inverse of `split_quadrants`."""
     where = _observed(shape, num_observed)

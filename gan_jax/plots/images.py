@@ -8,9 +8,15 @@ from jaxtyping import Float
 
 
 def save_image_grid(
-    path: Path | str, images: Float[np.ndarray, "num height width channels"], *, scale: int = 2
+    path: Path | str,
+    images: Float[np.ndarray, "num height width channels"],
+    *,
+    columns: int | None = None,
+    scale: int = 2,
 ) -> None:
-    """Write images in [-1, 1] as one PNG: rows of equal length, each pixel `scale` pixels wide.
+    """Write images in [-1, 1] as one PNG: rows of `columns` images, by default a square.
+
+    Each pixel is `scale` pixels wide.
 
     Raises:
         ValueError: the images have neither one channel nor three.
@@ -18,7 +24,7 @@ def save_image_grid(
     num, height, width, channels = images.shape
     if channels not in (1, 3):
         raise ValueError(f"The images have {channels} channels; a picture has 1 or 3.")
-    columns = int(np.ceil(np.sqrt(num)))
+    columns = columns or int(np.ceil(np.sqrt(num)))
     rows = -(-num // columns)
     tiles = np.full((rows * columns, height + 2, width + 2, channels), 1.0, np.float32)
     tiles[:num, 1:-1, 1:-1] = np.clip((images + 1) / 2, 0, 1)

@@ -1,0 +1,154 @@
+"""Autoencoder or VAE: two latent spaces.    python -m experiments.autoencoder
+
+Trains an autoencoder and a variational one of the same networks on the same images, with two
+latents, and compares what they decode from N(0, I) with real images, by precision and recall of
+pixels. Pictures hold the latents of unseen images, and samples of both.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments.command import main
+from experiments.explicit import ImageOptions, mean_image, starting_at
+from gan_jax import data, losses
+from gan_jax.games import DescentState
+from gan_jax.metrics import PrecisionRecall, precision_recall
+from gan_jax.nets import MLPEncoder, MLPGenerator
+from gan_jax.plots import save_image_grid, save_latents
+from gan_jax.systems import autoencoder, vae
+from gan_jax.training.rundir import SAMPLES
+
+LATENT_DIM = 2
+VARIANCE = 0.02
+"""Of the VAE's Gaussian likelihood, so that both have squared errors."""
+NUM_SHOWN = 64
+NUM_COMPARED = 2_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(ImageOptions):
+    binarization: Literal["stochastic", "static", "none"] = "none"
+    width: int = 256
+    """Units of each of the two hidden layers on both sides."""
+    steps: int = 2_250
+    steps_per_dispatch: int = 45
+    evaluate_every: int = 450
+    checkpoint_every: int = 450
+
+
+CONFIGS = {"digits": Config()}
+
+
+class Result(NamedTuple):
+    state: dict[str, DescentState]
+    errors: dict[str, float]
+    quality: dict[str, PrecisionRecall]
+    pictures: Path
+
+    def __str__(self) -> str:
+        lines = [f"{'':12s} squared error  precision  recall of what is decoded from N(0, I)"]
+        for name, error in self.errors.items():
+            precision, recall = (float(value) for value in self.quality[name])
+            lines.append(f"{name:12s} {error:13.2f}  {precision:9.3f}  {recall:.3f}")
+        return "\n".join([*lines, f"pictures in {self.pictures}"])
+
+
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+    """Train both, draw their latents and samples on the way, and compare."""
+    dataset = config.images()
+    key_run, key_init, key_pixels, key_latents = config.keys(4)
+    unseen = {"image": config.unseen(key_pixels)}
+    labels = config.unseen_labels()
+    compared = data.unit(dataset[np.arange(min(NUM_COMPARED, len(dataset)))]["image"])
+    optimizer = optax.adam(config.learning_rate)
+    models = build(config, mean_image(dataset))
+    steps = {name: config.descent(model.objective, optimizer) for name, model in models.items()}
+
+    def step(key, state, batch):
+        """Both see the same images."""
+        moved, found = {}, {}
+        for name, descend in steps.items():
+            moved[name], metrics = descend(key, state[name], batch)
+            found |= {f"{name}/{metric}": value for metric, value in metrics.items()}
+        return moved, found
+
+    @jax.jit
+    def codes_of(state: dict[str, DescentState]) -> dict[str, jax.Array]:
+        plain, variational = (
+            model.encode(state[name].player.weights, unseen) for name, model in models.items()
+        )
+        return {"autoencoder": plain, "vae": variational.mean}
+
+    @jax.jit
+    def decode(state: dict[str, DescentState], codes: dict[str, jax.Array]):
+        return {n: m.decode(state[n].player.weights, codes[n]) for n, m in models.items()}
+
+    def from_prior(state: dict[str, DescentState], num: int) -> dict[str, jax.Array]:
+        return decode(
+            state, dict.fromkeys(models, jax.random.normal(key_latents, (num, LATENT_DIM)))
+        )
+
+    def errors(state: dict[str, DescentState]) -> dict[str, float]:
+        reconstructed = decode(state, codes_of(state))
+        return {
+            name: float(jnp.mean(jnp.sum(flat(images - unseen["image"]) ** 2, axis=1)))
+            for name, images in reconstructed.items()
+        }
+
+    def evaluate(step: int, state: dict[str, DescentState]) -> dict[str, float]:
+        if jax.process_index() == 0:
+            drawn = jax.device_get(from_prior(state, NUM_SHOWN))
+            halves = [images[: NUM_SHOWN // 2] for images in drawn.values()]
+            save_image_grid(workdir / SAMPLES / f"{step:06d}.png", 2 * np.concatenate(halves) - 1)
+            save_latents(
+                workdir / SAMPLES / f"latents-{step:06d}.png",
+                jax.device_get(codes_of(state)),
+                labels,
+            )
+        return {f"{name}/unseen_error": error for name, error in errors(state).items()}
+
+    state = config.descend(
+        step,
+        {name: model.init(key_init, optimizer=optimizer) for name, model in models.items()},
+        dataset,
+        evaluate,
+        key=key_run,
+        workdir=workdir,
+        fresh=fresh,
+        shown=("autoencoder/loss", "vae/loss"),
+    )
+    quality = {
+        name: precision_recall(flat(compared), flat(images))
+        for name, images in from_prior(state, len(compared)).items()
+    }
+    return Result(state, errors(state), quality, workdir / SAMPLES)
+
+
+def build(config: Config, mean: jax.Array) -> dict[str, Any]:
+    widths = (config.width,) * 2
+    decoder = MLPGenerator(mean.shape, widths, output_bias_init=starting_at(mean))
+    return {
+        "autoencoder": autoencoder(
+            encoder=MLPEncoder(LATENT_DIM, widths), decoder=decoder, latent_dim=LATENT_DIM
+        ),
+        "vae": vae(
+            encoder=MLPEncoder(2 * LATENT_DIM, widths),
+            decoder=decoder,
+            likelihood=losses.gaussian(VARIANCE),
+            latent_dim=LATENT_DIM,
+        ),
+    }
+
+
+def flat(images: jax.Array) -> jax.Array:
+    return images.reshape(len(images), -1)
+
+
+if __name__ == "__main__":
+    main("autoencoder", run, CONFIGS, __doc__ or "")

@@ -1,0 +1,31 @@
+"""A convolutional VAE.    python -m experiments.conv_vae
+
+The VAE with other networks: two convolutions of stride 2 and their mirror. Pictures as those of
+`experiments.vae`.
+"""
+
+from dataclasses import replace
+
+from experiments import vae
+from experiments.command import main
+from experiments.vae import run
+
+CONFIGS = {
+    "digits": replace(
+        vae.CONFIGS["digits"],
+        networks="conv",
+        width=16,
+        latent_dim=20,
+        num_unseen=100,
+        num_importance_samples=1_000,
+        steps=1_350,
+        evaluate_every=135,
+        checkpoint_every=135,
+    ),
+    "paper": replace(
+        vae.CONFIGS["mnist"], networks="conv", width=16, steps=30_000, checkpoint_every=1_200
+    ),
+}
+
+if __name__ == "__main__":
+    main("conv_vae", run, CONFIGS, __doc__ or "")

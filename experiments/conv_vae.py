@@ -8,16 +8,15 @@ from dataclasses import replace
 
 from experiments import vae
 from experiments.command import main
-from experiments.vae import run
+from experiments.vae import Config, run
 
-CONFIGS = {
+CONFIGS: dict[str, Config] = {
     "digits": replace(
         vae.CONFIGS["digits"],
         networks="conv",
         width=16,
         latent_dim=20,
         num_unseen=100,
-        num_importance_samples=1_000,
         steps=1_350,
         evaluate_every=135,
         checkpoint_every=135,

@@ -37,7 +37,7 @@ class ImageOptions(RunOptions):
     """The optimiser's."""
     num_unseen: int = 500
     """Images of the test set, the first ones, that are evaluated."""
-    num_importance_samples: int = 5_000
+    num_importance_samples: int = 1_000
     """Samples of each in the estimate of its likelihood."""
     parallel: Parallel = "jit"
     """All devices by sharded jit, all devices by pmap, or one device."""

@@ -42,6 +42,7 @@ STAGES = 8
 class IWAEOptions(ImageOptions):
     """How the bound is taken, and how long steps stay long."""
 
+    num_importance_samples: int = 5_000
     objective: Literal["iwae", "vae"] = "iwae"
     """The importance-weighted bound of k samples, or the mean of k samples of the plain one."""
     num_samples: int = 5

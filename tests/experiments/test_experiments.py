@@ -30,7 +30,7 @@ def test_a_named_configuration_runs(experiment, named_config, small, tmp_path):
     result = experiment.run(config, tmp_path)
     assert str(result)
     written = json.loads((tmp_path / "config.json").read_text())
-    assert written == MARK | dataclasses.asdict(config)
+    assert written == MARK | json.loads(json.dumps(dataclasses.asdict(config)))
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2]
     for name in ("loss", "grad_norm", "update_norm"):

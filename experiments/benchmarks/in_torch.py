@@ -1,5 +1,6 @@
-"""The benchmarked games in PyTorch: channels-last, and no gradient that is not used."""
+"""The benchmarked models in PyTorch: channels-last, and no gradient that is not used."""
 
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -142,3 +143,61 @@ def make_step(update, generator, discriminator, latent_dim, learning_rate, bfloa
             move(weights_g, gradients_g, adam_g)
 
     return step
+
+
+def perceptron(size_in: int, width: int, size_out: int):
+    """One hidden layer of tanh units: either side of the VAE."""
+    return nn.Sequential(nn.Linear(size_in, width), nn.Tanh(), nn.Linear(width, size_out))
+
+
+def timed_vae(images, indices, *, width: int, latent_dim: int, learning_rate: float):
+    """Make functions that run so many steps of the VAE and wait for them, by how they do it.
+
+    `images` are bytes and stay on the device; step t takes those at `indices[t]`. The functions are
+    "PyTorch" and, unless PyTorch cannot compile on this machine, "torch.compile".
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32, as JAX's default
+    resident = torch.from_numpy(images).flatten(1).to(device)
+    indices = torch.from_numpy(indices).to(device)
+
+    def make(compiled: bool):
+        num_pixels = resident.shape[1]
+        encoder = perceptron(num_pixels, width, 2 * latent_dim).to(device)
+        decoder = perceptron(latent_dim, width, num_pixels).to(device)
+        loss_of = partial(vae_loss, encoder, decoder, resident)
+        if compiled:
+            loss_of = torch.compile(loss_of)
+        weights = [*encoder.parameters(), *decoder.parameters()]
+        adam = torch.optim.Adam(weights, learning_rate, fused=True)  # its quickest
+
+        def run(num_steps: int) -> None:
+            for rows in indices[:num_steps]:
+                adam.zero_grad()
+                loss_of(rows).backward()
+                adam.step()
+            if device == "cuda":
+                torch.cuda.synchronize()
+
+        return run
+
+    contenders = {"PyTorch": make(compiled=False), "torch.compile": make(compiled=True)}
+    try:
+        contenders["torch.compile"](1)
+    except torch._dynamo.exc.BackendCompilerFailed as error:
+        print(f"torch.compile is left out, for it failed: {error}")
+        del contenders["torch.compile"]
+    return contenders
+
+
+def vae_loss(encoder, decoder, resident, rows):
+    """-L of `gan_jax.systems.vae`, a mean over images whose pixels are drawn anew."""
+    image = torch.bernoulli(resident[rows] / 255)
+    mean, log_variance = encoder(image).chunk(2, dim=1)
+    latents = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
+    log_likelihood = -functional.binary_cross_entropy_with_logits(
+        decoder(latents), image, reduction="sum"
+    )
+    kl = 0.5 * torch.sum(mean**2 + torch.exp(log_variance) - 1 - log_variance)
+    return (kl - log_likelihood) / len(rows)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 from typing import Literal
 
 import flax.linen as nn
@@ -18,12 +19,12 @@ import numpy as np
 import optax
 import tyro
 
-from gan_jax.games import GameState, Optimizers, alternating_step, simultaneous_step
+from gan_jax.games import Optimizers, alternating_step, simultaneous_step
 from gan_jax.losses import non_saturating
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 from gan_jax.systems import GAN, gan
 from gan_jax.training import jit_step, scan_steps
-from gan_jax.typing import Step
+from gan_jax.typing import Batch, PyTree, Step
 
 LEARNING_RATE = 2e-4
 UPDATES = {"alternating": alternating_step, "simultaneous": simultaneous_step}
@@ -47,15 +48,19 @@ class Config:
 
 def run(config: Config) -> dict[str, list[float]]:
     """Measure seconds per step of every contender, in every repeat."""
-    contenders = in_jax(config) | in_torch(config)
+    return measure(in_jax(config) | in_torch(config), config.num_steps, config.repeats)
+
+
+def measure(contenders: dict[str, Timed], num_steps: int, repeats: int) -> dict[str, list[float]]:
+    """Measure seconds per step of every contender, in every repeat, after one to compile."""
     for timed in contenders.values():
-        timed(config.num_steps)
+        timed(num_steps)
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(config.repeats):
+    for _ in range(repeats):
         for name, timed in contenders.items():
             start = time.perf_counter()
-            timed(config.num_steps)
-            seconds[name].append((time.perf_counter() - start) / config.num_steps)
+            timed(num_steps)
+            seconds[name].append((time.perf_counter() - start) / num_steps)
     return seconds
 
 
@@ -67,8 +72,11 @@ def in_jax(config: Config) -> dict[str, Timed]:
     for name, update in UPDATES.items():
         step = partial(update, game=system.game, optimizers=optimizers)
         state = system.init(jax.random.key(0), optimizers=optimizers)
-        contenders[f"{name}, jit"] = one_by_one(step, jax.tree.map(jnp.copy, state), batch)
-        contenders[f"{name}, scan"] = in_one_dispatch(step, state, batch, config.num_steps)
+        copied = jax.tree.map(jnp.copy, state)
+        contenders[f"{name}, jit"] = one_by_one(step, copied, lambda t: batch)
+        contenders[f"{name}, scan"] = in_one_dispatch(
+            step, state, lambda resident, item: resident, batch, np.zeros(config.num_steps)
+        )
     return contenders
 
 
@@ -93,38 +101,42 @@ def build(config: Config) -> tuple[GAN, dict[str, jax.Array]]:
     return system, {field: real}
 
 
-def one_by_one(step: Step, state: GameState, batch) -> Timed:
+def one_by_one(step: Step, state: PyTree, batch_at: Callable[[int], Batch]) -> Timed:
     compiled, key = jit_step(step), jax.random.key(0)
     kept = [state]
 
     def timed(num_steps):
         for t in range(num_steps):
-            kept[0], _ = compiled(jax.random.fold_in(key, t), kept[0], batch)
+            kept[0], _ = compiled(jax.random.fold_in(key, t), kept[0], batch_at(t))
         jax.block_until_ready(kept[0])
 
     return timed
 
 
-def in_one_dispatch(step: Step, state: GameState, batch, num_steps: int) -> Timed:
-    compiled = jax.jit(scan_steps(step, lambda resident, item: resident), donate_argnums=2)
+def in_one_dispatch(
+    step: Step,
+    state: PyTree,
+    read: Callable[[PyTree, PyTree], Batch],
+    resident: PyTree,
+    chunk: np.ndarray,
+) -> Timed:
+    compiled = jax.jit(scan_steps(step, read), donate_argnums=2)
     key = jax.random.key(0)
-    kept, chunk = [state], np.zeros(num_steps)
+    kept = [state]
 
     def timed(_):
-        kept[0], _ = compiled(key, 0, kept[0], batch, chunk)
+        kept[0], _ = compiled(key, 0, kept[0], resident, chunk)
         jax.block_until_ready(kept[0])
 
     return timed
 
 
 def in_torch(config: Config) -> dict[str, Timed]:
-    try:
-        from experiments.benchmarks import in_torch
-    except ModuleNotFoundError:
-        print("PyTorch is not installed: no ratios.")
+    torch_side = where_installed()
+    if torch_side is None:
         return {}
     return {
-        f"{update}, PyTorch": in_torch.timed(
+        f"{update}, PyTorch": torch_side.timed(
             update,
             config.network,
             batch_size=config.batch_size,
@@ -136,18 +148,30 @@ def in_torch(config: Config) -> dict[str, Timed]:
     }
 
 
+def where_installed() -> ModuleType | None:
+    """Import the benchmarks in PyTorch, or say that there is none."""
+    try:
+        from experiments.benchmarks import in_torch
+    except ModuleNotFoundError:
+        print("PyTorch is not installed: no ratios.")
+        return None
+    return in_torch
+
+
 def report(config: Config, seconds: dict[str, list[float]]) -> None:
     print(f"{config} on {jax.devices()[0].device_kind}, JAX {jax.__version__}")
     for name, times in seconds.items():
         line = f"{name:24s} {statistics.median(times) * 1e3:9.3f} ms a step"
         reference = seconds.get(f"{name.partition(',')[0]}, PyTorch")
         if reference:
-            ratios = sorted(theirs / ours for ours, theirs in zip(times, reference, strict=True))
-            line += (
-                f"   {statistics.median(ratios):5.2f} times PyTorch's speed "
-                f"({ratios[0]:.2f} to {ratios[-1]:.2f})"
-            )
+            line += f"   {compared(times, reference)} times PyTorch's speed"
         print(line)
+
+
+def compared(times: list[float], reference: list[float]) -> str:
+    """How many times as fast as the reference, and the range over the repeats."""
+    ratios = sorted(theirs / ours for ours, theirs in zip(times, reference, strict=True))
+    return f"{statistics.median(ratios):5.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ answer and from the prior. log p(x) - bound = approximation gap (the family) + a
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ from gan_jax.systems import svi
 from gan_jax.training.rundir import SAMPLES
 from gan_jax.typing import Batch, KeyArray
 
-STARTS = ("encoder", "prior")
+Start: TypeAlias = Literal["encoder", "prior"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
     bounds = {"bound of the encoder": np.asarray(score(model.encode(weights, unseen)))}
     curves = {}
-    for start in STARTS:
+    for start in get_args(Start):
         refined, curves[f"refined from the {start}"] = refine(
             config, key_refine, weights, unseen, start
         )
@@ -104,7 +104,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     return Result(state, log_likelihood, bounds, gaps, picture)
 
 
-def refine(config: Config, key: KeyArray, weights: Weights, batch: Batch, start: Any):
+def refine(config: Config, key: KeyArray, weights: Weights, batch: Batch, start: Start):
     """Move every image's Gaussian; give the table, and the mean bound along the way."""
     several = vae.build(config, batch["image"][0], num_samples=config.num_samples)
     system = svi(model=several, trained=weights, start=start)

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 from experiments.command import main
-from experiments.explicit import ImageOptions, mean_image, starting_at
+from experiments.explicit import ImageOptions, mean_image, starting_at, together
 from gan_jax import data, losses
 from gan_jax.games import DescentState
 from gan_jax.metrics import PrecisionRecall, precision_recall
@@ -41,6 +41,14 @@ class Config(ImageOptions):
     evaluate_every: int = 450
     checkpoint_every: int = 450
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.binarization != "none":
+            raise ValueError(
+                f"--binarization is {self.binarization}; both models have squared errors, of "
+                "brightnesses: leave it at none."
+            )
+
 
 CONFIGS = {"digits": Config()}
 
@@ -63,20 +71,12 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     """Train both, draw their latents and samples on the way, and compare."""
     dataset = config.images()
     key_run, key_init, key_pixels, key_latents = config.keys(4)
-    unseen = {"image": config.unseen(key_pixels)}
-    labels = config.unseen_labels()
+    images, labels = config.unseen(key_pixels)
+    unseen = {"image": images}
     compared = data.unit(dataset[np.arange(min(NUM_COMPARED, len(dataset)))]["image"])
     optimizer = optax.adam(config.learning_rate)
     models = build(config, mean_image(dataset))
     steps = {name: config.descent(model.objective, optimizer) for name, model in models.items()}
-
-    def step(key, state, batch):
-        """Both see the same images."""
-        moved, found = {}, {}
-        for name, descend in steps.items():
-            moved[name], metrics = descend(key, state[name], batch)
-            found |= {f"{name}/{metric}": value for metric, value in metrics.items()}
-        return moved, found
 
     @jax.jit
     def codes_of(state: dict[str, DescentState]) -> dict[str, jax.Array]:
@@ -114,7 +114,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
         return {f"{name}/unseen_error": error for name, error in errors(state).items()}
 
     state = config.descend(
-        step,
+        together(steps),
         {name: model.init(key_init, optimizer=optimizer) for name, model in models.items()},
         dataset,
         evaluate,

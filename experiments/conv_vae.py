@@ -21,7 +21,7 @@ CONFIGS: dict[str, Config] = {
         evaluate_every=135,
         checkpoint_every=135,
     ),
-    "paper": replace(
+    "mnist": replace(
         vae.CONFIGS["mnist"], networks="conv", width=16, steps=30_000, checkpoint_every=1_200
     ),
 }

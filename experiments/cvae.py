@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 from experiments.command import main
-from experiments.explicit import ImageOptions, with_error
+from experiments.explicit import LikelihoodOptions, refuse_brightnesses, together, with_error
 from gan_jax import data, losses
 from gan_jax.games import DescentState, PlayerOutcome, Weights, init_descent
 from gan_jax.nets import MLPEncoder, MLPGenerator
@@ -36,7 +36,7 @@ LIKELIHOOD = losses.bernoulli()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(ImageOptions):
+class Config(LikelihoodOptions):
     num_quadrants: Literal[1, 2, 3] = 1
     """Quadrants that are known, from the bottom left clockwise."""
     prior: Literal["learned", "standard"] = "learned"
@@ -54,6 +54,7 @@ class Config(ImageOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        refuse_brightnesses(self.binarization)
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"--alpha is {self.alpha}; it must be in [0, 1].")
 
@@ -95,7 +96,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     """Train both on the same images, complete unseen ones on the way, and compare likelihoods."""
     dataset = config.images()
     key_run, key_init, key_pixels, key_shown, key_nll = config.keys(5)
-    images = config.unseen(key_pixels)
+    images, _ = config.unseen(key_pixels)
     shape = images.shape[1:]
     unseen = arranged(images, config.num_quadrants)
     num_missing = unseen["target"].shape[1]
@@ -119,14 +120,6 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
         for name, objective in objectives.items()
     }
 
-    def step(key, state, batch):
-        """Both see the same images."""
-        moved, found = {}, {}
-        for name, descend in steps.items():
-            moved[name], metrics = descend(key, state[name], batch)
-            found |= {f"{name}/{metric}": value for metric, value in metrics.items()}
-        return moved, found
-
     def evaluate(step: int, state: dict[str, DescentState]) -> dict[str, float]:
         known = unseen["condition"][:COLUMNS]
         drawn = model.sample(key_shown, state["cvae"], known, NUM_COMPLETIONS)
@@ -134,15 +127,16 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
         def whole(rest):
             return data.join_quadrants(known, rest, config.num_quadrants, shape)
 
-        rows = [whole(jnp.zeros((COLUMNS, num_missing))), *map(whole, drawn), images[:COLUMNS]]
+        blank = jnp.zeros((len(known), num_missing))
+        rows = [whole(blank), *map(whole, drawn), images[:COLUMNS]]
         if jax.process_index() == 0:
             pictures = 2 * np.concatenate(rows) - 1
-            save_image_grid(workdir / SAMPLES / f"{step:06d}.png", pictures, columns=COLUMNS)
+            save_image_grid(workdir / SAMPLES / f"{step:06d}.png", pictures, columns=len(known))
         return {}
 
     params = network.init(key_init, unseen["condition"][:1])["params"]
     state = config.descend(
-        step,
+        together(steps),
         {
             "cvae": model.init(key_init, unseen, optimizer=optimizer),
             "network": init_descent(weights=Weights(params=params), optimizer=optimizer),
@@ -152,7 +146,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
         key=key_run,
         workdir=workdir,
         fresh=fresh,
-        shown=("cvae/elbo", "network/loss"),
+        shown=("cvae/loss", "network/loss"),
     )
     estimates = {
         "network": ("network", of_network),

@@ -1,6 +1,5 @@
 """What the experiments on explicit densities have in common: bits, descent, likelihoods."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +17,10 @@ from gan_jax import data
 from gan_jax.games import Objective, PlayerOutcome, Weights, descent_step
 from gan_jax.metrics import importance_log_likelihood
 from gan_jax.training.compile import AXIS, Parallel
-from gan_jax.typing import Batch, Feed, KeyArray, PyTree, Step
+from gan_jax.typing import Batch, Feed, KeyArray, Metrics, PyTree, Step
 
 CHUNK = 50  # images, and samples of each, that are decoded at a time
+NUM_AVERAGED = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,26 +37,33 @@ class ImageOptions(RunOptions):
     """The optimiser's."""
     num_unseen: int = 500
     """Images of the test set, the first ones, that are evaluated."""
-    num_importance_samples: int = 1_000
-    """Samples of each in the estimate of its likelihood."""
     parallel: Parallel = "jit"
     """All devices by sharded jit, all devices by pmap, or one device."""
 
-    def images(self) -> data.Dataset:
-        dataset = data.load(self.dataset)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_unseen < 2:
+            raise ValueError(
+                f"--num-unseen is {self.num_unseen}; an error needs at least 2 images."
+            )
+
+    def images(self, split: str = "train") -> data.Dataset:
+        dataset = data.load(self.dataset, split=split)
+        if "image" not in dataset[np.arange(1)]:
+            raise ValueError(f"--dataset {self.dataset} has no images: choose one that has.")
         return data.binarized(dataset) if self.binarization == "static" else dataset
 
-    def unseen(self, key: KeyArray) -> jax.Array:
-        """Images of the test set, their pixels drawn once unless they stay as they are."""
-        dataset = data.load(self.dataset, split="test")
-        images = data.unit(dataset[np.arange(min(self.num_unseen, len(dataset)))]["image"])
-        return images if self.binarization == "none" else data.binarize(key, images)
+    def unseen(self, key: KeyArray) -> tuple[jax.Array, np.ndarray]:
+        """Images of the test set and their labels, or zeros where it has none.
 
-    def unseen_labels(self) -> np.ndarray:
-        """The labels of `unseen`, or zeros where the dataset has none."""
-        dataset = data.load(self.dataset, split="test")
+        Pixels that are drawn anew in training are drawn once here.
+        """
+        dataset = self.images("test")
         some = dataset[np.arange(min(self.num_unseen, len(dataset)))]
-        return some.get("label", np.zeros(len(some["image"]), np.int32))
+        images = data.unit(some["image"])
+        if self.binarization == "stochastic":
+            images = data.binarize(key, images)
+        return images, some.get("label", np.zeros(len(images), np.int32))
 
     def unit_feed(self, dataset: data.Dataset) -> Feed:
         """Images in [0, 1]."""
@@ -111,6 +118,22 @@ class ImageOptions(RunOptions):
             shown=shown,
         )
 
+
+@dataclass(frozen=True, kw_only=True)
+class LikelihoodOptions(ImageOptions):
+    """How likelihoods are estimated."""
+
+    num_importance_samples: int = 1_000
+    """Samples of each unseen image in the estimate of its likelihood; up to 50, or a multiple."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_importance_samples > CHUNK and self.num_importance_samples % CHUNK:
+            raise ValueError(
+                f"--num-importance-samples is {self.num_importance_samples}; above {CHUNK} it must "
+                f"be a multiple of {CHUNK}, as many as are drawn at a time."
+            )
+
     def negative_log_likelihoods(
         self,
         key: KeyArray,
@@ -119,7 +142,7 @@ class ImageOptions(RunOptions):
         batch: Batch,
     ) -> np.ndarray:
         """-log p(x) of each example in nats, by importance sampling, some examples at a time."""
-        chunk_size = math.gcd(self.num_importance_samples, CHUNK)
+        chunk_size = min(self.num_importance_samples, CHUNK)
 
         @jax.jit
         def estimate(key, weights, batch):
@@ -137,10 +160,23 @@ class ImageOptions(RunOptions):
         return -np.concatenate(found)
 
 
-def mean_image(dataset: data.Dataset, num: int = 10_000) -> jax.Array:
+def together(steps: Mapping[str, Step]) -> Step:
+    """Make one step of several models that see the same images; the state is a dict of theirs."""
+
+    def step(key: KeyArray, state: dict[str, Any], batch: Batch) -> tuple[dict, Metrics]:
+        moved, found = {}, {}
+        for name, descend in steps.items():
+            moved[name], metrics = descend(key, state[name], batch)
+            found |= {f"{name}/{metric}": value for metric, value in metrics.items()}
+        return moved, found
+
+    return step
+
+
+def mean_image(dataset: data.Dataset) -> jax.Array:
     """Mean brightness of each pixel over the first images."""
-    images = data.unit(dataset[np.arange(min(num, len(dataset)))]["image"])
-    return jnp.mean(images, axis=0)
+    images = dataset[np.arange(min(NUM_AVERAGED, len(dataset)))]["image"]
+    return jnp.asarray(images.mean(axis=0) / 255, jnp.float32)
 
 
 def starting_at(outputs: jax.Array) -> nn.initializers.Initializer:
@@ -151,6 +187,15 @@ def starting_at(outputs: jax.Array) -> nn.initializers.Initializer:
 def logits(probabilities: jax.Array) -> jax.Array:
     """log p/(1 - p), for probabilities kept from 0 and 1 by a thousandth."""
     return jax.scipy.special.logit(jnp.clip(probabilities, 1e-3, 1 - 1e-3))
+
+
+def refuse_brightnesses(binarization: str) -> None:
+    """Raise ValueError where bits would be the model of pixels that are none."""
+    if binarization == "none":
+        raise ValueError(
+            "--binarization none leaves brightnesses, of which this model of bits has no "
+            "likelihood: choose stochastic or static."
+        )
 
 
 def with_error(values: np.ndarray) -> str:

@@ -42,9 +42,10 @@ def rows_step(
 
     Rows are gathered with their optimiser's moments, moved, and scattered back: an optimiser over
     the whole table would move absent rows too, by their momentum. The objective sees one row and
-    one example, without a batch axis. A row that the batch names twice moves once. Metrics are
-    means over the rows; it runs under `jit`, `scan` and `vmap`, and on several devices by sharded
-    `jit`.
+    one example, without a batch axis. Name every row at most once, and only rows that there are:
+    which of two moves of one row is kept is not defined, and a row that there is not is dropped.
+    Metrics are means over the rows; it runs under `jit`, `scan` and `vmap`, and on several devices
+    by sharded `jit`.
 
     Raises:
         ValueError: the batch has no `index`.

@@ -69,10 +69,10 @@ def gaussian(variance: float) -> Likelihood:
     )
 
 
-def learned_gaussian(min_variance: float = 0.0) -> Likelihood:
+def learned_gaussian(min_variance: float) -> Likelihood:
     """N(x; μ, diag σ²); outputs are means μ and numbers a with σ² = e^a + `min_variance`.
 
-    Without a floor the likelihood of data that repeat a value exactly has no upper bound.
+    With a floor of 0 the likelihood of data that repeat a value exactly has no upper bound.
 
     Kingma & Welling 2014, equation (12).
 
@@ -120,13 +120,27 @@ def discretized_logistic(num_levels: int = 256, min_log_scale: float = -7.0) -> 
         x = mean + jnp.exp(jnp.maximum(log_scale, min_log_scale)) * noise
         return jnp.round(jnp.clip(x, 0, 1) * last) / last
 
-    return _likelihood(2, log_prob, lambda mean, _: jnp.clip(mean, 0, 1), sample)
+    def mean_of_levels(mean, log_scale):
+        """E[x] = Δ Σ_i P(x ≥ iΔ), with tails that pile up at 0 and 1."""
+        scale = jnp.exp(jnp.maximum(log_scale, min_log_scale))
+
+        def add(i, total):
+            return total + jax.nn.sigmoid((mean - (i - 0.5) / last) / scale)
+
+        return jax.lax.fori_loop(1, num_levels, add, jnp.zeros_like(mean)) / last
+
+    return _likelihood(2, log_prob, mean_of_levels, sample)
 
 
 def _likelihood(num_outputs: int, log_prob, mean, sample) -> Likelihood:
     """Of functions of x and the blocks of the outputs, the first summed over the last axis."""
 
     def blocks(outputs):
+        if outputs.shape[-1] % num_outputs:
+            raise ValueError(
+                f"The decoder's outputs have {outputs.shape[-1]} numbers along their last axis; "
+                f"this likelihood reads {num_outputs} for each number in x."
+            )
         return jnp.split(at_least_float32(outputs), num_outputs, axis=-1)
 
     def of_events(x, outputs):

@@ -65,7 +65,7 @@ def importance_log_likelihood(
 
 
 class AnnealedEstimate(NamedTuple):
-    """As `Estimate`, and the share of Hamiltonian moves that were accepted in the second half."""
+    """As `Estimate`, and the mean probability of acceptance over the second half of the moves."""
 
     log_likelihood: Float[Array, " batch"]
     effective_samples: Float[Array, " batch"]
@@ -95,7 +95,7 @@ def annealed_log_likelihood(
         log_likelihood: z (chains, batch, latents) -> log p(x|z), (chains, batch); for a GAN's
             generator G, `lambda z: gaussian(variance).log_prob(x, generate(z))`.
 
-    Neal 2001; Wu et al. 2017, section 3.
+    Neal 2001; Wu et al. 2017.
 
     Raises:
         ValueError: a count is below 1, or `step_size` not positive.
@@ -168,7 +168,7 @@ def annealed_log_likelihood(
 
 
 def sigmoid_schedule(num: int, steepness: float = 4.0) -> Float[Array, " temperatures"]:
-    """β_0 = 0 ... β_num = 1, slow at both ends.  Wu et al. 2017, section 3."""
+    """β_0 = 0 ... β_num = 1, slow at both ends.  Wu et al. 2017."""
     at = jax.nn.sigmoid(steepness * jnp.linspace(-1, 1, num + 1))
     return (at - at[0]) / (at[-1] - at[0])
 
@@ -183,11 +183,11 @@ def parzen_log_likelihood(
     """log 1/n Σ_i N(x; s_i, h² I): the density of a kernel estimate on a model's samples.
 
     The protocol of Goodfellow et al. 2014: 10,000 samples, and the bandwidth h that
-    `parzen_bandwidth` chooses on a validation set. In many dimensions it says little: a model that
-    repeats the training set beats good ones (Theis, van den Oord & Bethge 2016, section 3.2).
+    `parzen_bandwidth` chooses on a validation set. In many dimensions it says little about a model
+    (Theis, van den Oord & Bethge 2016).
 
     Args:
-        chunk_size: rows of x at a time; memory is chunk_size · num_samples · features floats.
+        chunk_size: rows of x that are compared with all samples at a time.
 
     Raises:
         ValueError: `bandwidth` is not positive and finite.
@@ -243,7 +243,7 @@ def inference_gaps(
 
     Their sum is the gap of the encoder's bound, KL(q_φ(z|x) ‖ p(z|x)) in the mean.
 
-    Cremer, Li & Duvenaud 2018, equations (6) and (7).
+    Cremer, Li & Duvenaud 2018.
     """
     return InferenceGaps(
         jnp.mean(log_likelihood - best_bound), jnp.mean(best_bound - amortised_bound)

@@ -17,6 +17,9 @@ class ConvEncoder(nn.Module):
 
     The first convolution has `width` channels, every later one twice as many. For a diagonal
     Gaussian over d latents `num_outputs` is 2d: the means, then the log-variances.
+
+    Raises:
+        ValueError: `depth` is below 1.
     """
 
     num_outputs: int
@@ -30,6 +33,7 @@ class ConvEncoder(nn.Module):
     def __call__(
         self, x: Float[Array, "num height width channels"], *, train: bool = False
     ) -> Float[Array, "num {self.num_outputs}"]:
+        check_depth(self.depth)
         for i in range(self.depth):
             down = Conv(self.width << i, (self.kernel_size,) * 2, strides=(2, 2), dtype=self.dtype)
             x = self.activation(down(x))
@@ -44,7 +48,7 @@ class ConvDecoder(nn.Module):
     as many. Linear at the end, for a likelihood to read.
 
     Raises:
-        ValueError: height or width is not a multiple of two to the power of `depth`.
+        ValueError: `depth` is below 1, or height or width not a multiple of two to its power.
     """
 
     shape: Sequence[int]
@@ -58,6 +62,7 @@ class ConvDecoder(nn.Module):
     def __call__(
         self, latents: Float[Array, "num latent"], *, train: bool = False
     ) -> Float[Array, "num *shape"]:
+        check_depth(self.depth)
         height, width, channels = self.shape
         if height % (1 << self.depth) or width % (1 << self.depth):
             raise ValueError(
@@ -73,3 +78,9 @@ class ConvDecoder(nn.Module):
         for i in reversed(range(self.depth - 1)):
             x = self.activation(up(self.width << i)(x))
         return up(channels)(x).astype(jnp.float32)
+
+
+def check_depth(depth: int) -> None:
+    """Raise ValueError unless there is a convolution."""
+    if depth < 1:
+        raise ValueError(f"depth is {depth}; it must be at least 1.")

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from gan_jax import games
 from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
+from gan_jax.losses.precision import at_least_float32
 from gan_jax.systems.checks import check_examples, only_field, only_params
 from gan_jax.systems.latents import apply_to_vectors, check_counts
 from gan_jax.typing import Batch, KeyArray
@@ -53,6 +54,8 @@ def autoencoder(
 
     def encode(weights: Weights, batch: Batch) -> Float[Array, "batch latents"]:
         x = only_field(batch, field)
+        one = jax.eval_shape(lambda: decode(weights, jnp.zeros((1, latent_dim))))
+        check_examples(x, one, field, "decoder")
         codes: Any = encoder.apply({"params": weights.params["encoder"]}, x)
         return codes
 
@@ -61,8 +64,7 @@ def autoencoder(
 
     def objective(*, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
         x = only_field(batch, field)
-        reconstructed = decode(weights, encode(weights, batch))
-        check_examples(x, reconstructed, field)
+        reconstructed = at_least_float32(decode(weights, encode(weights, batch)))
         squares = jnp.square(x - reconstructed).reshape(len(x), -1)
         return PlayerOutcome(jnp.mean(jnp.sum(squares, axis=-1)))
 

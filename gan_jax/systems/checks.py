@@ -1,5 +1,7 @@
 """What systems ask of batches and networks, and how they say it."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -16,13 +18,13 @@ def only_field(batch: Batch, field: str) -> Array:
     return batch[field]
 
 
-def check_examples(real: Array, fake: Array, field: str) -> None:
-    """Raise ValueError unless both are floating-point numbers of one shape."""
+def check_examples(real: Any, made: Any, field: str, network: str = "generator") -> None:
+    """Raise ValueError unless both are floating-point examples of one shape."""
     check_floats(real, field)
-    if real.shape != fake.shape:
+    if real.shape[1:] != made.shape[1:]:
         raise ValueError(
-            f"The batch's `{field}` holds examples of shape {real.shape[1:]}, the generator makes "
-            f"{fake.shape[1:]}: give the generator the data's shape."
+            f"The batch's `{field}` holds examples of shape {real.shape[1:]}, the {network} makes "
+            f"{made.shape[1:]}: give the {network} the data's shape."
         )
 
 

@@ -69,10 +69,10 @@ def cvae(
 
     Networks see flat vectors: the decoder (z, x), the encoder (x, y), the prior x alone; the
     encoder and the prior give means and log-variances of z. Params are {"encoder": ..., "decoder":
-    ..., "prior": ...}, the last where there is one. Metrics: `elbo`, `log_likelihood`, `kl`, `gsnn`
-    (the last where α < 1).
+    ..., "prior": ...}, the last where there is one. Metrics: `elbo`, `log_likelihood`, `kl` where
+    α > 0; `gsnn` where α < 1.
 
-    Sohn, Lee & Yan 2015, equations (4) to (7); Doersch 2016, section 3.
+    Sohn, Lee & Yan 2015, section 4; Doersch 2016, section 3.
 
     Raises:
         ValueError: `latent_dim` or `num_samples` is below 1, or α outside [0, 1]; at the start: a
@@ -119,18 +119,21 @@ def cvae(
         return terms(key, weights, batch, prior_of(weights, batch["condition"]), num_samples)[1]
 
     def objective(*, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
+        hybrid, metrics = jnp.zeros(()), {}
+        if alpha > 0:
+            metrics |= bound(key, weights, batch)
+            hybrid += alpha * metrics["elbo"]
+        if alpha < 1:
+            metrics["gsnn"] = jnp.mean(log_likelihoods(key, weights, batch, num_samples))
+            hybrid += (1 - alpha) * metrics["gsnn"]
+        return PlayerOutcome(-hybrid, metrics=metrics)
+
+    def bound(key: KeyArray, weights: Weights, batch: Batch) -> dict[str, Array]:
         posterior, before = encode(weights, batch), prior_of(weights, batch["condition"])
-        key_posterior = jax.random.fold_in(key, 0)
-        log_likelihood = jnp.mean(terms(key_posterior, weights, batch, posterior, num_samples)[1])
+        key = jax.random.fold_in(key, 0)
+        log_likelihood = jnp.mean(terms(key, weights, batch, posterior, num_samples)[1])
         kl = jnp.mean(losses.gaussian_kl(*posterior, *before))
-        elbo = losses.elbo(log_likelihood, kl)
-        metrics = {"elbo": elbo, "log_likelihood": log_likelihood, "kl": kl}
-        if alpha == 1:
-            return PlayerOutcome(-elbo, metrics=metrics)
-        gsnn = jnp.mean(log_likelihoods(key, weights, batch, num_samples))
-        return PlayerOutcome(
-            -(alpha * elbo + (1 - alpha) * gsnn), metrics={**metrics, "gsnn": gsnn}
-        )
+        return {"elbo": losses.elbo(log_likelihood, kl), "log_likelihood": log_likelihood, "kl": kl}
 
     def init(key: KeyArray, batch: Batch, *, optimizer) -> DescentState:
         x, y = (jnp.zeros((1, array[0].size)) for array in fields(batch))

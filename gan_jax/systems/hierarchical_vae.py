@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from gan_jax import games
 from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
-from gan_jax.systems.checks import check_floats, only_field, only_params
+from gan_jax.systems.checks import check_examples, only_field, only_params
 from gan_jax.systems.latents import (
     Gaussian,
     apply_to_vectors,
@@ -64,8 +64,7 @@ def hierarchical_vae(
 
     Params are {"encoders": [...], "decoders": [...]}. Metric: `elbo`.
 
-    Rezende, Mohamed & Wierstra 2014; Burda, Grosse & Salakhutdinov 2016, section 2 and equation
-    (1).
+    Rezende, Mohamed & Wierstra 2014; Burda, Grosse & Salakhutdinov 2016, section 2.
 
     Raises:
         ValueError: there is no layer, a dimension or `num_samples` is below 1, or the lists differ
@@ -83,7 +82,9 @@ def hierarchical_vae(
     def infer(key, weights: Weights, batch: Batch, num: int):
         """Draw h from q(h|x): each layer's Gaussian and latents, (num, batch, dim)."""
         x = only_field(batch, field)
-        check_floats(x, field)
+        above = jnp.zeros((1, latent_dims[0]))
+        one = jax.eval_shape(lambda: likelihood.mean(generate(weights, 0, above)))
+        check_examples(x, one, field, "decoder")
         params = weights.params["encoders"]
         outputs: Any = encoders[0].apply({"params": params[0]}, x)
         gaussians = [repeat(read_gaussian(outputs), num)]

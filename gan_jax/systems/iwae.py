@@ -14,7 +14,10 @@ Model = TypeVar("Model", bound=Any)
 
 
 def iwae(model: Model, *, num_samples: int) -> Model:
-    """Give a model the importance-weighted bound for its objective; all else stays.
+    """Give a model the importance-weighted bound for its objective.
+
+    What the model's own objective was told, β, α, the form of the KL or its samples, has no part in
+    it; its other functions stay as they are.
 
     L_k = E log 1/k Σ_i w_i, w_i = p(x, z_i)/q(z_i|x), with k = `num_samples`; the loss is the mean
     of -L_k over the batch. Its gradient is that of the paper, Σ_i w̃_i ∇ log w_i with w̃ = w/Σw.
@@ -22,7 +25,7 @@ def iwae(model: Model, *, num_samples: int) -> Model:
 
     Metrics: `bound`, and `effective_samples`, the mean of 1/Σ w̃² in [1, k].
 
-    Burda, Grosse & Salakhutdinov 2016, equations (8) and (13).
+    Burda, Grosse & Salakhutdinov 2016, equation (8).
 
     Raises:
         ValueError: `num_samples` is below 1.

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gan_jax import losses
+from gan_jax.losses.precision import at_least_float32
 from gan_jax.typing import KeyArray, Params
 
 
@@ -19,8 +20,11 @@ class Gaussian(NamedTuple):
 
 
 def read_gaussian(outputs: Float[Array, "*batch outputs"]) -> Gaussian:
-    """Take the first half of a network's outputs for means, the second for log-variances."""
-    return Gaussian(*jnp.split(outputs, 2, axis=-1))
+    """Take the first half of a network's outputs for means, the second for log-variances.
+
+    In float32 or wider, so that densities of latents drawn from it are exact.
+    """
+    return Gaussian(*jnp.split(at_least_float32(outputs), 2, axis=-1))
 
 
 def repeat(gaussian: Gaussian, num_samples: int) -> Gaussian:
@@ -49,10 +53,15 @@ def log_standard_normal(latents: Float[Array, "*batch latents"]) -> Float[Array,
 def apply_to_vectors(
     network: nn.Module, params: Params, vectors: Float[Array, "*axes numbers"]
 ) -> Float[Array, "..."]:
-    """Run a network over any number of leading axes."""
+    """Run a network over any number of leading axes, the last of them that of the batch.
+
+    The batch becomes the first axis before all are flattened: so a batch that is sharded over
+    devices stays so, instead of being gathered on each.
+    """
+    vectors = jnp.moveaxis(vectors, -2, 0)
     axes = vectors.shape[:-1]
     outputs: Any = network.apply({"params": params}, vectors.reshape(-1, vectors.shape[-1]))
-    return outputs.reshape(*axes, *outputs.shape[1:])
+    return jnp.moveaxis(outputs.reshape(*axes, *outputs.shape[1:]), 0, len(axes) - 1)
 
 
 def check_counts(**counts: int) -> None:

@@ -32,7 +32,10 @@ def svi(*, model: VAE, trained: Weights, start: Literal["encoder", "prior"] = "e
     the encoder's answer, or from scratch, at the prior N(0, I). What the bound gains over the
     encoder's is the amortisation gap.
 
-    Hoffman et al. 2013; Cremer, Li & Duvenaud 2018, section 3.
+    The bound is that of `model.bound`, with β = 1. The table is started from a batch, whose `index`
+    it ignores.
+
+    Hoffman et al. 2013; Cremer, Li & Duvenaud 2018.
 
     Raises:
         ValueError: `start` is unknown.
@@ -47,7 +50,8 @@ def svi(*, model: VAE, trained: Weights, start: Literal["encoder", "prior"] = "e
         return PlayerOutcome(-elbo, metrics={"elbo": elbo})
 
     def init(batch: Batch, *, optimizer: optax.GradientTransformation) -> DescentState:
-        table = model.encode(trained, batch)
+        examples = {field: array for field, array in batch.items() if field != "index"}
+        table = model.encode(trained, examples)
         if start == "prior":
             table = Gaussian(*map(jnp.zeros_like, table))
         return games.init_rows(weights=Weights(params=table), optimizer=optimizer)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from gan_jax import games, losses
 from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
-from gan_jax.systems.checks import check_floats, only_field, only_params
+from gan_jax.systems.checks import check_examples, only_field, only_params
 from gan_jax.systems.latents import (
     Gaussian,
     apply_to_vectors,
@@ -88,14 +88,16 @@ def vae(
     if kl not in ("closed", "sampled"):
         raise ValueError(f'kl is "{kl}"; it must be "closed" or "sampled".')
 
-    def examples(batch: Batch) -> Array:
+    def examples(weights: Weights, batch: Batch) -> Array:
         x = only_field(batch, field)
-        check_floats(x, field)
+        one = jax.eval_shape(lambda: likelihood.mean(decode(weights, jnp.zeros((1, latent_dim)))))
+        check_examples(x, one, field, "decoder")
         return x
 
     def encode(weights: Weights, batch: Batch) -> Gaussian:
         params = weights.params["encoder"]
-        return read_gaussian(encoder.apply({"params": params}, examples(batch)))  # type: ignore
+        outputs: Any = encoder.apply({"params": params}, examples(weights, batch))
+        return read_gaussian(outputs)
 
     def decode(weights: Weights, latents):
         return apply_to_vectors(decoder, weights.params["decoder"], latents)
@@ -104,7 +106,7 @@ def vae(
         """log p(x|z) and log q(z|x) - log p(z), (num, batch)."""
         posterior = repeat(posterior, num)
         latents = draw(jax.random.fold_in(key, 0), posterior)
-        log_likelihood = likelihood.log_prob(examples(batch), decode(weights, latents))
+        log_likelihood = likelihood.log_prob(only_field(batch, field), decode(weights, latents))
         return log_likelihood, log_density(latents, posterior) - log_standard_normal(latents)
 
     def bound(key: KeyArray, weights: Weights, batch: Batch, posterior: Gaussian) -> Bound:

@@ -82,7 +82,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """(experiment, name of a configuration) -> the same, as small as it can be."""
 
     def shrink(experiment: ModuleType, name: str) -> Any:
-        for constant in ("NUM_COMPARED", "NUM_SAMPLES"):
+        for constant in ("NUM_COMPARED", "NUM_SAMPLES", "NUM_AVERAGED"):
             if hasattr(experiment, constant):
                 monkeypatch.setattr(experiment, constant, 100)
         config = experiment.CONFIGS[name]

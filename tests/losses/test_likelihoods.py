@@ -55,7 +55,7 @@ def test_samples_stand_in_front(head):
 def test_draws_have_the_mean_and_their_own_likelihood(head):
     outputs = outputs_of(head, 1)
     if head.num_outputs == 2:
-        outputs = jnp.array([[0.5, -2.5]])
+        outputs = jnp.array([[0.9, -1.0]])  # a logistic's tails pile up at 1
     many = jnp.broadcast_to(outputs, (40_000, outputs.shape[-1]))
     drawn = head.sample(KEY, many)
     error = float(jnp.std(drawn)) / 200
@@ -90,7 +90,7 @@ def test_the_floor_of_the_variance_holds():
     x, outputs = jnp.zeros((1, 1)), jnp.array([[0.0, -50.0]])
     found = losses.learned_gaussian(1e-4).log_prob(x, outputs)
     np.testing.assert_allclose(found, -math.log(2 * math.pi * 1e-4) / 2, rtol=1e-5)
-    without = losses.learned_gaussian().log_prob(x, outputs)
+    without = losses.learned_gaussian(0.0).log_prob(x, outputs)
     np.testing.assert_allclose(without, -(math.log(2 * math.pi) - 50) / 2, rtol=1e-5)
 
 
@@ -112,6 +112,8 @@ def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="num_levels is 1; an image has at least 2 levels"):
         losses.discretized_logistic(1)
     with pytest.raises(ValueError, match=r"have shape \(3, 4\), but .* need \(3, 8\): 2 for each"):
-        losses.learned_gaussian().log_prob(jnp.zeros((3, 4)), jnp.zeros((3, 4)))
+        losses.learned_gaussian(0.1).log_prob(jnp.zeros((3, 4)), jnp.zeros((3, 4)))
+    with pytest.raises(ValueError, match=r"have 3 numbers along .* reads 2 for each number in x"):
+        losses.learned_gaussian(0.1).mean(jnp.zeros((2, 3)))
     with pytest.raises(ValueError, match=r"have shape \(2, 4\), but .* need \(3, 4\)"):
         losses.bernoulli().log_prob(jnp.zeros((3, 4)), jnp.zeros((2, 4)))

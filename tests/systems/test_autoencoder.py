@@ -72,12 +72,9 @@ def test_bad_input_is_refused():
         linear(latent_dim=3).init(KEY, optimizer=optax.sgd(0.1))
     system = linear()
     state = system.init(KEY, optimizer=optax.sgd(0.1))
-    with pytest.raises(ValueError, match=r"shape \(4,\), the generator makes \(5,\)"):
-        linear(encoder=MLPEncoder(2, ())).objective(
-            weights=state.player.weights.replace(
-                params=state.player.weights.params
-                | {"encoder": {"Dense_0": {"kernel": jnp.ones((4, 2)), "bias": jnp.ones(2)}}}
-            ),
-            batch={"point": jnp.ones((3, 4))},
-            key=KEY,
-        )
+    for points, words in [
+        (jnp.ones((3, 4)), r"shape \(4,\), the decoder makes \(5,\): give the decoder the data"),
+        (jnp.ones((3, 5), jnp.uint8), "`point` is uint8; scale it"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            system.objective(weights=state.player.weights, batch={"point": points}, key=KEY)

@@ -27,7 +27,7 @@ def exact_bound(posterior, exact):
 
 def refine(system, num_steps, batch=INDEXED, seed=0):
     optimizer = optax.adam(optax.cosine_decay_schedule(0.05, num_steps))
-    state = system.init(BATCH, optimizer=optimizer)
+    state = system.init(batch, optimizer=optimizer)
     step = partial(rows_step, objective=system.objective, optimizer=optimizer)
 
     @jax.jit

@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from gan_jax import losses
 from gan_jax.games import descent_step
-from gan_jax.nets import ConvDecoder, ConvEncoder, MLPEncoder, MLPGenerator
+from gan_jax.nets import ConvDecoder, ConvEncoder, MLPGenerator
 from gan_jax.systems import Gaussian, iwae, vae
 from tests.systems.linear_gaussian import (
     BATCH,
@@ -216,6 +217,7 @@ def test_networks_that_do_not_fit_are_refused_at_the_start():
     [
         ({"image": jnp.zeros((2, DIM))}, "The batch holds image; this system models `point` alone"),
         ({"point": jnp.zeros((2, DIM), jnp.uint8)}, "`point` is uint8; scale it"),
+        ({"point": jnp.zeros((2, 7))}, r"shape \(7,\), the decoder makes \(4,\)"),
     ],
 )
 def test_batches_that_do_not_fit_are_refused(batch, words):
@@ -225,7 +227,7 @@ def test_batches_that_do_not_fit_are_refused(batch, words):
 
 def test_an_encoder_in_bfloat16_leaves_sums_in_float32():
     model = vae(
-        encoder=MLPEncoder(4, (8,), dtype=jnp.bfloat16),
+        encoder=nn.Sequential([lambda x: x.reshape(len(x), -1), nn.Dense(4, dtype=jnp.bfloat16)]),
         decoder=MLPGenerator((28, 28, 1), (8,), dtype=jnp.bfloat16),
         likelihood=losses.bernoulli(),
         latent_dim=2,
@@ -237,3 +239,21 @@ def test_an_encoder_in_bfloat16_leaves_sums_in_float32():
         jnp.dtype("float32")
     }
     assert model.log_weights(KEY, state.player.weights, batch, 2).dtype == jnp.float32
+    assert {a.dtype for a in model.encode(state.player.weights, batch)} == {jnp.dtype("float32")}
+
+
+def test_a_batch_that_is_sharded_is_gathered_nowhere():
+    model = iwae(build(), num_samples=5)
+    mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,))
+    sharded, whole = (
+        NamedSharding(mesh, spec) for spec in (PartitionSpec("data"), PartitionSpec())
+    )
+    batch, weights = jax.device_put(BATCH, sharded), jax.device_put(exact_weights(0.4), whole)
+
+    def loss(weights, batch):
+        return model.objective(weights=weights, batch=batch, key=KEY).loss
+
+    compiled = jax.jit(jax.value_and_grad(loss, allow_int=True)).lower(weights, batch).compile()
+    assert "all-gather" not in compiled.as_text()
+    value, _ = compiled(weights, batch)
+    np.testing.assert_allclose(value, loss(exact_weights(0.4), BATCH), rtol=1e-5)

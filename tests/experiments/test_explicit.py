@@ -1,0 +1,110 @@
+"""What the experiments on explicit densities share: schedules, estimates and refusals."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from scipy import stats
+
+from experiments import autoencoder, cvae, explicit, hierarchical_vae, iwae, vae
+from gan_jax.games import Weights
+
+KEY = jax.random.key(0)
+
+
+def test_the_paper_s_stages_last_3_to_the_i_epochs():
+    schedule = iwae.stages(1e-3, steps_per_epoch=10)
+    starts = np.cumsum([0, 1, 3, 9, 27, 81, 243, 729]) * 10
+    for i, start in enumerate(starts):
+        np.testing.assert_allclose(schedule(start), 1e-3 * 10 ** (-i / 7), rtol=1e-5)
+        if start:
+            np.testing.assert_allclose(schedule(start - 1), 1e-3 * 10 ** (-(i - 1) / 7), rtol=1e-5)
+    assert starts[-1] + 2_187 * 10 == 3_280 * 10
+
+
+def test_adagrad_descends_the_bound_with_a_normal_prior_over_weights():
+    config = vae.Config(optimizer="adagrad", learning_rate=0.1)
+    optimizer = vae.optimizer_of(config, num_examples=50)
+    params = jnp.array([2.0, -3.0])
+    gradient = jnp.array([0.5, 0.1]) + params / 50
+    updates, _ = optimizer.update(jnp.array([0.5, 0.1]), optimizer.init(params), params)
+    expected = -0.1 * np.asarray(gradient) / np.abs(gradient)
+    np.testing.assert_allclose(updates, expected, rtol=1e-3)
+
+
+def test_the_manifold_is_a_grid_of_quantiles_from_the_top_left():
+    found = vae.quantiles(3)
+    low = stats.norm.ppf(1 / 6)
+    expected = [[x, y] for y in (-low, 0, low) for x in (low, 0, -low)]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("num_examples", [3, explicit.CHUNK, 2 * explicit.CHUNK + 3])
+def test_likelihoods_are_estimated_for_every_example_with_its_sign(num_examples):
+    x = jnp.arange(num_examples, dtype=jnp.float32)
+
+    def log_weights(key, weights, batch, num):
+        return jnp.broadcast_to(-weights.params * batch["point"], (num, len(batch["point"])))
+
+    options = vae.Config(num_importance_samples=100)
+    weights = Weights(params=jnp.array(2.0))
+    found = options.negative_log_likelihoods(KEY, log_weights, weights, {"point": x})
+    np.testing.assert_allclose(found, 2 * x, rtol=1e-5)
+
+
+def test_one_step_moves_several_models_on_the_same_images():
+    def step_by(size):
+        return lambda key, state, batch: (state + size * batch["image"], {"loss": state})
+
+    step = explicit.together({"one": step_by(1.0), "two": step_by(2.0)})
+    state, metrics = step(KEY, {"one": 1.0, "two": 5.0}, {"image": 3.0})
+    assert state == {"one": 4.0, "two": 11.0}
+    assert metrics == {"one/loss": 1.0, "two/loss": 5.0}
+
+
+def test_static_bits_are_the_same_for_every_seed_and_stochastic_ones_are_not():
+    def unseen(seed, binarization):
+        config = vae.Config(seed=seed, binarization=binarization, num_unseen=20)
+        return np.asarray(config.unseen(jax.random.key(seed))[0])
+
+    np.testing.assert_array_equal(unseen(0, "static"), unseen(1, "static"))
+    assert (unseen(0, "stochastic") != unseen(1, "stochastic")).any()
+    assert set(np.unique(unseen(0, "stochastic"))) == {0, 1}
+    assert len(np.unique(unseen(0, "none"))) > 2
+
+
+def test_a_run_that_is_resumed_for_longer_keeps_the_stages():
+    """Stages are counted in epochs: the learning rate at a step does not depend on --steps."""
+    schedules = [iwae.Config(schedule="paper", steps=steps) for steps in (90, 900)]
+    gradient, params = jnp.ones(2), jnp.zeros(2)
+
+    def moved(config):
+        optimizer = config.optimizer(num_examples=4_500)
+        state = optimizer.init(params)
+        for _ in range(50):
+            updates, state = optimizer.update(gradient, state, params)
+        return updates
+
+    np.testing.assert_array_equal(*map(moved, schedules))
+    assert isinstance(schedules[0].optimizer(4_500), optax.GradientTransformation)
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: vae.Config(likelihood="gaussian"), "add --binarization none"),
+        (lambda: vae.Config(num_unseen=1), "--num-unseen is 1; an error needs at least 2"),
+        (lambda: vae.Config(num_importance_samples=99), "above 50 it must be a multiple of 50"),
+        (lambda: iwae.Config(binarization="none"), "choose stochastic or static"),
+        (lambda: cvae.Config(binarization="none"), "choose stochastic or static"),
+        (lambda: cvae.Config(alpha=2.0), r"--alpha is 2\.0; it must be in \[0, 1\]"),
+        (lambda: autoencoder.Config(binarization="static"), "leave it at none"),
+        (lambda: hierarchical_vae.Config(widths=(3,)), "--widths are 1 and --latent-dims 2"),
+        (lambda: hierarchical_vae.Config(widths=(), latent_dims=()), "must be at least 1"),
+        (lambda: vae.Config(dataset="ring").images(), "--dataset ring has no images"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(build, words):
+    with pytest.raises(ValueError, match=words):
+        build()

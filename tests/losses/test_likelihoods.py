@@ -117,3 +117,12 @@ def test_bad_input_is_refused():
         losses.learned_gaussian(0.1).mean(jnp.zeros((2, 3)))
     with pytest.raises(ValueError, match=r"have shape \(2, 4\), but .* need \(3, 4\)"):
         losses.bernoulli().log_prob(jnp.zeros((3, 4)), jnp.zeros((2, 4)))
+
+
+@pytest.mark.parametrize(("mean", "log_scale"), [(0.9, -1.0), (0.0, -2.0), (0.4, -9.0)])
+def test_the_mean_of_levels_is_their_sum(mean, log_scale):
+    head = HEADS["discretized_logistic"]
+    levels = jnp.linspace(0, 1, 256)[:, None]
+    outputs = jnp.broadcast_to(jnp.array([[mean, log_scale]]), (256, 2))
+    expected = jnp.sum(levels[:, 0] * jnp.exp(head.log_prob(levels, outputs)))
+    np.testing.assert_allclose(head.mean(outputs)[0, 0], expected, rtol=1e-4)

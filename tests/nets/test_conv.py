@@ -32,6 +32,7 @@ def test_channels_double_and_images_halve_on_the_way_down_and_back(depth, size):
     assert jax.eval_shape(up.apply, variables, latents).shape == (4, *size, 2)
 
 
+@pytest.mark.slow
 def test_computing_in_bfloat16_ends_in_float32():
     down, up = (
         ConvEncoder(4, width=2, dtype=jnp.bfloat16),

@@ -97,6 +97,7 @@ def test_the_generator_s_output_may_be_squashed():
     np.testing.assert_array_equal(squashed.apply(variables, x), jnp.tanh(plain.apply(variables, x)))
 
 
+@pytest.mark.slow
 def test_a_spectrally_normalised_discriminator_has_weights_of_norm_one():
     """So with ReLU it is 1-Lipschitz, up to what the power iterations have not yet found."""
     network = MLPDiscriminator((16, 16), spectral_norm=True)

@@ -49,6 +49,7 @@ def test_a_linear_one_finds_the_principal_subspace():
     np.testing.assert_allclose(np.abs(np.linalg.det(spanned.T @ leading)), 1, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_squared_distance_of_what_it_decodes():
     system = autoencoder(
         encoder=ConvEncoder(3, width=2), decoder=ConvDecoder((8, 8, 1), width=2), latent_dim=3

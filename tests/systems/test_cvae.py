@@ -119,6 +119,7 @@ def test_the_hybrid_is_the_weighted_mean(alpha):
     assert ("gsnn" in outcome.metrics, "elbo" in outcome.metrics) == (alpha < 1, alpha > 0)
 
 
+@pytest.mark.slow
 def test_alone_the_gsnn_does_not_train_the_encoder():
     model = conditional(prior=MLPEncoder(2 * LATENTS, (5,)), alpha=0.0)
     state = model.init(KEY, CONDITIONED, optimizer=optax.sgd(0.1))
@@ -131,6 +132,7 @@ def test_alone_the_gsnn_does_not_train_the_encoder():
     assert optax.tree.norm(gradient["prior"]) > 0
 
 
+@pytest.mark.slow
 def test_it_completes_what_is_left_open_in_any_shape():
     model = cvae(
         encoder=MLPEncoder(6, (8,)),

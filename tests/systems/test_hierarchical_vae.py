@@ -61,6 +61,7 @@ def test_at_the_exact_posterior_every_weight_is_the_closed_form_marginal(num_lay
     np.testing.assert_allclose(found, np.broadcast_to(log_p, (20, 5)), rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_the_bound_rises_to_the_marginal_elsewhere():
     model, weights, log_p = chain(2)
     weights.params["encoders"][1] = dense(0.0, 0.0, 0.0)  # q(h2|h1) is the prior
@@ -121,6 +122,7 @@ def test_samples_have_the_variance_of_the_marginal():
     np.testing.assert_allclose(np.var(means), variance, rtol=0.05)
 
 
+@pytest.mark.slow
 def test_layers_of_any_size_are_drawn_and_take_the_importance_weighted_bound():
     model = hierarchical_vae(
         encoders=[MLPEncoder(10, (6,)), MLPEncoder(4, (6,))],

@@ -56,6 +56,7 @@ def test_the_gap_elsewhere_is_the_divergence_from_the_posterior(kl):
     within(bounds, LOG_P - gap)
 
 
+@pytest.mark.slow
 def test_the_importance_weighted_bound_rises_to_the_log_likelihood():
     weights = build().log_weights(KEY, exact_weights(0.4), BATCH, NUM)
     bounds = [jnp.mean(losses.iwae(weights.reshape(k, -1, 8))) for k in (1, 2, 10, 100)]
@@ -149,6 +150,7 @@ def test_reparameterised_and_score_function_gradients_agree_in_the_mean():
     assert np.all(np.var(score, axis=0) > 5 * np.var(path, axis=0))
 
 
+@pytest.mark.slow
 def test_it_learns_a_model_that_is_known():
     """From samples of the model, its log-likelihood: the bound is tight for a linear encoder."""
     rng = np.random.default_rng(1)
@@ -173,6 +175,7 @@ def test_it_learns_a_model_that_is_known():
     assert abs(np.mean(metrics["elbo"][-50:]) + entropy) < 0.05
 
 
+@pytest.mark.slow
 def test_convolutions_and_likelihoods_of_two_numbers_fit():
     model = vae(
         encoder=ConvEncoder(6, width=4),

@@ -17,7 +17,8 @@ import numpy as np
 import optax
 
 from experiments.command import main
-from experiments.explicit import ImageOptions, mean_image, starting_at, together
+from experiments.explicit import ImageOptions, mean_image, starting_at
+from experiments.options import together
 from gan_jax import data, losses
 from gan_jax.games import DescentState
 from gan_jax.metrics import PrecisionRecall, precision_recall

@@ -17,7 +17,8 @@ import numpy as np
 import optax
 
 from experiments.command import main
-from experiments.explicit import LikelihoodOptions, refuse_brightnesses, together, with_error
+from experiments.explicit import LikelihoodOptions, refuse_brightnesses, with_error
+from experiments.options import together
 from gan_jax import data, losses
 from gan_jax.games import DescentState, PlayerOutcome, Weights, init_descent
 from gan_jax.nets import MLPEncoder, MLPGenerator

@@ -68,11 +68,6 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     dataset = data.load(config.dataset)
     some_real = dataset[np.arange(min(NUM_COMPARED, len(dataset)))]["image"]
     system = build(config, image_shape=some_real.shape[1:])
-    stored = config.feed(dataset, config.examples_per_step)
-
-    def read(resident, item):
-        return {"image": data.signed(stored.read(resident, item)["image"])}
-
     key_run, key_init, key_shown, key_compared = config.keys(4)
     sample = jax.jit(
         lambda key, state, num: system.sample(key, averaged(state), num), static_argnums=2
@@ -87,7 +82,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
     state = config.play(
         system,
-        stored._replace(read=read),
+        config.image_feed(dataset, config.examples_per_step, data.signed),
         evaluate,
         key_run=key_run,
         key_init=key_init,

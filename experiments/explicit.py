@@ -17,7 +17,7 @@ from gan_jax import data
 from gan_jax.games import Objective, PlayerOutcome, Weights, descent_step
 from gan_jax.metrics import importance_log_likelihood
 from gan_jax.training.compile import AXIS, Parallel
-from gan_jax.typing import Batch, Feed, KeyArray, Metrics, PyTree, Step
+from gan_jax.typing import Batch, KeyArray, PyTree, Step
 
 CHUNK = 50  # images, and samples of each, that are decoded at a time
 NUM_AVERAGED = 10_000
@@ -65,15 +65,6 @@ class ImageOptions(RunOptions):
             images = data.binarize(key, images)
         return images, some.get("label", np.zeros(len(images), np.int32))
 
-    def unit_feed(self, dataset: data.Dataset) -> Feed:
-        """Images in [0, 1]."""
-        stored = self.feed(dataset, self.batch_size)
-
-        def read(resident, item):
-            return {"image": data.unit(stored.read(resident, item)["image"])}
-
-        return stored._replace(read=read)
-
     def descent(
         self,
         objective: Objective,
@@ -108,7 +99,7 @@ class ImageOptions(RunOptions):
         return self.train(
             step,
             state,
-            self.unit_feed(dataset),
+            self.image_feed(dataset, self.batch_size, data.unit),
             evaluate,
             key=key,
             workdir=workdir,
@@ -158,19 +149,6 @@ class LikelihoodOptions(ImageOptions):
             part = {field: examples[start : start + CHUNK] for field, examples in batch.items()}
             found.append(estimate(jax.random.fold_in(key, start), weights, part))
         return -np.concatenate(found)
-
-
-def together(steps: Mapping[str, Step]) -> Step:
-    """Make one step of several models that see the same images; the state is a dict of theirs."""
-
-    def step(key: KeyArray, state: dict[str, Any], batch: Batch) -> tuple[dict, Metrics]:
-        moved, found = {}, {}
-        for name, descend in steps.items():
-            moved[name], metrics = descend(key, state[name], batch)
-            found |= {f"{name}/{metric}": value for metric, value in metrics.items()}
-        return moved, found
-
-    return step
 
 
 def mean_image(dataset: data.Dataset) -> jax.Array:

@@ -72,10 +72,6 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     )
     optimizer = optax.adam(config.learning_rate)
     key_run, key_init, key_shown, key_compared = config.keys(4)
-    stored = config.feed(dataset, config.batch_size)
-
-    def read(resident, item):
-        return {"image": data.unit(stored.read(resident, item)["image"])}
 
     def evaluate(step: int, state: DescentState) -> dict[str, float]:
         images = np.asarray(system.sample(key_shown, state, NUM_SHOWN))
@@ -87,7 +83,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     state = config.train(
         partial(descent_step, objective=system.objective, optimizer=optimizer),
         system.init(key_init, optimizer=optimizer),
-        stored._replace(read=read),
+        config.image_feed(dataset, config.batch_size, data.unit),
         evaluate,
         key=key_run,
         workdir=workdir,

@@ -21,7 +21,7 @@ import numpy as np
 import optax
 
 from experiments.command import main
-from experiments.options import RunOptions
+from experiments.options import RunOptions, together
 from gan_jax import data, losses
 from gan_jax.games import GameState, Optimizers, consensus_step, init, simultaneous_step
 from gan_jax.games.analysis import eigenvalues, game_jacobian, rotation_share, step_jacobian
@@ -134,15 +134,12 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     spectrum = {name: spectrum_of(variant) for name, variant in players.items()}
     key_run, key_init, key_look = config.keys(3)
     optimizers = Optimizers(generator=adam, discriminator=adam)
+    play = together({name: variant.play(adam) for name, variant in players.items()})
 
     def step(key, state, batch):
         key_data, key_step = jax.random.split(key)
         points = {"point": data.sample(key_data, MIXTURE, config.batch_size)}
-        moved, found = {}, {}
-        for name, variant in players.items():
-            moved[name], metrics = variant.play(adam)(key_step, state[name], points)
-            found |= {f"{name}/{metric}": value for metric, value in metrics.items()}
-        return moved, found
+        return play(key_step, state, points)
 
     def look(state: dict[str, GameState]) -> tuple[dict[str, Spectrum], dict[str, int]]:
         key_data, key_game = jax.random.split(key_look)

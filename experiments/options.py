@@ -22,7 +22,7 @@ from gan_jax.games import (
 from gan_jax.systems import GAN
 from gan_jax.training import Hook, Schedule, process_rows, train
 from gan_jax.training.compile import AXIS, Parallel
-from gan_jax.typing import Feed, KeyArray, PyTree, Step
+from gan_jax.typing import Batch, Feed, KeyArray, Metrics, PyTree, Step
 
 LOSSES = {
     "minimax": losses.minimax,
@@ -81,6 +81,20 @@ class RunOptions:
         rows = process_rows(batch_size)
         return data.feed(dataset, batch_size=batch_size, seed=self.seed, rows=rows)
 
+    def image_feed(
+        self,
+        dataset: data.Dataset,
+        batch_size: int,
+        scale: Callable[[jax.Array], jax.Array],
+    ) -> Feed:
+        """The images alone of such batches, from bytes to numbers by `scale`."""
+        stored = self.feed(dataset, batch_size)
+
+        def read(resident: PyTree, item: PyTree) -> Batch:
+            return {"image": scale(stored.read(resident, item)["image"])}
+
+        return stored._replace(read=read)
+
     def train(
         self,
         step: Step,
@@ -110,6 +124,19 @@ class RunOptions:
             hooks=[Hook(self.evaluate_every, evaluate)],
             **shown,
         )
+
+
+def together(steps: Mapping[str, Step]) -> Step:
+    """Make one step of several models that see the same examples; the state is a dict of theirs."""
+
+    def step(key: KeyArray, state: dict[str, Any], batch: Batch) -> tuple[dict, Metrics]:
+        moved, found = {}, {}
+        for name, descend in steps.items():
+            moved[name], metrics = descend(key, state[name], batch)
+            found |= {f"{name}/{metric}": value for metric, value in metrics.items()}
+        return moved, found
+
+    return step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -114,13 +114,12 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
         points = np.asarray(data.sample(key_data, mixture, NUM_POINTS))
         dataset, field = data.ArrayDataset({"point": points}), "point"
     system, critic = build(config, field)
-    stored = config.feed(dataset, config.examples_per_step)
+    if mixture is None:
+        feed = config.image_feed(dataset, config.examples_per_step, data.signed)
+    else:
+        feed = config.feed(dataset, config.examples_per_step)
     num = NUM_SHOWN if mixture is None else NUM_SAMPLES
     sample = jax.jit(lambda state: system.sample(key_samples, averaged(state), num))
-
-    def read(resident, item):
-        batch = stored.read(resident, item)
-        return {"image": data.signed(batch["image"])} if mixture is None else batch
 
     def evaluate(step: int, state: GameState) -> dict[str, jax.Array]:
         generated = sample(state)
@@ -145,7 +144,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
     state = config.play(
         system,
-        stored._replace(read=read),
+        feed,
         evaluate,
         key_run=key_run,
         key_init=key_init,

@@ -33,7 +33,8 @@ def run(config: Config) -> dict[str, list[float]]:
     """Measure seconds per step of every contender, in every repeat."""
     experiment = replace(vae.CONFIGS["mnist"], batch_size=config.batch_size)
     images = np.random.default_rng(0).integers(256, size=(NUM_IMAGES, *SHAPE), dtype=np.uint8)
-    feed = experiment.unit_feed(data.ArrayDataset({"image": images}))
+    dataset = data.ArrayDataset({"image": images})
+    feed = experiment.image_feed(dataset, config.batch_size, data.unit)
     (indices,) = feed.chunks([(0, config.num_steps)])
     contenders = in_jax(experiment, feed, indices)
     torch_side = speed.where_installed()

@@ -58,10 +58,10 @@ def gaussian_log_likelihood(
 
 def gaussian_log_density(
     x: Float[Array, "*batch features"],
-    mean: Float[Array, "*batch features"],
-    log_variance: ArrayLike,
+    mean: ArrayLike = 0.0,
+    log_variance: ArrayLike = 0.0,
 ) -> Float[Array, "*batch"]:
-    """Σ log N(x; μ, σ²) = -½ Σ ((x - μ)²/σ² + log σ² + log 2π), for log σ².
+    """Σ log N(x; μ, σ²) = -½ Σ ((x - μ)²/σ² + log σ² + log 2π), for log σ²; of N(0, I) alone.
 
     Kingma & Welling 2014, appendix C.2.
     """

@@ -113,8 +113,7 @@ def annealed_log_likelihood(
     if not 0 < step_size < math.inf:
         raise ValueError(f"step_size is {step_size}; it must be positive and finite.")
 
-    def log_prior(latents):
-        return losses.gaussian_log_density(latents, jnp.zeros_like(latents), 0.0)
+    log_prior = losses.gaussian_log_density
 
     def move(key, latents, temperature, size):
         """One Hamiltonian trajectory: the next latents, and the probability of acceptance."""

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from gan_jax import games
 from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.systems.checks import check_examples, only_field, only_params
+from gan_jax.systems.checks import decoded_field, only_field, only_params
 from gan_jax.systems.latents import apply_to_vectors, check_counts
 from gan_jax.typing import Batch, KeyArray
 
@@ -53,9 +53,8 @@ def autoencoder(
     check_counts(latent_dim=latent_dim)
 
     def encode(weights: Weights, batch: Batch) -> Float[Array, "batch latents"]:
-        x = only_field(batch, field)
-        one = jax.eval_shape(lambda: decode(weights, jnp.zeros((1, latent_dim))))
-        check_examples(x, one, field, "decoder")
+        one = jnp.zeros((1, latent_dim))
+        x = decoded_field(batch, field, lambda: decode(weights, one))
         codes: Any = encoder.apply({"params": weights.params["encoder"]}, x)
         return codes
 

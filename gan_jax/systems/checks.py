@@ -1,7 +1,9 @@
 """What systems ask of batches and networks, and how they say it."""
 
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -16,6 +18,13 @@ def only_field(batch: Batch, field: str) -> Array:
             f" alone and takes no labels: give it {{'{field}': ...}} and nothing else."
         )
     return batch[field]
+
+
+def decoded_field(batch: Batch, field: str, decode_one: Callable[[], Array]) -> Array:
+    """Take the batch's one array; raise ValueError unless it is like what the decoder makes."""
+    x = only_field(batch, field)
+    check_examples(x, jax.eval_shape(decode_one), field, "decoder")
+    return x
 
 
 def check_examples(real: Any, made: Any, field: str, network: str = "generator") -> None:

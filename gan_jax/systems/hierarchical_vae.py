@@ -9,17 +9,16 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from gan_jax import games
+from gan_jax import games, losses
 from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
-from gan_jax.systems.checks import check_examples, only_field, only_params
+from gan_jax.systems.checks import decoded_field, only_params
 from gan_jax.systems.latents import (
     Gaussian,
     apply_to_vectors,
     check_counts,
     draw,
     log_density,
-    log_standard_normal,
     read_gaussian,
     repeat,
 )
@@ -81,10 +80,8 @@ def hierarchical_vae(
 
     def infer(key, weights: Weights, batch: Batch, num: int):
         """Draw h from q(h|x): each layer's Gaussian and latents, (num, batch, dim)."""
-        x = only_field(batch, field)
         above = jnp.zeros((1, latent_dims[0]))
-        one = jax.eval_shape(lambda: likelihood.mean(generate(weights, 0, above)))
-        check_examples(x, one, field, "decoder")
+        x = decoded_field(batch, field, lambda: likelihood.mean(generate(weights, 0, above)))
         params = weights.params["encoders"]
         outputs: Any = encoders[0].apply({"params": params[0]}, x)
         gaussians = [repeat(read_gaussian(outputs), num)]
@@ -110,7 +107,7 @@ def hierarchical_vae(
             conditional = read_gaussian(generate(weights, layer, latents[layer]))
             log_p += log_density(latents[layer - 1], conditional)
         log_q = sum(map(log_density, latents, gaussians))
-        return log_p - (log_q - log_standard_normal(latents[-1]))
+        return log_p - (log_q - losses.gaussian_log_density(latents[-1]))
 
     def objective(*, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
         elbo = jnp.mean(log_weights(key, weights, batch, num_samples))

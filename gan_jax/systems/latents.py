@@ -45,11 +45,6 @@ def log_density(
     return losses.gaussian_log_density(latents, *gaussian)
 
 
-def log_standard_normal(latents: Float[Array, "*batch latents"]) -> Float[Array, "*batch"]:
-    """log N(z; 0, I)."""
-    return losses.gaussian_log_density(latents, jnp.zeros_like(latents), 0.0)
-
-
 def apply_to_vectors(
     network: nn.Module, params: Params, vectors: Float[Array, "*axes numbers"]
 ) -> Float[Array, "..."]:

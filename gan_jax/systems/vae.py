@@ -12,14 +12,13 @@ from jaxtyping import Array, Float
 from gan_jax import games, losses
 from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
-from gan_jax.systems.checks import check_examples, only_field, only_params
+from gan_jax.systems.checks import decoded_field, only_field, only_params
 from gan_jax.systems.latents import (
     Gaussian,
     apply_to_vectors,
     check_counts,
     draw,
     log_density,
-    log_standard_normal,
     read_gaussian,
     repeat,
 )
@@ -89,10 +88,8 @@ def vae(
         raise ValueError(f'kl is "{kl}"; it must be "closed" or "sampled".')
 
     def examples(weights: Weights, batch: Batch) -> Array:
-        x = only_field(batch, field)
-        one = jax.eval_shape(lambda: likelihood.mean(decode(weights, jnp.zeros((1, latent_dim)))))
-        check_examples(x, one, field, "decoder")
-        return x
+        latents = jnp.zeros((1, latent_dim))
+        return decoded_field(batch, field, lambda: likelihood.mean(decode(weights, latents)))
 
     def encode(weights: Weights, batch: Batch) -> Gaussian:
         params = weights.params["encoder"]
@@ -107,7 +104,8 @@ def vae(
         posterior = repeat(posterior, num)
         latents = draw(jax.random.fold_in(key, 0), posterior)
         log_likelihood = likelihood.log_prob(only_field(batch, field), decode(weights, latents))
-        return log_likelihood, log_density(latents, posterior) - log_standard_normal(latents)
+        log_prior = losses.gaussian_log_density(latents)
+        return log_likelihood, log_density(latents, posterior) - log_prior
 
     def bound(key: KeyArray, weights: Weights, batch: Batch, posterior: Gaussian) -> Bound:
         log_likelihood, log_ratio = terms(key, weights, batch, posterior, num_samples)

@@ -7,7 +7,7 @@ import optax
 import pytest
 from scipy import stats
 
-from experiments import autoencoder, cvae, explicit, hierarchical_vae, iwae, vae
+from experiments import autoencoder, cvae, explicit, hierarchical_vae, iwae, options, vae
 from gan_jax.games import Weights
 
 KEY = jax.random.key(0)
@@ -57,7 +57,7 @@ def test_one_step_moves_several_models_on_the_same_images():
     def step_by(size):
         return lambda key, state, batch: (state + size * batch["image"], {"loss": state})
 
-    step = explicit.together({"one": step_by(1.0), "two": step_by(2.0)})
+    step = options.together({"one": step_by(1.0), "two": step_by(2.0)})
     state, metrics = step(KEY, {"one": 1.0, "two": 5.0}, {"image": 3.0})
     assert state == {"one": 4.0, "two": 11.0}
     assert metrics == {"one/loss": 1.0, "two/loss": 5.0}

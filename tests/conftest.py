@@ -21,8 +21,10 @@ install_import_hook("gan_jax", "tests.typechecker.check_functions")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Compile quickly what runs for a moment; slow tests train, and need fast programs."""
+    # Devices that wait for each other give up after 40 s, which a crowded machine can take.
+    flags = ["--xla_cpu_collective_call_terminate_timeout_seconds=600"]
     if "not slow" in config.option.markexpr:
         jax.config.update("jax_disable_most_optimizations", True)
         if jax.__version_info__ < (0, 11):  # a third of the time; later versions refuse the flag
-            flags = os.environ.get("XLA_FLAGS", "")
-            os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_use_fusion_emitters=false"
+            flags.append("--xla_cpu_use_fusion_emitters=false")
+    os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags])

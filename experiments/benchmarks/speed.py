@@ -23,7 +23,8 @@ from gan_jax.games import Optimizers, alternating_step, simultaneous_step
 from gan_jax.losses import non_saturating
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 from gan_jax.systems import GAN, gan
-from gan_jax.training import jit_step, scan_steps
+from gan_jax.training import jit_step
+from gan_jax.training.compile import runtime
 from gan_jax.typing import Batch, PyTree, Step
 
 LEARNING_RATE = 2e-4
@@ -120,12 +121,13 @@ def in_one_dispatch(
     resident: PyTree,
     chunk: np.ndarray,
 ) -> Timed:
-    compiled = jax.jit(scan_steps(step, read), donate_argnums=2)
-    key = jax.random.key(0)
-    kept = [state]
+    one_device = runtime(step, read, parallel="none", batch_size=1)
+    key, resident = one_device.place_whole((jax.random.key(0), resident))
+    chunk = one_device.place_chunk(chunk)
+    kept = [one_device.place(state)]
 
     def timed(_):
-        kept[0], _ = compiled(key, 0, kept[0], resident, chunk)
+        kept[0], _ = one_device.dispatch(key, 0, kept[0], resident, chunk)
         jax.block_until_ready(kept[0])
 
     return timed

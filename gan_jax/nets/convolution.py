@@ -29,6 +29,9 @@ Images = Float[Array, "num *image in"]
 Kernel = Float[Array, "*kernel in out"]
 Maps = Float[Array, "num *map out"]
 
+FEW_CHANNELS = 16
+"""Where the images have fewer, their adjoint is the faster as a product."""
+
 
 class Geometry(NamedTuple):
     """The spatial shapes of x and k, and how the one slides over the other."""
@@ -127,57 +130,67 @@ def _cpu_maps(x, k, geometry):
 
 
 def _cpu_images(y, k, geometry):
-    """Convolve with the reversed kernel; or, with strides, multiply and add the overlaps up."""
-    d = len(geometry.kernel)
-    if set(geometry.strides) == {1}:
-        low = [size - 1 - pads[0] for size, pads in _axes(geometry.kernel, geometry.padding)]
-        high = [
-            n + size - 1 - m - before
-            for n, size, m, before in _axes(geometry.image, geometry.kernel, geometry.map, low)
-        ]
-        mirrored = jnp.flip(k, range(d)).swapaxes(-1, -2)
-        return _convolve_unswapped(y, mirrored, list(zip(low, high, strict=True)))
-    touched = lax.dot_general(
+    """Make each phase of the images, the pixels of one residue modulo the strides, on its own.
+
+    Pixel q · stride + r is the sum over a of y[q + shift - a] times tap first + a · stride, where
+    r + low = shift · stride + first: a convolution without strides or holes.
+    """
+    strides, d = geometry.strides, len(geometry.kernel)
+    size = [-(-n // stride) for n, stride in _axes(geometry.image, strides)]
+    make = _by_products if k.shape[-2] < FEW_CHANNELS else _by_convolution
+    phase = make(y, k, size, geometry)
+
+    def interleaved(starts):
+        """Merge the phases that have these (shift, first) along the first axes."""
+        axis = len(starts)
+        if axis == d:
+            return phase(*zip(*starts, strict=True))
+        low, stride = geometry.padding[axis][0], strides[axis]
+        phases = [interleaved((*starts, divmod(r + low, stride))) for r in range(stride)]
+        return lax.collapse(jnp.stack(phases, axis + 2), axis + 1, axis + 3)
+
+    return interleaved(())[(slice(None), *map(slice, geometry.image))]
+
+
+def _by_convolution(y, k, size, geometry):
+    """A phase is y convolved with its taps, reversed."""
+
+    def phase(shifts, firsts):
+        taps = k[tuple(slice(first, None, s) for first, s in _axes(firsts, geometry.strides))]
+        if 0 in taps.shape:
+            return jnp.zeros((y.shape[0], *size, k.shape[-2]), y.dtype)
+        mirrored = jnp.flip(taps, range(len(size))).swapaxes(-1, -2)
+        per_axis = _axes(mirrored.shape[:-2], shifts, size, geometry.map)
+        pads = [(count - 1 - shift, n + shift - m) for count, shift, n, m in per_axis]
+        return _convolve_unswapped(y, mirrored, pads)
+
+    return phase
+
+
+def _by_products(y, k, size, geometry):
+    """A phase is the sum of its taps' products with y, shifted; all products are made at once."""
+    d = len(size)
+    products = lax.dot_general(
         y,
         k,
         (((d + 1,), (d + 1,)), ((), ())),
         preferred_element_type=jnp.promote_types(y.dtype, jnp.float32),
     )
-    return _add_overlaps(touched, geometry).astype(y.dtype)
+    zero = jnp.zeros((), products.dtype)
 
+    def phase(shifts, firsts):
+        def shifted(taps):
+            tap = products[(slice(None), *[slice(None)] * d, *taps)]
+            per_axis = _axes(taps, geometry.strides, shifts, size, geometry.map)
+            grown = [(j // stride - shift, n - m) for j, stride, shift, n, m in per_axis]
+            pads = [(before, total - before, 0) for before, total in grown]
+            return lax.pad(tap, zero, [(0, 0, 0), *pads, (0, 0, 0)])
 
-def _add_overlaps(touched, geometry):
-    """Sum (num, *map, *kernel, in), what each map element gives, at its place in the images.
+        ranges = [range(*axis) for axis in _axes(firsts, geometry.kernel, geometry.strides)]
+        zeros = jnp.zeros((y.shape[0], *size, k.shape[-2]), products.dtype)
+        return sum(map(shifted, product(*ranges)), start=zeros).astype(y.dtype)
 
-    Tap j of map element i belongs at i · stride + j - low. Taps that are equal modulo the stride
-    make one phase of the result: a plain sum of shifted arrays. The phases are then interleaved.
-    """
-    d = len(geometry.kernel)
-    reach = [-(-size // stride) for size, stride in _axes(geometry.kernel, geometry.strides)]
-    length = [m + taps - 1 for m, taps in _axes(geometry.map, reach)]
-
-    def shifted(taps):
-        tap = touched[(slice(None), *[slice(None)] * d, *taps)]
-        shifts = [j // stride for j, stride in _axes(taps, geometry.strides)]
-        pads = [(by, total - by - m) for by, total, m in _axes(shifts, length, geometry.map)]
-        return jnp.pad(tap, [(0, 0), *pads, (0, 0)])
-
-    def phase(offsets):
-        ranges = [range(*axis) for axis in _axes(offsets, geometry.kernel, geometry.strides)]
-        zeros = jnp.zeros((touched.shape[0], *length, touched.shape[-1]), touched.dtype)
-        return sum(map(shifted, product(*ranges)), start=zeros)
-
-    phases = jnp.stack([phase(offsets) for offsets in product(*map(range, geometry.strides))])
-    phases = phases.reshape(*geometry.strides, *phases.shape[1:])
-    interleaved = [axis for i in range(d) for axis in (d + 1 + i, i)]
-    images = phases.transpose(d, *interleaved, 2 * d + 1)
-    sizes = [n * stride for n, stride in _axes(length, geometry.strides)]
-    images = images.reshape(images.shape[0], *sizes, images.shape[-1])
-    crop = [
-        (-pads[0], n + pads[0] - size, 0)
-        for n, pads, size in _axes(geometry.image, geometry.padding, sizes)
-    ]
-    return lax.pad(images, jnp.zeros((), images.dtype), [(0, 0, 0), *crop, (0, 0, 0)])
+    return phase
 
 
 def _cpu_kernel(x, y, geometry):
@@ -195,11 +208,12 @@ def _cpu_kernel(x, y, geometry):
 
 
 def _convolve_unswapped(x, k, padding, **arguments):
-    """Pad before, where the kernel is larger than the images.
+    """Pad before, where the kernel is larger than the images, or where padding is negative.
 
-    XLA would otherwise let the two change places, which reverses the window: the slow path.
+    XLA would otherwise let the first two change places, which reverses the window: the slow path.
     """
-    if math.prod(k.shape[:-2]) > math.prod(x.shape[1:-1]):
+    larger = math.prod(k.shape[:-2]) > math.prod(x.shape[1:-1])
+    if larger or min(map(min, padding), default=0) < 0:
         pads = [(0, 0, 0), *((low, high, 0) for low, high in padding), (0, 0, 0)]
         x = lax.optimization_barrier(lax.pad(x, jnp.zeros((), x.dtype), pads))
         padding = [(0, 0)] * len(padding)

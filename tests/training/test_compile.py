@@ -35,8 +35,16 @@ from gan_jax.games import (
 from gan_jax.losses import non_saturating
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 from gan_jax.systems import gan
-from gan_jax.training import data_mesh, jit_step, pmap_step, scan_steps, split, stack, unstack
-from gan_jax.training.compile import AXIS, runtime
+from gan_jax.training import (
+    data_mesh,
+    jit_step,
+    pmap_step,
+    scan_steps,
+    split,
+    stack,
+    unstack,
+)
+from gan_jax.training.compile import AXIS, _compiler_options, runtime
 
 SEED = 3
 BATCH_SIZE = 16
@@ -466,6 +474,47 @@ def test_several_processes_train_by_sharded_jit_alone(parallel, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     with pytest.raises(ValueError, match=r"2 processes .* sharded jit alone, .* --parallel jit"):
         runtime(lambda *args: args, lambda *args: args, parallel=parallel, batch_size=8)
+
+
+@pytest.mark.slow
+def test_the_option_leaves_convolutions_to_eigen():
+    """Should JAX's own choice be Eigen one day, the option is there for nothing."""
+    shapes = (64, 16, 16, 64), (5, 5, 64, 64)
+    given = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+
+    def program(options):
+        convolve = partial(
+            jax.lax.conv_general_dilated,
+            window_strides=(2, 2),
+            padding="SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        return jax.jit(convolve, compiler_options=options).lower(*given).compile().as_text()
+
+    assert "ynn_fusion" in program({})
+    assert "ynn_fusion" not in program(_compiler_options())
+
+
+def test_steps_are_compiled_with_the_option_but_inside_other_programs(monkeypatch):
+    unknown = {"xla_no_such_option": ""}
+    monkeypatch.setattr("gan_jax.training.compile._compiler_options", lambda: unknown)
+
+    def step(key, state, batch):
+        return state + jnp.sum(batch), {}
+
+    given = jax.random.key(0), jnp.float32(1), jnp.ones(4)
+    run = runtime(step, lambda resident, item: item, parallel="jit", batch_size=4)
+    for compiled in (jit_step(step), jit_step(step, mesh=data_mesh())):
+        with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
+            compiled(*given)
+        assert jax.jit(compiled)(*given)[0] == 5
+    with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
+        run.dispatch(given[0], 0, *given[1:], given[2][None])
+
+
+def test_a_compiler_that_does_not_know_the_option_goes_without(monkeypatch):
+    monkeypatch.setattr("gan_jax.training.compile.WITHOUT_YNNPACK", {"xla_no_such_option": ""})
+    assert _compiler_options.__wrapped__() == {}
 
 
 def primitives(jaxpr):

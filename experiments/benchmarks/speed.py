@@ -76,7 +76,11 @@ def in_jax(config: Config) -> dict[str, Timed]:
         copied = jax.tree.map(jnp.copy, state)
         contenders[f"{name}, jit"] = one_by_one(step, copied, lambda t: batch)
         contenders[f"{name}, scan"] = in_one_dispatch(
-            step, state, lambda resident, item: resident, batch, np.zeros(config.num_steps)
+            step,
+            state,
+            lambda resident, item: resident,
+            batch,
+            np.zeros((config.num_steps, config.batch_size)),
         )
     return contenders
 
@@ -121,7 +125,7 @@ def in_one_dispatch(
     resident: PyTree,
     chunk: np.ndarray,
 ) -> Timed:
-    one_device = runtime(step, read, parallel="none", batch_size=1)
+    one_device = runtime(step, read, parallel="none", batch_size=chunk.shape[1])
     key, resident = one_device.place_whole((jax.random.key(0), resident))
     chunk = one_device.place_chunk(chunk)
     kept = [one_device.place(state)]

@@ -118,7 +118,7 @@ def test_the_signature_is_that_of_every_step(name):
 
 @every_step
 def test_a_step_counts_reports_and_carries_what_is_not_trained(name):
-    state, metrics = played(name, game)(KEY, start(name), batch())
+    state, metrics = jax.jit(played(name, game))(KEY, start(name), batch())
     assert int(state.step) == 1
     expected = {
         f"{player}/{metric}"

@@ -423,7 +423,7 @@ def sum_of_taps(x, k, geometry):
 
 
 @pytest.mark.parametrize("channels", [3, convolution.FEW_CHANNELS])
-@pytest.mark.parametrize("geometry", [*geometries(6)], ids=str)
+@pytest.mark.parametrize("geometry", [*geometries(4)], ids=str)
 def test_three_maps_of_one_form(geometry, channels):
     """They are the formula, its adjoints, and the same on every platform."""
     with jax.enable_x64(True):

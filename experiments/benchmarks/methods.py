@@ -17,6 +17,7 @@ from gan_jax import losses
 from gan_jax.games import GameState
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator
 from gan_jax.systems import gan
+from gan_jax.training import compiler_options
 from gan_jax.typing import Batch, KeyArray
 
 REFERENCE = "alternating"
@@ -56,7 +57,8 @@ def main(config: Config) -> None:
             num_unrolled_steps=config.num_unrolled_steps,
         )
         states[name] = method.remember(system.init(key, optimizers=method.optimizers))
-        compiled[name] = jax.jit(method.step).lower(key, states[name], batch).compile()
+        step = jax.jit(method.step, compiler_options=compiler_options())
+        compiled[name] = step.lower(key, states[name], batch).compile()
     times = {name: [] for name in METHODS}
     for _ in range(config.num_repeats):
         for name in METHODS:

@@ -17,6 +17,7 @@ import tyro
 
 from experiments.benchmarks import speed
 from gan_jax.games import Optimizers, alternating_step
+from gan_jax.training import compiler_options
 from gan_jax.typing import Step
 
 
@@ -43,8 +44,9 @@ def run(config: Config) -> dict[str, list[float]]:
     keys = jax.random.split(jax.random.key(0), config.num_seeds)
     states = jax.vmap(lambda key: system.init(key, optimizers=optimizers))(keys)
     one = jax.tree.map(lambda leaf: leaf[0], states)
-    alone = jax.jit(partial(play, step=step, batch=batch, num_steps=config.num_steps))
-    together = jax.jit(jax.vmap(partial(play, step=step, batch=batch, num_steps=config.num_steps)))
+    play_one = partial(play, step=step, batch=batch, num_steps=config.num_steps)
+    alone = jax.jit(play_one, compiler_options=compiler_options())
+    together = jax.jit(jax.vmap(play_one), compiler_options=compiler_options())
     in_torch = speed.in_torch(game).get("alternating, PyTorch")
 
     def by_torch():

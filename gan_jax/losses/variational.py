@@ -58,15 +58,16 @@ def gaussian_log_likelihood(
 
 def gaussian_log_density(
     x: Float[Array, "*batch features"],
-    mean: ArrayLike = 0.0,
+    mean: Float[Array, "*batch features"] | float = 0.0,
     log_variance: ArrayLike = 0.0,
 ) -> Float[Array, "*batch"]:
-    """Σ log N(x; μ, σ²) = -½ Σ ((x - μ)²/σ² + log σ² + log 2π), for log σ²; of N(0, I) alone.
+    """Σ log N(x; μ, σ²) = -½ Σ ((x - μ)²/σ² + log σ² + log 2π), for log σ².
 
-    Kingma & Welling 2014, appendix C.2.
+    With x alone, that of N(0, I). Kingma & Welling 2014, appendix C.2.
     """
-    x, mean = at_least_float32(x), at_least_float32(mean)
-    log_variance = jnp.broadcast_to(jnp.asarray(log_variance, mean.dtype), jnp.shape(x))
+    x = at_least_float32(x)
+    log_variance = jnp.asarray(log_variance, jnp.result_type(x, log_variance))
+    log_variance = jnp.broadcast_to(log_variance, x.shape)
     squares = jnp.square(x - mean) * jnp.exp(-log_variance)
     return -jnp.sum(squares + log_variance + math.log(2 * math.pi), axis=-1) / 2
 

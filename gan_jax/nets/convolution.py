@@ -208,12 +208,11 @@ def _cpu_kernel(x, y, geometry):
 
 
 def _convolve_unswapped(x, k, padding, **arguments):
-    """Pad before, where the kernel is larger than the images, or where padding is negative.
+    """Pad before, where the kernel is larger than the images.
 
-    XLA would otherwise let the first two change places, which reverses the window: the slow path.
+    XLA would otherwise let the two change places, which reverses the window: the slow path.
     """
-    larger = math.prod(k.shape[:-2]) > math.prod(x.shape[1:-1])
-    if larger or min(map(min, padding), default=0) < 0:
+    if math.prod(k.shape[:-2]) > math.prod(x.shape[1:-1]):
         pads = [(0, 0, 0), *((low, high, 0) for low, high in padding), (0, 0, 0)]
         x = lax.optimization_barrier(lax.pad(x, jnp.zeros((), x.dtype), pads))
         padding = [(0, 0)] * len(padding)

@@ -3,6 +3,7 @@
 from gan_jax.training.cache import enable_compilation_cache
 from gan_jax.training.checkpoints import CheckpointError, Checkpoints
 from gan_jax.training.compile import (
+    compiler_options,
     data_mesh,
     jit_step,
     pmap_step,
@@ -22,6 +23,7 @@ __all__ = [
     "NonFiniteError",
     "RunDirectoryError",
     "Schedule",
+    "compiler_options",
     "data_mesh",
     "enable_compilation_cache",
     "initialize",

@@ -149,3 +149,11 @@ def test_sums_are_float32_where_networks_answer_in_bfloat16():
             found = loss(half, half[::-1])
             assert found.dtype == jnp.float32
             np.testing.assert_allclose(found, loss(single, single[::-1]), rtol=1e-6)
+
+
+def test_the_density_of_a_standard_normal_is_as_wide_as_its_argument():
+    with jax.enable_x64(True):
+        for dtype in (jnp.float32, jnp.float64):
+            found = losses.gaussian_log_density(jnp.ones((2, 3), dtype))
+            assert found.dtype == dtype
+            np.testing.assert_allclose(found, stats.norm.logpdf(1) * 3, rtol=1e-6)

@@ -35,16 +35,8 @@ from gan_jax.games import (
 from gan_jax.losses import non_saturating
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 from gan_jax.systems import gan
-from gan_jax.training import (
-    data_mesh,
-    jit_step,
-    pmap_step,
-    scan_steps,
-    split,
-    stack,
-    unstack,
-)
-from gan_jax.training.compile import AXIS, _compiler_options, runtime
+from gan_jax.training import compiler_options, data_mesh, jit_step, pmap_step, scan_steps
+from gan_jax.training.compile import AXIS, runtime, split, stack, unstack
 
 SEED = 3
 BATCH_SIZE = 16
@@ -492,29 +484,34 @@ def test_the_option_leaves_convolutions_to_eigen():
         return jax.jit(convolve, compiler_options=options).lower(*given).compile().as_text()
 
     assert "ynn_fusion" in program({})
-    assert "ynn_fusion" not in program(_compiler_options())
+    assert "ynn_fusion" not in program(compiler_options())
 
 
-def test_steps_are_compiled_with_the_option_but_inside_other_programs(monkeypatch):
+@pytest.mark.parametrize("mesh", [None, data_mesh])
+def test_steps_are_compiled_with_the_option_but_not_under_transformations(mesh, monkeypatch):
     unknown = {"xla_no_such_option": ""}
-    monkeypatch.setattr("gan_jax.training.compile._compiler_options", lambda: unknown)
+    monkeypatch.setattr("gan_jax.training.compile.compiler_options", lambda: unknown)
 
     def step(key, state, batch):
         return state + jnp.sum(batch), {}
 
-    given = jax.random.key(0), jnp.float32(1), jnp.ones(4)
-    run = runtime(step, lambda resident, item: item, parallel="jit", batch_size=4)
-    for compiled in (jit_step(step), jit_step(step, mesh=data_mesh())):
-        with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
-            compiled(*given)
-        assert jax.jit(compiled)(*given)[0] == 5
+    compiled = jit_step(step, mesh=mesh and mesh())
+
+    def end(rate):
+        return rate * compiled(jax.random.key(0), jnp.float32(1), jnp.ones(4))[0]
+
     with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
-        run.dispatch(given[0], 0, *given[1:], given[2][None])
+        end(1.0)
+    assert jax.jit(end)(1.0) == 5
+    assert jax.grad(end)(1.0) == 5
+    run = runtime(step, lambda resident, item: item, parallel="jit", batch_size=4)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
+        run.dispatch(jax.random.key(0), 0, jnp.float32(1), None, np.ones((1, 4), np.float32))
 
 
 def test_a_compiler_that_does_not_know_the_option_goes_without(monkeypatch):
-    monkeypatch.setattr("gan_jax.training.compile.WITHOUT_YNNPACK", {"xla_no_such_option": ""})
-    assert _compiler_options.__wrapped__() == {}
+    monkeypatch.setattr("gan_jax.training.compile._WITHOUT_YNNPACK", {"xla_no_such_option": ""})
+    assert compiler_options.__wrapped__() == {}
 
 
 def primitives(jaxpr):

@@ -46,10 +46,11 @@ class Runtime(NamedTuple):
 
 @cache
 def compiler_options() -> dict[str, str]:
-    """What `jax.jit` had better be given as its argument of this name, where steps train on CPU.
+    """What to give `jax.jit` as its `compiler_options`: on a CPU, no fusions for YNNPACK.
 
-    XLA fuses for YNNPACK there, with which the step of a DCGAN takes a fifth longer. Elsewhere, and
-    for a JAX that does not know the option, there is nothing to give.
+    They slow the steps of convolutional networks down, by the ratios in
+    experiments/benchmarks/README.md. Elsewhere, and for a JAX that does not know the option, there
+    is nothing to give.
     """
     if jax.default_backend() != "cpu":
         return {}

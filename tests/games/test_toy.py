@@ -208,7 +208,7 @@ def test_consensus_damps_the_dirac_gan_by_a_quarter_of_its_weight():
             at = start(z[0], z[1], sgd(1.0))
             return jnp.stack(get_params(step(KEY, at, {})[0]))
 
-        of_field = np.eye(2) - jax.jacobian(moved)(jnp.stack(get_params(state)))
+        of_field = np.eye(2) - jax.jit(jax.jacobian(moved))(jnp.stack(get_params(state)))
         found = np.sort_complex(np.linalg.eigvals(of_field))
         np.testing.assert_allclose(found, [0.075 - 0.5j, 0.075 + 0.5j], atol=1e-9)
 

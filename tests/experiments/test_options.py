@@ -50,7 +50,11 @@ def test_losses_go_by_their_own_names():
     [
         ({"update": "simultaneous"}, simultaneous_step),
         ({"parallel": "none"}, alternating_step),
-        ({"num_discriminator_steps": 2}, partial(alternating_step, num_discriminator_steps=2)),
+        pytest.param(
+            {"num_discriminator_steps": 2},
+            partial(alternating_step, num_discriminator_steps=2),
+            marks=pytest.mark.slow,
+        ),
         ({"parallel": "pmap"}, partial(alternating_step, axis_name=AXIS)),
     ],
 )

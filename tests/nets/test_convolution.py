@@ -281,7 +281,7 @@ def nested_and_looped(layer, at, direction):
     }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["Conv", pytest.param("ConvTranspose", marks=pytest.mark.slow)])
 def test_nested_vmap_and_scan(kind):
     case = Case({"features": 2, "kernel_size": (2, 3), "strides": (1, 2)}, (3, 3, 4, 1))
     with jax.enable_x64(True):
@@ -424,7 +424,14 @@ def sum_of_taps(x, k, geometry):
 
 
 @pytest.mark.parametrize("channels", [3, convolution.FEW_CHANNELS])
-@pytest.mark.parametrize("geometry", [*geometries(6)], ids=str)
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        pytest.param(geometry, marks=pytest.mark.slow if i > 3 else ())
+        for i, geometry in enumerate(geometries(6))
+    ],
+    ids=str,
+)
 def test_three_maps_of_one_form(geometry, channels):
     """They are the formula, its adjoints, and the same on every platform."""
     with jax.enable_x64(True):

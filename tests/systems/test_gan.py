@@ -363,7 +363,7 @@ class Half(nn.Module):
     "discriminator",
     [
         pytest.param(MLPDiscriminator((8,), dtype=jnp.bfloat16), id="ours"),
-        pytest.param(Half(), id="any"),
+        pytest.param(Half(), id="any", marks=pytest.mark.slow),
     ],
 )
 def test_losses_of_networks_in_bfloat16_are_float32(discriminator):
@@ -474,7 +474,9 @@ def test_spectral_norms_are_kept_along_the_game(step):
     np.testing.assert_allclose(*zip(*norms, strict=True), rtol=0.05)
 
 
-@pytest.mark.parametrize(("shape", "packing"), [((2,), 3), ((4, 4, 1), 2)])
+@pytest.mark.parametrize(
+    ("shape", "packing"), [((4, 4, 1), 2), pytest.param((2,), 3, marks=pytest.mark.slow)]
+)
 def test_the_discriminator_judges_packs_joined_along_the_last_axis(shape, packing):
     """On as many packs as there are, none of which shares an example with another."""
     seen = []

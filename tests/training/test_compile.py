@@ -267,8 +267,8 @@ def assert_same(result, expected, rtol=1e-5, atol=1e-6):
 
 ALWAYS = {
     "simultaneous": ("jit over 4",),
-    "two moves of D": ("pmap over 2", "shard_map over 2", "runtime by jit"),
-    "averaged alternating": ("scan", "runtime by pmap"),
+    "two moves of D": ("shard_map over 2", "runtime by jit"),
+    "averaged alternating": ("scan",),
     "descent": ("nobody", "pmap over 4", "runtime on one"),
 }
 

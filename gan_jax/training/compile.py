@@ -23,7 +23,7 @@ AXIS = "data"
 
 Parallel: TypeAlias = Literal["jit", "pmap", "none"]
 
-_WITHOUT_YNNPACK = {"xla_cpu_experimental_ynn_fusion_type": ""}
+_YNNPACK_REDUCES = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
 _AT_TOP = get_opaque_trace_state()
 
 
@@ -46,19 +46,19 @@ class Runtime(NamedTuple):
 
 @cache
 def compiler_options() -> dict[str, str]:
-    """What to give `jax.jit` as its `compiler_options`: on a CPU, no fusions for YNNPACK.
+    """What to give `jax.jit` as its `compiler_options`: on a CPU, YNNPACK for reductions alone.
 
-    They slow the steps of convolutional networks down, by the ratios in
+    Its other fusions slow the steps of convolutional networks down, by the ratios in
     experiments/benchmarks/README.md. Elsewhere, and for a JAX that does not know the option, there
     is nothing to give.
     """
     if jax.default_backend() != "cpu":
         return {}
     try:
-        jax.jit(lambda: 0, compiler_options=_WITHOUT_YNNPACK).lower().compile()
+        jax.jit(lambda: 0, compiler_options=_YNNPACK_REDUCES).lower().compile()
     except jax.errors.JaxRuntimeError:
         return {}
-    return _WITHOUT_YNNPACK
+    return _YNNPACK_REDUCES
 
 
 def _jit(function: Callable, **arguments: Any) -> Callable:

@@ -469,22 +469,29 @@ def test_several_processes_train_by_sharded_jit_alone(parallel, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_option_leaves_convolutions_to_eigen():
-    """Should JAX's own choice be Eigen one day, the option is there for nothing."""
-    shapes = (64, 16, 16, 64), (5, 5, 64, 64)
-    given = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+def test_the_option_leaves_convolutions_to_eigen_and_sums_to_ynnpack():
+    """Should JAX's own choice be the same one day, the option is there for nothing."""
 
-    def program(options):
-        convolve = partial(
+    def in_ynnpack(function, *shapes, options):
+        given = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+        program = jax.jit(function, compiler_options=options).lower(*given).compile()
+        return "ynn_fusion" in program.as_text()
+
+    convolved = partial(
+        in_ynnpack,
+        partial(
             jax.lax.conv_general_dilated,
             window_strides=(2, 2),
             padding="SAME",
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-        return jax.jit(convolve, compiler_options=options).lower(*given).compile().as_text()
-
-    assert "ynn_fusion" in program({})
-    assert "ynn_fusion" not in program(compiler_options())
+        ),
+        (64, 16, 16, 64),
+        (5, 5, 64, 64),
+    )
+    summed = partial(in_ynnpack, lambda x: jnp.sum(x**2), (784, 500))
+    assert convolved(options={})
+    assert not convolved(options=compiler_options())
+    assert summed(options=compiler_options())
 
 
 @pytest.mark.parametrize("mesh", [None, data_mesh])
@@ -510,7 +517,7 @@ def test_steps_are_compiled_with_the_option_but_not_under_transformations(mesh, 
 
 
 def test_a_compiler_that_does_not_know_the_option_goes_without(monkeypatch):
-    monkeypatch.setattr("gan_jax.training.compile._WITHOUT_YNNPACK", {"xla_no_such_option": ""})
+    monkeypatch.setattr("gan_jax.training.compile._YNNPACK_REDUCES", {"xla_no_such_option": ""})
     assert compiler_options.__wrapped__() == {}
 
 

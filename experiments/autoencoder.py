@@ -2,7 +2,10 @@
 
 Trains an autoencoder and a variational one of the same networks on the same images, with two
 latents, and compares what they decode from N(0, I) with real images, by precision and recall of
-pixels. Pictures hold the latents of unseen images, and samples of both.
+pixels. Pictures hold the latents of unseen images, and samples of both. `paper` has the layers of
+Hinton & Salakhutdinov (2006), 784-1000-500-250-2, and the 200 epochs that they fine-tune on MNIST.
+Theirs are logistic units under a cross-entropy, pretrained, then moved by conjugate gradients on
+1,000 images; ours ReLUs under squared errors, and Adam from random weights on 100.
 Cost: a minute on 2 CPU cores; expect squared errors of 34.2 and 35.4, and precisions of 0.90 and
 0.99 (seed 0).
 """
@@ -37,8 +40,8 @@ NUM_COMPARED = 2_000
 @dataclass(frozen=True, kw_only=True)
 class Config(ImageOptions):
     binarization: Literal["stochastic", "static", "none"] = "none"
-    width: int = 256
-    """Units of each of the two hidden layers on both sides."""
+    widths: tuple[int, ...] = (256, 256)
+    """Units of the encoder's hidden layers; the decoder's are its mirror."""
     steps: int = 2_250
     steps_per_dispatch: int = 45
     evaluate_every: int = 450
@@ -53,7 +56,18 @@ class Config(ImageOptions):
             )
 
 
-CONFIGS = {"digits": Config()}
+CONFIGS = {
+    "digits": Config(),
+    "paper": Config(
+        dataset="mnist",
+        widths=(1_000, 500, 250),
+        num_unseen=10_000,
+        steps=120_000,
+        steps_per_dispatch=100,
+        evaluate_every=6_000,
+        checkpoint_every=600,
+    ),
+}
 
 
 class Result(NamedTuple):
@@ -134,14 +148,13 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
 
 def build(config: Config, mean: jax.Array) -> dict[str, Any]:
-    widths = (config.width,) * 2
-    decoder = MLPGenerator(mean.shape, widths, output_bias_init=starting_at(mean))
+    decoder = MLPGenerator(mean.shape, config.widths[::-1], output_bias_init=starting_at(mean))
     return {
         "autoencoder": autoencoder(
-            encoder=MLPEncoder(LATENT_DIM, widths), decoder=decoder, latent_dim=LATENT_DIM
+            encoder=MLPEncoder(LATENT_DIM, config.widths), decoder=decoder, latent_dim=LATENT_DIM
         ),
         "vae": vae(
-            encoder=MLPEncoder(2 * LATENT_DIM, widths),
+            encoder=MLPEncoder(2 * LATENT_DIM, config.widths),
             decoder=decoder,
             likelihood=losses.gaussian(VARIANCE),
             latent_dim=LATENT_DIM,

@@ -49,8 +49,8 @@ class Config(IWAEOptions):
                 f"--widths are {len(self.widths)} and --latent-dims {len(self.latent_dims)}; give "
                 "one of each for every stochastic layer."
             )
-        if min((*self.latent_dims, *self.widths), default=0) < 1:
-            raise ValueError("--latent-dims and --widths must be at least 1, of at least 1 layer.")
+        if not self.latent_dims:
+            raise ValueError("--latent-dims are none; give those of at least 1 stochastic layer.")
 
 
 CONFIGS = {"digits": Config(), "mnist": Config(**MNIST), "paper": Config(**PAPER)}

@@ -107,6 +107,8 @@ CONFIGS = {"digits": Config(), "mnist": Config(**MNIST), "paper": Config(**PAPER
 
 class Result(NamedTuple):
     state: DescentState
+    unseen: Batch
+    key: KeyArray  # for what comes after
     nll: np.ndarray
     num_active: list[int]
     config: IWAEOptions
@@ -146,7 +148,7 @@ def train_and_score(
     fresh: bool,
 ) -> Result:
     """Train, drawing samples on the way; score. `means` gives each layer's E_q(h|x) of a batch."""
-    key_run, key_init, key_shown, key_pixels, key_bound, key_nll = config.keys(6)
+    key_run, key_init, key_shown, key_pixels, key_bound, key_nll, key_after = config.keys(7)
     unseen = {"image": config.unseen(key_pixels)[0]}
     some = {"image": unseen["image"][:NUM_BOUNDED]}
     optimizer = config.optimizer(len(dataset))
@@ -173,10 +175,10 @@ def train_and_score(
         int(active_units(m).sum()) for m in means(jax.random.fold_in(key_bound, 1), weights, unseen)
     ]
     nll = config.negative_log_likelihoods(key_nll, model.log_weights, weights, unseen)
-    return Result(state, nll, active, config, published, workdir / SAMPLES)
+    return Result(state, unseen, key_after, nll, active, config, published, workdir / SAMPLES)
 
 
-def build(config: Config, mean: jax.Array) -> VAE:
+def build(config: Config, mean: jax.Array, kl: Literal["closed", "sampled"] = "sampled") -> VAE:
     glorot = nn.initializers.glorot_uniform()
     widths = (config.width,) * 2
     model = vae(
@@ -190,7 +192,7 @@ def build(config: Config, mean: jax.Array) -> VAE:
         ),
         likelihood=losses.bernoulli(),
         latent_dim=config.latent_dim,
-        kl="sampled",
+        kl=kl,
         num_samples=config.num_samples,
     )
     if config.objective == "vae":

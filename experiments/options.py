@@ -57,13 +57,14 @@ class RunOptions:
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             flag = name.replace("_", "-")
-            least = 0 if name in self.MAY_BE_0 else 1
-            if type(value) is int and name != "seed" and value < least:  # all others count
-                raise ValueError(f"--{flag} is {value}; it must be at least {least}.")
             if name.endswith("learning_rate") and not 0 < value < math.inf:
                 raise ValueError(f"--{flag} is {value}; it must be positive and finite.")
             if name.endswith("weight") and not 0 <= value < math.inf:
                 raise ValueError(f"--{flag} is {value}; it must be finite, and not below 0.")
+            least = 0 if name in self.MAY_BE_0 else 1
+            for count in value if type(value) is tuple else (value,):
+                if type(count) is int and name != "seed" and count < least:  # all others count
+                    raise ValueError(f"--{flag} is {count}; it must be at least {least}.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed is {self.seed}; it must lie between 0 and 2^32 - 1.")
 

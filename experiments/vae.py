@@ -110,12 +110,6 @@ class Result(NamedTuple):
         )
 
 
-class Fitted(NamedTuple):
-    model: VAE
-    state: DescentState
-    unseen: Batch
-
-
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     """Train, reconstruct and draw on the way, and estimate the likelihood of unseen images."""
     key_fit, key_bound, key_nll = config.keys(3)
@@ -137,8 +131,10 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     )
 
 
-def fit(config: Config, key: KeyArray, workdir: Path, *, fresh: bool) -> Fitted:
-    """Train, and show what is reconstructed and drawn on the way."""
+def fit(
+    config: Config, key: KeyArray, workdir: Path, *, fresh: bool
+) -> tuple[VAE, DescentState, Batch]:
+    """Train, and show what is reconstructed and drawn on the way; give also the unseen images."""
     dataset = config.images()
     key_run, key_init, key_shown, key_pixels, key_bound = jax.random.split(key, 5)
     unseen = {"image": config.unseen(key_pixels)[0]}
@@ -171,10 +167,10 @@ def fit(config: Config, key: KeyArray, workdir: Path, *, fresh: bool) -> Fitted:
         fresh=fresh,
         shown=("elbo", "kl"),
     )
-    return Fitted(model, state, unseen)
+    return model, state, unseen
 
 
-def build(config: Config, mean: jax.Array, num_samples: int = 1) -> VAE:
+def build(config: Config, mean: jax.Array) -> VAE:
     likelihood = LIKELIHOODS[config.likelihood]
     numbers = 2 * config.latent_dim
     outputs = (*mean.shape[:-1], likelihood.num_outputs * mean.shape[-1])
@@ -195,7 +191,6 @@ def build(config: Config, mean: jax.Array, num_samples: int = 1) -> VAE:
         likelihood=likelihood,
         latent_dim=config.latent_dim,
         beta=config.beta_weight,
-        num_samples=num_samples,
     )
 
 

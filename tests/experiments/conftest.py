@@ -18,10 +18,12 @@ ALWAYS = {"ring-ring"}
 
 TINY = {
     "width": 4,
+    "widths": (4, 4),
     "batch_size": 8,
     "num_seeds": 2,
     "num_samples": 2,
     "num_refinement_steps": 3,
+    "num_refinement_samples": 2,
     "num_unseen": 20,
     "num_importance_samples": 50,
     "steps": 2,

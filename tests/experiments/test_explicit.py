@@ -7,7 +7,16 @@ import optax
 import pytest
 from scipy import stats
 
-from experiments import autoencoder, cvae, explicit, hierarchical_vae, iwae, options, vae
+from experiments import (
+    amortisation_gap,
+    autoencoder,
+    cvae,
+    explicit,
+    hierarchical_vae,
+    iwae,
+    options,
+    vae,
+)
 from gan_jax.games import Weights
 
 KEY = jax.random.key(0)
@@ -21,6 +30,13 @@ def test_the_paper_s_stages_last_3_to_the_i_epochs():
         if start:
             np.testing.assert_allclose(schedule(start - 1), 1e-3 * 10 ** (-(i - 1) / 7), rtol=1e-5)
     assert starts[-1] + 2_187 * 10 == 3_280 * 10
+
+
+@pytest.mark.parametrize("module", [iwae, hierarchical_vae, amortisation_gap])
+def test_the_paper_s_schedule_is_run_for_3280_epochs_of_mnist(module):
+    config = module.CONFIGS["paper"]
+    assert config.schedule == "paper"
+    assert config.steps * config.batch_size == 3_280 * 60_000
 
 
 def test_adagrad_descends_the_bound_with_a_normal_prior_over_weights():
@@ -101,7 +117,8 @@ def test_a_run_that_is_resumed_for_longer_keeps_the_stages():
         (lambda: cvae.Config(alpha=2.0), r"--alpha is 2\.0; it must be in \[0, 1\]"),
         (lambda: autoencoder.Config(binarization="static"), "leave it at none"),
         (lambda: hierarchical_vae.Config(widths=(3,)), "--widths are 1 and --latent-dims 2"),
-        (lambda: hierarchical_vae.Config(widths=(), latent_dims=()), "must be at least 1"),
+        (lambda: hierarchical_vae.Config(widths=(), latent_dims=()), "at least 1 stochastic layer"),
+        (lambda: hierarchical_vae.Config(latent_dims=(3, 0)), "--latent-dims is 0; it must be"),
         (lambda: vae.Config(dataset="ring").images(), "--dataset ring has no images"),
     ],
 )

@@ -23,6 +23,7 @@ from experiments.command import main
 from experiments.explicit import ImageOptions, mean_image, starting_at
 from experiments.options import together
 from gan_jax import data, losses
+from gan_jax.errors import Refusal
 from gan_jax.games import DescentState
 from gan_jax.metrics import PrecisionRecall, precision_recall
 from gan_jax.nets import MLPEncoder, MLPGenerator
@@ -50,7 +51,7 @@ class Config(ImageOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.binarization != "none":
-            raise ValueError(
+            raise Refusal(
                 f"--binarization is {self.binarization}; both models have squared errors, of "
                 "brightnesses: leave it at none."
             )

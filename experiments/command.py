@@ -1,6 +1,5 @@
 """What every experiment's command line has in common."""
 
-import dis
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -12,16 +11,7 @@ import jax
 import tyro
 
 from gan_jax import training
-from gan_jax.data import DatasetUnavailable
-
-EXPECTED = (
-    ValueError,
-    FloatingPointError,
-    ImportError,
-    OSError,
-    training.CheckpointError,
-    DatasetUnavailable,
-)
+from gan_jax.errors import Refusal
 
 
 @dataclass(frozen=True)
@@ -60,12 +50,10 @@ def main(name: str, run: Callable, configs: Mapping[str, Any], description: str)
         result = run(config, workdir, fresh=place.fresh)
         if jax.process_index() == 0:
             print(result)
-    except EXPECTED as error:
-        if isinstance(error, OSError):
-            sys.exit(f"{name}: {error}; what was saved before is kept, see {workdir}")
-        if not _is_ours(error):
-            raise
+    except Refusal as error:
         sys.exit(f"{name}: {error}")
+    except OSError as error:
+        sys.exit(f"{name}: {error}; what was saved before is kept, see {workdir}")
 
 
 def _parse(
@@ -86,23 +74,5 @@ def _parse(
             prog=f"python -m experiments.{name} [{'|'.join(configs)}]",
             description=description,
         )
-    except ValueError as error:
+    except Refusal as error:
         sys.exit(f"{name}: {error}")
-
-
-def _is_ours(error: BaseException) -> bool:
-    """Whether the error was raised by this project, and so says what the user can do.
-
-    What Python, or JAX (which hides its own frames), raises at a line of ours is a bug of ours,
-    but for what the operating system or an import refuses.
-    """
-    traceback = error.__traceback__
-    assert traceback is not None
-    while traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    code = traceback.tb_frame.f_code
-    roots = [Path(__file__).parent, Path(training.__file__).parent.parent]
-    if not any(Path(code.co_filename).is_relative_to(root) for root in roots):
-        return False
-    raised = code.co_code[traceback.tb_lasti] == dis.opmap["RAISE_VARARGS"]
-    return raised or isinstance(error, OSError | ImportError)

@@ -20,6 +20,7 @@ from experiments.command import main
 from experiments.explicit import LikelihoodOptions, refuse_brightnesses, with_error
 from experiments.options import together
 from gan_jax import data, losses
+from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, PlayerOutcome, Weights, init_descent
 from gan_jax.nets import MLPEncoder, MLPGenerator
 from gan_jax.plots import save_image_grid
@@ -59,7 +60,7 @@ class Config(LikelihoodOptions):
         super().__post_init__()
         refuse_brightnesses(self.binarization)
         if not 0 <= self.alpha <= 1:
-            raise ValueError(f"--alpha is {self.alpha}; it must be in [0, 1].")
+            raise Refusal(f"--alpha is {self.alpha}; it must be in [0, 1].")
 
 
 CONFIGS = {

@@ -16,6 +16,7 @@ import numpy as np
 from experiments.command import main
 from experiments.options import LOSSES, GameOptions
 from gan_jax import data
+from gan_jax.errors import Refusal
 from gan_jax.games import GameState, averaged
 from gan_jax.metrics import precision_recall
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator
@@ -101,7 +102,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 def build(config: Config, image_shape: tuple[int, ...]) -> GAN:
     height, width, channels = image_shape
     if height != width:
-        raise ValueError(
+        raise Refusal(
             f"The images of {config.dataset} are {height}x{width}; DCGAN makes square ones."
         )
     return gan(

@@ -29,9 +29,9 @@ ESTIMATORS = {
     **{
         name: (losses.f_gan(row), partial(losses.density_ratio, row))
         for name, row in {
-            "kl": losses.kl(),
-            "reverse_kl": losses.reverse_kl(),
-            "pearson_chi2": losses.pearson_chi2(),
+            "kl": losses.fdivergence.kl(),
+            "reverse_kl": losses.fdivergence.reverse_kl(),
+            "pearson_chi2": losses.fdivergence.pearson_chi2(),
         }.items()
     },
 }

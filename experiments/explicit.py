@@ -14,6 +14,7 @@ from flax import linen as nn
 
 from experiments.options import RunOptions
 from gan_jax import data
+from gan_jax.errors import Refusal
 from gan_jax.games import Objective, PlayerOutcome, Weights, descent_step
 from gan_jax.metrics import importance_log_likelihood
 from gan_jax.training.compile import AXIS, Parallel
@@ -43,14 +44,12 @@ class ImageOptions(RunOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.num_unseen < 2:
-            raise ValueError(
-                f"--num-unseen is {self.num_unseen}; an error needs at least 2 images."
-            )
+            raise Refusal(f"--num-unseen is {self.num_unseen}; an error needs at least 2 images.")
 
     def images(self, split: str = "train") -> data.Dataset:
         dataset = data.load(self.dataset, split=split)
         if "image" not in dataset[np.arange(1)]:
-            raise ValueError(f"--dataset {self.dataset} has no images: choose one that has.")
+            raise Refusal(f"--dataset {self.dataset} has no images: choose one that has.")
         return data.binarized(dataset) if self.binarization == "static" else dataset
 
     def unseen(self, key: KeyArray) -> tuple[jax.Array, np.ndarray]:
@@ -120,7 +119,7 @@ class LikelihoodOptions(ImageOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.num_importance_samples > CHUNK and self.num_importance_samples % CHUNK:
-            raise ValueError(
+            raise Refusal(
                 f"--num-importance-samples is {self.num_importance_samples}; above {CHUNK} it must "
                 f"be a multiple of {CHUNK}, as many as are drawn at a time."
             )
@@ -170,7 +169,7 @@ def logits(probabilities: jax.Array) -> jax.Array:
 def refuse_brightnesses(binarization: str) -> None:
     """Raise ValueError where bits would be the model of pixels that are none."""
     if binarization == "none":
-        raise ValueError(
+        raise Refusal(
             "--binarization none leaves brightnesses, of which this model of bits has no "
             "likelihood: choose stochastic or static."
         )

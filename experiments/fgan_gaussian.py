@@ -36,11 +36,11 @@ from gan_jax.systems import GAN, gan
 from gan_jax.training.rundir import SAMPLES
 
 ROWS = {
-    "kl": losses.kl(),
-    "reverse_kl": losses.reverse_kl(),
-    "jensen_shannon": losses.jensen_shannon(),
-    "jeffrey": losses.jeffrey(),
-    "pearson_chi2": losses.pearson_chi2(),
+    "kl": losses.fdivergence.kl(),
+    "reverse_kl": losses.fdivergence.reverse_kl(),
+    "jensen_shannon": losses.fdivergence.jensen_shannon(),
+    "jeffrey": losses.fdivergence.jeffrey(),
+    "pearson_chi2": losses.fdivergence.pearson_chi2(),
 }
 PAPER = {  # table 2: the divergence at the optimum, its mean and its deviation
     "kl": (0.2831, 1.0100, 1.8308),

@@ -18,6 +18,7 @@ from experiments.command import main
 from experiments.explicit import logits, mean_image, starting_at
 from experiments.iwae import MNIST, PAPER, IWAEOptions, Result, train_and_score
 from gan_jax import losses
+from gan_jax.errors import Refusal
 from gan_jax.games import Weights
 from gan_jax.nets import MLPEncoder, MLPGenerator
 from gan_jax.systems import HierarchicalVAE, hierarchical_vae, iwae
@@ -45,12 +46,12 @@ class Config(IWAEOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.widths) != len(self.latent_dims):
-            raise ValueError(
+            raise Refusal(
                 f"--widths are {len(self.widths)} and --latent-dims {len(self.latent_dims)}; give "
                 "one of each for every stochastic layer."
             )
         if not self.latent_dims:
-            raise ValueError("--latent-dims are none; give those of at least 1 stochastic layer.")
+            raise Refusal("--latent-dims are none; give those of at least 1 stochastic layer.")
 
 
 CONFIGS = {"digits": Config(), "mnist": Config(**MNIST), "paper": Config(**PAPER)}

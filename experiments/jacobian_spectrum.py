@@ -138,12 +138,12 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
     def step(key, state, batch):
         key_data, key_step = jax.random.split(key)
-        points = {"point": data.sample(key_data, MIXTURE, config.batch_size)}
+        points = {"point": data.mixtures.sample(key_data, MIXTURE, config.batch_size)}
         return play(key_step, state, points)
 
     def look(state: dict[str, GameState]) -> tuple[dict[str, Spectrum], dict[str, int]]:
         key_data, key_game = jax.random.split(key_look)
-        points = {"point": data.sample(key_data, MIXTURE, NUM_EXAMPLES)}
+        points = {"point": data.mixtures.sample(key_data, MIXTURE, NUM_EXAMPLES)}
         spectra, modes = {}, {}
         for name, variant in players.items():
             spectra[name] = spectrum[name](key_game, state[name], points)

@@ -20,6 +20,7 @@ from experiments.command import main
 from experiments.methods import MethodName, choose
 from experiments.options import LOSSES, LossName, RunOptions
 from gan_jax import data
+from gan_jax.errors import Refusal
 from gan_jax.games import GameState
 from gan_jax.metrics import ModeCoverage, mode_coverage
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
@@ -133,7 +134,7 @@ def deviation(values: np.ndarray, ddof: int = 0) -> float:
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     """Train the population, and evaluate each GAN by the protocol of VEEGAN and PacGAN."""
     if config.num_seeds < 2:
-        raise ValueError(f"--num-seeds is {config.num_seeds}; a spread needs at least 2.")
+        raise Refusal(f"--num-seeds is {config.num_seeds}; a spread needs at least 2.")
     mixture = MIXTURES[config.mixture]
     widths = (config.width,) * 3
     system = gan(
@@ -159,7 +160,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
     def play(key, state):
         key_data, key_step = jax.random.split(key)
-        points = data.sample(key_data, mixture, config.packing * config.batch_size)
+        points = data.mixtures.sample(key_data, mixture, config.packing * config.batch_size)
         return method.step(key_step, state, {"point": points})
 
     def step(key, state, batch):

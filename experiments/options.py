@@ -11,6 +11,7 @@ import jax
 import optax
 
 from gan_jax import data, losses
+from gan_jax.errors import Refusal
 from gan_jax.games import (
     GameState,
     Optimizers,
@@ -58,15 +59,15 @@ class RunOptions:
         for name, value in asdict(self).items():
             flag = name.replace("_", "-")
             if name.endswith("learning_rate") and not 0 < value < math.inf:
-                raise ValueError(f"--{flag} is {value}; it must be positive and finite.")
+                raise Refusal(f"--{flag} is {value}; it must be positive and finite.")
             if name.endswith("weight") and not 0 <= value < math.inf:
-                raise ValueError(f"--{flag} is {value}; it must be finite, and not below 0.")
+                raise Refusal(f"--{flag} is {value}; it must be finite, and not below 0.")
             least = 0 if name in self.MAY_BE_0 else 1
             for count in value if type(value) is tuple else (value,):
                 if type(count) is int and name != "seed" and count < least:  # all others count
-                    raise ValueError(f"--{flag} is {count}; it must be at least {least}.")
+                    raise Refusal(f"--{flag} is {count}; it must be at least {least}.")
         if not 0 <= self.seed < 2**32:
-            raise ValueError(f"--seed is {self.seed}; it must lie between 0 and 2^32 - 1.")
+            raise Refusal(f"--seed is {self.seed}; it must lie between 0 and 2^32 - 1.")
 
     def keys(self, num: int) -> KeyArray:
         """Independent keys: for the run itself, the weights, and whatever else is drawn."""
@@ -75,7 +76,7 @@ class RunOptions:
     def feed(self, dataset: data.Dataset, batch_size: int) -> Feed:
         """The batches that this process reads of the dataset."""
         if batch_size > len(dataset):
-            raise ValueError(
+            raise Refusal(
                 f"A step takes {batch_size} examples, but the dataset has {len(dataset)}: lower "
                 "--batch-size, or --num-discriminator-steps where there is one."
             )
@@ -162,12 +163,12 @@ class GameOptions(RunOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.update == "simultaneous" and self.num_discriminator_steps != 1:
-            raise ValueError(
+            raise Refusal(
                 f"--num-discriminator-steps is {self.num_discriminator_steps}, but in a "
                 "simultaneous update both players move once: choose 1, or --update alternating."
             )
         if not 0 <= self.average_decay < 1:
-            raise ValueError(f"--average-decay is {self.average_decay}; it must be in [0, 1).")
+            raise Refusal(f"--average-decay is {self.average_decay}; it must be in [0, 1).")
 
     @property
     def examples_per_step(self) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 from experiments.command import main
 from experiments.options import LOSSES, GameOptions
 from gan_jax import data
+from gan_jax.errors import Refusal
 from gan_jax.games import GameState, averaged
 from gan_jax.metrics import ModeCoverage, mode_coverage
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
@@ -69,7 +70,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     """Train, and evaluate 2,500 samples by the protocol of VEEGAN and PacGAN."""
     mixture = choose_mixture(config)
     key_run, key_init, key_data, key_samples = config.keys(4)
-    points = np.asarray(data.sample(key_data, mixture, NUM_POINTS))
+    points = np.asarray(data.mixtures.sample(key_data, mixture, NUM_POINTS))
     widths = (config.width,) * 3
     discriminator = MLPDiscriminator(widths)
     system = gan(
@@ -118,7 +119,7 @@ def choose_mixture(config: Config) -> data.Mixture:
         return data.ring(config.num_modes)
     side = math.isqrt(max(config.num_modes, 0))
     if side**2 != config.num_modes or side < 1:
-        raise ValueError(
+        raise Refusal(
             f"--num-modes is {config.num_modes}; a grid needs a square number (4, 9, 16, 25, ...)."
         )
     return data.grid(side)

@@ -20,6 +20,7 @@ from jax.scipy.stats import norm
 from experiments.command import main
 from experiments.explicit import LikelihoodOptions, logits, mean_image, starting_at, with_error
 from gan_jax import losses
+from gan_jax.errors import Refusal
 from gan_jax.games import DescentState
 from gan_jax.metrics import active_units
 from gan_jax.nets import ConvDecoder, ConvEncoder, MLPEncoder, MLPGenerator
@@ -64,7 +65,7 @@ class Config(LikelihoodOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.likelihood != "bernoulli" and self.binarization != "none":
-            raise ValueError(
+            raise Refusal(
                 f"--likelihood {self.likelihood} models brightnesses, but --binarization "
                 f"{self.binarization} leaves only 0 and 1: add --binarization none."
             )

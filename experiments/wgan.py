@@ -111,7 +111,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     if mixture is None:
         dataset, field = data.load("digits"), "image"
     else:
-        points = np.asarray(data.sample(key_data, mixture, NUM_POINTS))
+        points = np.asarray(data.mixtures.sample(key_data, mixture, NUM_POINTS))
         dataset, field = data.ArrayDataset({"point": points}), "point"
     system, critic = build(config, field)
     if mixture is None:

@@ -49,7 +49,7 @@ def rooms_imported(room):
     for path in (PACKAGE / room).glob("**/*.py"):
         for name in imports(path):
             parts = name.split(".")
-            if parts[0] == "gan_jax" and parts[1] != "typing":
+            if parts[0] == "gan_jax" and parts[1] not in ("typing", "errors"):
                 yield parts[1], path
 
 
@@ -69,8 +69,9 @@ def test_the_walk_sees_imports(tmp_path):
     assert set(imports(path)) == {"gan_jax.nets", "gan_jax.losses", "gan_jax.games.core.Game"}
 
 
-def test_the_types_know_no_room():
-    assert not [name for name in imports(PACKAGE / "typing.py") if name.startswith("gan_jax")]
+@pytest.mark.parametrize("file", ["typing.py", "errors.py"])
+def test_types_and_refusals_know_no_room(file):
+    assert not [name for name in imports(PACKAGE / file) if name.startswith("gan_jax")]
 
 
 def test_every_room_is_listed():

@@ -1,9 +1,10 @@
 """Named datasets -> arrays -> batches: embedded, synthetic, TensorFlow Datasets."""
 
+from gan_jax.data import mixtures
 from gan_jax.data.batches import batch_indices, feed, no_feed, resident_feed, streamed_feed
 from gan_jax.data.binary import binarize, binarized, join_quadrants, split_quadrants
 from gan_jax.data.datasets import load
-from gan_jax.data.mixtures import Mixture, grid, ring, sample
+from gan_jax.data.mixtures import Mixture, grid, ring
 from gan_jax.data.scaling import signed, to_uint8, unit
 from gan_jax.data.sources import ArrayDataset, Dataset
 from gan_jax.data.tfds import DatasetUnavailable, TFDSDataset
@@ -21,10 +22,10 @@ __all__ = [
     "grid",
     "join_quadrants",
     "load",
+    "mixtures",
     "no_feed",
     "resident_feed",
     "ring",
-    "sample",
     "signed",
     "split_quadrants",
     "streamed_feed",

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 from jaxtyping import Int32
 
-from gan_jax.data.sources import ArrayDataset, Dataset, Examples, require_extra
+from gan_jax.data.sources import ArrayDataset, Dataset, Examples
+from gan_jax.errors import Refusal, require_extra
 from gan_jax.typing import Batch, Feed
 
 NUM_READERS = 2  # threads that read ahead, and chunks that wait
@@ -129,9 +130,9 @@ def _permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
 
 def _check(seed: int, batch_size: int, num_examples: int) -> None:
     if not 0 <= seed < 2**64:
-        raise ValueError(f"A seed lies between 0 and 2^64 - 1, unlike {seed}.")
+        raise Refusal(f"A seed lies between 0 and 2^64 - 1, unlike {seed}.")
     if not 1 <= batch_size <= num_examples:
-        raise ValueError(
+        raise Refusal(
             f"batch_size={batch_size} must lie between 1 and the dataset's {num_examples} "
             "examples: take a smaller batch, or more data."
         )

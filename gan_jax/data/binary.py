@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from gan_jax.data.scaling import unit
 from gan_jax.data.sources import ArrayDataset, Dataset
+from gan_jax.errors import Refusal
 from gan_jax.typing import KeyArray
 
 BLOCK = 1_000  # images that are drawn at a time
@@ -69,7 +70,7 @@ def join_quadrants(
 
 def _observed(shape: tuple[int, ...], num_observed: int) -> np.ndarray:
     if num_observed not in (1, 2, 3):
-        raise ValueError(f"num_observed is {num_observed}; it must be 1, 2 or 3 quadrants.")
+        raise Refusal(f"num_observed is {num_observed}; it must be 1, 2 or 3 quadrants.")
     height, width, _ = shape
     mask = np.zeros(shape, bool)
     for quadrant in QUADRANTS[:num_observed]:

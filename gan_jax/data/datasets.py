@@ -5,6 +5,7 @@ import os
 from gan_jax.data import tfds
 from gan_jax.data.embedded import EMBEDDED
 from gan_jax.data.sources import Dataset
+from gan_jax.errors import Refusal
 
 
 def load(
@@ -33,5 +34,5 @@ def load(
     if name not in EMBEDDED:
         return tfds.read(name, split=split, data_dir=data_dir)
     if split not in ("train", "test"):
-        raise ValueError(f"{name!r} has no split {split!r}; it has train, test.")
+        raise Refusal(f"{name!r} has no split {split!r}; it has train, test.")
     return EMBEDDED[name](split)

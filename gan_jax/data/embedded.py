@@ -7,7 +7,8 @@ import jax
 import numpy as np
 
 from gan_jax.data.mixtures import Mixture, grid, ring, sample
-from gan_jax.data.sources import ArrayDataset, require_extra
+from gan_jax.data.sources import ArrayDataset
+from gan_jax.errors import require_extra
 
 NUM_POINTS = 100_000  # as PacGAN
 NUM_TRAIN_DIGITS = 4_500

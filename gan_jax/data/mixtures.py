@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from gan_jax.errors import Refusal
 from gan_jax.typing import KeyArray
 
 
@@ -73,4 +74,4 @@ def _mixture(means: np.ndarray, std: float) -> Mixture:
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
-        raise ValueError(message)
+        raise Refusal(message)

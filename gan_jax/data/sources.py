@@ -1,10 +1,11 @@
 """What a dataset is: examples by their indices."""
 
-import importlib
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
+
+from gan_jax.errors import Refusal
 
 Examples: TypeAlias = dict[str, np.ndarray]
 """Field name (`image`, `label`, `point`) -> values, examples along the first axis."""
@@ -32,22 +33,10 @@ class ArrayDataset:
     def __post_init__(self) -> None:
         lengths = {field: len(array) for field, array in self.arrays.items()}
         if len(set(lengths.values())) != 1:
-            raise ValueError(f"A dataset's fields need one number of examples, not {lengths}.")
+            raise Refusal(f"A dataset's fields need one number of examples, not {lengths}.")
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
 
     def __getitem__(self, indices: np.ndarray) -> Examples:
         return {field: array[indices] for field, array in self.arrays.items()}
-
-
-def require_extra(module: str) -> Any:
-    """Import a package that only the `experiments` extra installs.
-
-    Raises:
-        ImportError: it is not installed; the message says how to install it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(f'{error}. Install it with: pip install "gan_jax[experiments]"') from None

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from gan_jax.data.embedded import EMBEDDED
-from gan_jax.data.sources import ArrayDataset, Dataset, Examples, require_extra
+from gan_jax.data.sources import ArrayDataset, Dataset, Examples
+from gan_jax.errors import Refusal, require_extra
 
 RESIDENT_BYTES = 2**30
 """A split whose decoded images take no more than this is held in memory."""
@@ -23,7 +24,7 @@ BLOCK = 1_000  # examples decoded at a time: three times as fast as one by one
 DTYPES = {"image": np.uint8, "label": np.int32}
 
 
-class DatasetUnavailable(RuntimeError):
+class DatasetUnavailable(Refusal):
     """The dataset exists, but not here; the message says how to go on."""
 
 
@@ -82,7 +83,7 @@ def _find(name: str, data_dir: str | os.PathLike[str] | None) -> Any:
     if family in known and family not in EMBEDDED:
         known += [f"{family}/{config}" for config in tfds.builder_cls(family).builder_configs]
     near = ", ".join(difflib.get_close_matches(name, known, n=5)) or "none"
-    raise ValueError(
+    raise Refusal(
         f"Unknown dataset {name!r}: neither one of {', '.join(EMBEDDED)} nor known to "
         f"TensorFlow Datasets. Near matches: {near}."
     )
@@ -94,9 +95,9 @@ def _check_features(name: str, features: Any) -> tuple[str, ...]:
     features = dict(features) if isinstance(features, kinds.FeaturesDict) else {}
     image: Any = features.get("image")
     if not isinstance(image, kinds.Image) or image.np_dtype != np.uint8:
-        raise ValueError(f"{name!r} is not an image dataset: it has no field `image` of bytes.")
+        raise Refusal(f"{name!r} is not an image dataset: it has no field `image` of bytes.")
     if None in image.shape:
-        raise ValueError(f"The images of {name!r} differ in size, so no array holds a batch.")
+        raise Refusal(f"The images of {name!r} differ in size, so no array holds a batch.")
     return ("image", "label") if isinstance(features.get("label"), kinds.ClassLabel) else ("image",)
 
 
@@ -131,7 +132,7 @@ def _records(name: str, builder: Any, split: str) -> Any:
     except ValueError:
         num_examples = 0
     if not num_examples:
-        raise ValueError(
+        raise Refusal(
             f"{name!r} has no examples in a split {split!r}; it has {', '.join(splits)}, and "
             "slices such as 'train[:10%]'."
         )

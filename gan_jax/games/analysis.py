@@ -9,6 +9,7 @@ import scipy.sparse.linalg
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Complex, Float, Inexact
 
+from gan_jax.errors import Refusal
 from gan_jax.games.core import Game, GameState, Gradients, field_at, get_params
 from gan_jax.typing import Batch, KeyArray, Metrics, Step
 
@@ -86,7 +87,7 @@ def leading_eigenvalues(
     """
     point, unravel = ravel_pytree(get_params(state))
     if not 1 <= num < point.size - 1:
-        raise ValueError(
+        raise Refusal(
             f"num is {num}, with {point.size} params; it must be between 1 and {point.size - 2}: "
             "for all eigenvalues take eigenvalues(game_jacobian(...))."
         )
@@ -146,7 +147,7 @@ def trajectory(
         ValueError: `num_steps` is negative.
     """
     if num_steps < 0:
-        raise ValueError(f"num_steps is {num_steps}; it must be at least 0.")
+        raise Refusal(f"num_steps is {num_steps}; it must be at least 0.")
 
     def play(state, batch):
         state, metrics = step(jax.random.fold_in(key, state.step), state, batch)
@@ -177,7 +178,7 @@ def phase_portrait(
     """
     point, unravel = ravel_pytree(get_params(state))
     if point.size != 2:
-        raise ValueError(f"The players hold {point.size} numbers; a plane has room for one each.")
+        raise Refusal(f"The players hold {point.size} numbers; a plane has room for one each.")
     field = _flat_field(key, state, batch, game, unravel)
     grid = jnp.stack(jnp.meshgrid(generator, discriminator), axis=-1).astype(point.dtype)
     flow = -jax.vmap(jax.vmap(field))(grid)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Int32
 
+from gan_jax.errors import Refusal
 from gan_jax.games.core import (
     GameState,
     Gradients,
@@ -39,7 +40,7 @@ def exponential_average(step: Step, *, decay: float) -> Step:
         ValueError: `decay` is not in [0, 1).
     """
     if not 0 <= decay < 1:
-        raise ValueError(f"decay is {decay}; it must be at least 0 and below 1.")
+        raise Refusal(f"decay is {decay}; it must be at least 0 and below 1.")
     return _averaging(step, lambda num_steps: 1 - decay)
 
 

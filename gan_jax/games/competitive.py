@@ -3,6 +3,7 @@
 import jax
 from jax.flatten_util import ravel_pytree
 
+from gan_jax.errors import Refusal
 from gan_jax.games.core import (
     Game,
     GameState,
@@ -58,7 +59,7 @@ def competitive_step(
     """
     check_weight(learning_rate, "learning_rate")
     if tolerance <= 0 or max_iterations < 1:
-        raise ValueError(
+        raise Refusal(
             f"tolerance is {tolerance} and max_iterations {max_iterations}; both must be positive."
         )
     params = get_params(state)

@@ -13,6 +13,7 @@ import optax
 from flax import struct
 from jaxtyping import Array, Int32
 
+from gan_jax.errors import Refusal
 from gan_jax.typing import Batch, KeyArray, Metrics, Params, PyTree, Scalar
 
 PlayerName: TypeAlias = Literal["generator", "discriminator"]
@@ -117,7 +118,7 @@ def init_player(
         )
     leaves = jax.tree_util.tree_leaves_with_path(weights.params)
     if not leaves:
-        raise ValueError(f"The {name} has no params: there is nothing that it could move.")
+        raise Refusal(f"The {name} has no params: there is nothing that it could move.")
     for path, leaf in leaves:
         if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
             raise TypeError(
@@ -228,7 +229,7 @@ def set_params(state: GameState, params: Gradients) -> GameState:
 def check_memory(state: GameState, kind: type, name: str) -> None:
     """Raise ValueError unless the state's outermost memory is of the kind that `name` starts."""
     if not isinstance(state.memory, kind):
-        raise ValueError(
+        raise Refusal(
             f"The state's memory is {type(state.memory).__name__}, not {kind.__name__}: start it "
             f"with {name}(state), the memory of the innermost step first."
         )
@@ -236,7 +237,7 @@ def check_memory(state: GameState, kind: type, name: str) -> None:
 
 def check_scalar(loss: Array, player: PlayerName) -> None:
     if jnp.shape(loss) != ():
-        raise ValueError(
+        raise Refusal(
             f"The {player}'s loss has shape {jnp.shape(loss)}; a game's losses are scalars: take "
             "the mean over the examples."
         )
@@ -284,4 +285,4 @@ def mean_over_devices(tree: PyTree, axis_name: str | None) -> PyTree:
 def check_weight(weight: float | Scalar, name: str = "weight") -> None:
     """Raise ValueError where the weight is a negative number; a traced one is not looked at."""
     if isinstance(weight, int | float) and weight < 0:
-        raise ValueError(f"{name} is {weight}; it must be at least 0.")
+        raise Refusal(f"{name} is {weight}; it must be at least 0.")

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from gan_jax.errors import Refusal
 from gan_jax.games.core import (
     Game,
     GameState,
@@ -101,7 +102,7 @@ def past_extragradient_memory(state: GameState) -> GameState:
         ValueError: the state has a memory already; that of a wrapper goes around this one.
     """
     if state.memory is not None:
-        raise ValueError(
+        raise Refusal(
             "The state has a memory already: call past_extragradient_memory first, and then the "
             "memory functions of what is wrapped around the step."
         )

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from gan_jax.errors import Refusal
 from gan_jax.games.core import GameState, Gradients, check_memory, get_params, set_params
 from gan_jax.typing import Params, PyTree, Step
 
@@ -30,9 +31,9 @@ def lookahead(step: Step, *, interval: int, rate: float) -> Step:
         ValueError: `interval` is below 1, or `rate` not in (0, 1].
     """
     if interval < 1:
-        raise ValueError(f"interval is {interval}; it must be at least 1.")
+        raise Refusal(f"interval is {interval}; it must be at least 1.")
     if not 0 < rate <= 1:
-        raise ValueError(f"rate is {rate}; it must be above 0 and at most 1.")
+        raise Refusal(f"rate is {rate}; it must be above 0 and at most 1.")
 
     def lookahead_step(key, state, batch):
         check_memory(state, Lookahead, "lookahead_memory")

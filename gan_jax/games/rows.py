@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gan_jax.errors import Refusal
 from gan_jax.games.core import Weights, init_player
 from gan_jax.games.descent import DescentState, Objective, descent_step
 from gan_jax.typing import Batch, KeyArray, Metrics
@@ -22,7 +23,7 @@ def init_rows(*, weights: Weights, optimizer: optax.GradientTransformation) -> D
     player = init_player(weights, optimizer)
     lengths = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(weights)}
     if len(lengths) != 1 or lengths == {()}:
-        raise ValueError(
+        raise Refusal(
             f"The leaves of a table have {sorted(lengths)} rows; give each the same number, along "
             "its first axis."
         )
@@ -51,7 +52,7 @@ def rows_step(
         ValueError: the batch has no `index`.
     """
     if "index" not in batch:
-        raise ValueError(
+        raise Refusal(
             f"The batch holds {', '.join(sorted(batch)) or 'nothing'}; it must name the rows of "
             "its examples under `index`."
         )

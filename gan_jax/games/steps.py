@@ -10,6 +10,7 @@ sharded `jit` it stays None.
 import jax
 import optax
 
+from gan_jax.errors import Refusal
 from gan_jax.games.core import (
     Game,
     GameState,
@@ -191,11 +192,11 @@ def split_batch(batch: Batch, num_parts: int, name: str) -> Batch:
     `name` is what the caller calls k, for the messages.
     """
     if num_parts < 1:
-        raise ValueError(f"{name} is {num_parts}; it must be at least 1.")
+        raise Refusal(f"{name} is {num_parts}; it must be at least 1.")
 
     def split(leaf):
         if leaf.shape[0] % num_parts:
-            raise ValueError(
+            raise Refusal(
                 f"A batch of {leaf.shape[0]} examples does not divide into the {num_parts} parts "
                 f"that {name} asks for; give a multiple of {num_parts}."
             )

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from gan_jax.errors import Refusal
 from gan_jax.games.core import Game, GameState, Gradients, Outcome, PlayerOutcome, get_params
 from gan_jax.typing import KeyArray, Scalar
 
@@ -74,20 +75,20 @@ def quadratic(*, potential: ArrayLike, hamiltonian: ArrayLike) -> Game:
     """
     potential, hamiltonian = np.asarray(potential), np.asarray(hamiltonian)
     if potential.shape != hamiltonian.shape or not np.array_equal(potential, potential.T):
-        raise ValueError("potential must be a symmetric matrix, and as large as hamiltonian.")
+        raise Refusal("potential must be a symmetric matrix, and as large as hamiltonian.")
     if not np.array_equal(hamiltonian, -hamiltonian.T):
-        raise ValueError("hamiltonian must be antisymmetric: equal to minus its transpose.")
+        raise Refusal("hamiltonian must be antisymmetric: equal to minus its transpose.")
 
     def game(*, generator, discriminator, batch, key):
         x, y = generator.params, discriminator.params
         if x.ndim != 1 or y.ndim != 1 or x.size + y.size != len(potential):
-            raise ValueError(
+            raise Refusal(
                 f"The players hold arrays of shapes {x.shape} and {y.shape}; this game needs two "
                 f"vectors with {len(potential)} entries together."
             )
         own_x, own_y = hamiltonian[: x.size, : x.size], hamiltonian[x.size :, x.size :]
         if np.any(own_x) or np.any(own_y):
-            raise ValueError("hamiltonian must be 0 within a player: in its diagonal blocks.")
+            raise Refusal("hamiltonian must be 0 within a player: in its diagonal blocks.")
         field = jnp.asarray(potential + hamiltonian, x.dtype)
         of_x, of_y = field[: x.size], field[x.size :]
         return Outcome(
@@ -117,7 +118,7 @@ def stochastic_bilinear(
         ValueError: `num_samples` is below 1.
     """
     if num_samples is not None and num_samples < 1:
-        raise ValueError(f"num_samples is {num_samples}; a round needs at least 1 term.")
+        raise Refusal(f"num_samples is {num_samples}; a round needs at least 1 term.")
 
     def game(*, generator, discriminator, batch, key):
         x, y = generator.params, discriminator.params

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gan_jax.errors import Refusal
+
 
 def clip_params(limit: float) -> optax.GradientTransformation:
     """Let a move end inside the box: θ' = clip(θ + u, -c, c), with c = `limit`.
@@ -18,11 +20,11 @@ def clip_params(limit: float) -> optax.GradientTransformation:
         ValueError: `limit` is not positive.
     """
     if not limit > 0:
-        raise ValueError(f"limit is {limit}; weights are clipped to [-limit, limit], above 0.")
+        raise Refusal(f"limit is {limit}; weights are clipped to [-limit, limit], above 0.")
 
     def update(updates, state, params=None):
         if params is None:
-            raise ValueError("clip_params needs the params: call update(updates, state, params).")
+            raise Refusal("clip_params needs the params: call update(updates, state, params).")
         clipped = jax.tree.map(
             lambda update, param: jnp.clip(param + update, -limit, limit) - param, updates, params
         )

@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 
+from gan_jax.errors import Refusal
 from gan_jax.games.core import (
     Game,
     GameState,
@@ -45,7 +46,7 @@ def unrolled_step(
         ValueError: K is negative.
     """
     if num_unrolled_steps < 0:
-        raise ValueError(f"num_unrolled_steps is {num_unrolled_steps}; it must be at least 0.")
+        raise Refusal(f"num_unrolled_steps is {num_unrolled_steps}; it must be at least 0.")
 
     def foreseeing(*, generator: Weights, discriminator: Weights, batch, key) -> Outcome:
         @partial(jax.checkpoint, prevent_cse=False)

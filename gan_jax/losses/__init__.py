@@ -1,5 +1,6 @@
 """Objectives as pure functions of arrays: no parameters, no networks, no optimisers."""
 
+from gan_jax.losses import fdivergence
 from gan_jax.losses.adversarial import (
     AdversarialLoss,
     RelativisticLoss,
@@ -15,22 +16,11 @@ from gan_jax.losses.adversarial import (
 )
 from gan_jax.losses.fdivergence import (
     FDivergence,
-    alpha,
     density_ratio,
     divergence_between,
     f_gan,
-    gan,
-    jeffrey,
-    jensen_shannon,
-    kl,
     logistic_density_ratio,
-    neyman_chi2,
-    pearson_chi2,
-    reverse_kl,
-    squared_hellinger,
     threshold,
-    total_variation,
-    weighted_jensen_shannon,
 )
 from gan_jax.losses.likelihoods import (
     Likelihood,
@@ -64,7 +54,6 @@ __all__ = [
     "FDivergence",
     "Likelihood",
     "RelativisticLoss",
-    "alpha",
     "bernoulli",
     "bernoulli_log_likelihood",
     "density_ratio",
@@ -75,7 +64,7 @@ __all__ = [
     "effective_samples",
     "elbo",
     "f_gan",
-    "gan",
+    "fdivergence",
     "gaussian",
     "gaussian_kernel",
     "gaussian_kl",
@@ -85,9 +74,6 @@ __all__ = [
     "gradient_penalty",
     "hinge",
     "iwae",
-    "jeffrey",
-    "jensen_shannon",
-    "kl",
     "learned_gaussian",
     "least_squares",
     "linear_kernel",
@@ -95,20 +81,14 @@ __all__ = [
     "maximum_likelihood",
     "minimax",
     "mmd2",
-    "neyman_chi2",
     "non_saturating",
-    "pearson_chi2",
     "polynomial_kernel",
     "r1",
     "r2",
     "rational_quadratic_kernel",
     "relativistic",
     "relativistic_average",
-    "reverse_kl",
     "smooth_labels",
-    "squared_hellinger",
     "threshold",
-    "total_variation",
     "wasserstein",
-    "weighted_jensen_shannon",
 ]

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.errors import Refusal
+
 Curve: TypeAlias = Callable[[Float[Array, "*shape"]], Float[Array, "*shape"]]
 PairCurve: TypeAlias = Callable[
     [Float[Array, "*shape"], Float[Array, "*shape"]], Float[Array, "*shape"]
@@ -123,7 +125,7 @@ def smooth_labels(
     """
     for name, label in (("real", real), ("fake", fake)):
         if not 0 <= label <= 1:
-            raise ValueError(f"{name} is {label}; a label must lie in [0, 1].")
+            raise Refusal(f"{name} is {label}; a label must lie in [0, 1].")
 
     def towards(label: float) -> Curve:
         if label in (0, 1):  # where one curve overflows, 0 times it is no number

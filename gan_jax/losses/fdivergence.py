@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax.scipy.special import xlogy
 from jaxtyping import Array, Float
 
+from gan_jax.errors import Refusal
 from gan_jax.losses.adversarial import AdversarialLoss, Curve
 
 LOG_2 = math.log(2)
@@ -56,7 +57,7 @@ def f_gan(
         ValueError: `generator` is neither.
     """
     if generator not in ("minimax", "heuristic"):
-        raise ValueError(f'generator is "{generator}"; it must be "minimax" or "heuristic".')
+        raise Refusal(f'generator is "{generator}"; it must be "minimax" or "heuristic".')
 
     def minus_activation(output):
         return -divergence.activation(output)
@@ -236,7 +237,7 @@ def weighted_jensen_shannon(weight: float) -> FDivergence:
         ValueError: `weight` is not strictly between 0 and 1.
     """
     if not 0 < weight < 1:
-        raise ValueError(f"weight is {weight}; it must lie strictly between 0 and 1.")
+        raise Refusal(f"weight is {weight}; it must lie strictly between 0 and 1.")
     pi, log_pi, log_rest = weight, math.log(weight), math.log1p(-weight)
 
     def f(u):
@@ -280,7 +281,7 @@ def alpha(alpha: float | int) -> FDivergence:
     """
     if alpha in (0, 1):
         limit = "reverse_kl()" if alpha == 0 else "kl()"
-        raise ValueError(f"alpha is {alpha}; that limit is {limit}.")
+        raise Refusal(f"alpha is {alpha}; that limit is {limit}.")
     power = alpha / (alpha - 1)
 
     def conjugate(t):

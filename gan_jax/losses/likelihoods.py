@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.errors import Refusal
 from gan_jax.losses.precision import at_least_float32
 from gan_jax.losses.variational import (
     bernoulli_log_likelihood,
@@ -58,7 +59,7 @@ def gaussian(variance: float) -> Likelihood:
         ValueError: `variance` is not positive and finite.
     """
     if not 0 < variance < math.inf:
-        raise ValueError(f"variance is {variance}; it must be positive and finite.")
+        raise Refusal(f"variance is {variance}; it must be positive and finite.")
     log_variance = math.log(variance)
 
     def sample(key, mean):
@@ -80,7 +81,7 @@ def learned_gaussian(min_variance: float) -> Likelihood:
         ValueError: `min_variance` is negative or not finite.
     """
     if not 0 <= min_variance < math.inf:
-        raise ValueError(f"min_variance is {min_variance}; it must be finite, and not below 0.")
+        raise Refusal(f"min_variance is {min_variance}; it must be finite, and not below 0.")
 
     def floored(log_variance):
         log_variance = at_least_float32(log_variance)
@@ -108,7 +109,7 @@ def discretized_logistic(num_levels: int = 256, min_log_scale: float = -7.0) -> 
         ValueError: there are fewer than 2 levels.
     """
     if num_levels < 2:
-        raise ValueError(f"num_levels is {num_levels}; an image has at least 2 levels.")
+        raise Refusal(f"num_levels is {num_levels}; an image has at least 2 levels.")
     last = num_levels - 1
 
     def log_prob(x, mean, log_scale):
@@ -137,7 +138,7 @@ def _likelihood(num_outputs: int, log_prob, mean, sample) -> Likelihood:
 
     def blocks(outputs):
         if outputs.shape[-1] % num_outputs:
-            raise ValueError(
+            raise Refusal(
                 f"The decoder's outputs have {outputs.shape[-1]} numbers along their last axis; "
                 f"this likelihood reads {num_outputs} for each number in x."
             )
@@ -146,7 +147,7 @@ def _likelihood(num_outputs: int, log_prob, mean, sample) -> Likelihood:
     def of_events(x, outputs):
         event = (*x.shape[1:-1], num_outputs * x.shape[-1])
         if x.ndim < 2 or outputs.shape[-x.ndim :] != (len(x), *event):
-            raise ValueError(
+            raise Refusal(
                 f"The outputs have shape {outputs.shape}, but examples of shape {x.shape} need "
                 f"{(len(x), *event)}: {num_outputs} for each number along the last axis."
             )

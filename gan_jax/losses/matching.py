@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.errors import Refusal
 from gan_jax.losses.precision import at_least_float32
 
 Kernel: TypeAlias = Callable[
@@ -79,7 +80,7 @@ def mmd2(
     Gretton et al. 2012, equations (3) and (5).
     """
     if unbiased and min(len(x), len(y)) < 2:
-        raise ValueError(
+        raise Refusal(
             f"The unbiased estimate needs two examples on each side, not {len(x)} and {len(y)}."
         )
 

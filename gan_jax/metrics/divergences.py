@@ -11,6 +11,8 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy import optimize, sparse, special, stats
 
+from gan_jax.errors import Refusal
+
 
 def kl_divergence(p: ArrayLike, q: ArrayLike) -> Any:
     """Σ p log(p/q) over the last axis, in nats; +inf where q = 0 < p."""
@@ -97,5 +99,5 @@ def _normalised(weights: Any, num: int) -> np.ndarray:
         return np.full(num, 1 / num)
     weights = np.asarray(weights, np.float64)
     if weights.shape != (num,) or np.any(weights < 0) or not weights.sum() > 0:
-        raise ValueError(f"Give {num} weights, one a point: none negative, and not all 0.")
+        raise Refusal(f"Give {num} weights, one a point: none negative, and not all 0.")
     return weights / weights.sum()

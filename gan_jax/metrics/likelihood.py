@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from gan_jax import losses
+from gan_jax.errors import Refusal
 from gan_jax.typing import KeyArray, Scalar
 
 LogWeights: TypeAlias = Callable[[KeyArray, int], Float[Array, "samples batch"]]
@@ -45,7 +46,7 @@ def importance_log_likelihood(
         ValueError: `chunk_size` is below 1 or does not divide `num_samples`.
     """
     if chunk_size < 1 or num_samples < 1 or num_samples % chunk_size:
-        raise ValueError(
+        raise Refusal(
             f"num_samples is {num_samples} and chunk_size {chunk_size}; both must be at least 1, "
             "the first a multiple of the second."
         )
@@ -109,9 +110,9 @@ def annealed_log_likelihood(
     }
     for name, count in counts.items():
         if count < 1:
-            raise ValueError(f"{name} is {count}; it must be at least 1.")
+            raise Refusal(f"{name} is {count}; it must be at least 1.")
     if not 0 < step_size < math.inf:
-        raise ValueError(f"step_size is {step_size}; it must be positive and finite.")
+        raise Refusal(f"step_size is {step_size}; it must be positive and finite.")
 
     log_prior = losses.gaussian_log_density
 
@@ -192,7 +193,7 @@ def parzen_log_likelihood(
         ValueError: `bandwidth` is not positive and finite.
     """
     if not 0 < bandwidth < math.inf:
-        raise ValueError(f"bandwidth is {bandwidth}; it must be positive and finite.")
+        raise Refusal(f"bandwidth is {bandwidth}; it must be positive and finite.")
 
     def one(row):
         row = jnp.broadcast_to(row, samples.shape)

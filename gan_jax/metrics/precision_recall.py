@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from gan_jax.errors import Refusal
 from gan_jax.typing import Scalar
 
 
@@ -30,7 +31,7 @@ def precision_recall(
         ValueError: a set has no more than k points.
     """
     if min(len(real), len(generated)) <= k:
-        raise ValueError(
+        raise Refusal(
             f"The sets have {len(real)} and {len(generated)} points; with k={k} each needs more "
             f"than {k}."
         )

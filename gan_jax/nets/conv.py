@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.errors import Refusal
 from gan_jax.nets.layers import Conv, ConvTranspose
 
 
@@ -65,7 +66,7 @@ class ConvDecoder(nn.Module):
         check_depth(self.depth)
         height, width, channels = self.shape
         if height % (1 << self.depth) or width % (1 << self.depth):
-            raise ValueError(
+            raise Refusal(
                 f"A decoder of depth {self.depth} has no images of {height}x{width}: both must be "
                 f"multiples of {1 << self.depth}."
             )
@@ -83,4 +84,4 @@ class ConvDecoder(nn.Module):
 def check_depth(depth: int) -> None:
     """Raise ValueError unless there is a convolution."""
     if depth < 1:
-        raise ValueError(f"depth is {depth}; it must be at least 1.")
+        raise Refusal(f"depth is {depth}; it must be at least 1.")

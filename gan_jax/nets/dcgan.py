@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.errors import Refusal
 from gan_jax.nets.layers import Conv, ConvTranspose
 
 _weights = nn.initializers.normal(0.02)
@@ -88,7 +89,7 @@ class DCGANDiscriminator(nn.Module):
         self, x: Float[Array, "num height width channels"], *, train: bool = False
     ) -> Float[Array, " num"]:
         if x.shape[1] != x.shape[2]:
-            raise ValueError(f"The images are {x.shape[1]}x{x.shape[2]}; DCGAN takes square ones.")
+            raise Refusal(f"The images are {x.shape[1]}x{x.shape[2]}; DCGAN takes square ones.")
         depth = dcgan_depth(x.shape[1], self.depth)
         norm = _batch_norm(self, train)
         down = partial(
@@ -114,13 +115,13 @@ def dcgan_depth(size: int, depth: int | None = None) -> int:
     if depth is None:
         fitting = [d for d in range(1, size.bit_length()) if size in (4 << d, 7 << d)]
         if not fitting:
-            raise ValueError(
+            raise Refusal(
                 f"DCGAN has no images of size {size}: the size must be 4 or 7 times a power of two "
                 "(8, 14, 16, 28, 32, 56, 64, ...), or depth must say how often it is halved."
             )
         return fitting[0]
     if depth < 1 or size % (1 << depth):
-        raise ValueError(
+        raise Refusal(
             f"DCGAN of depth {depth} has no images of size {size}: depth must be at least 1, and "
             "the size a multiple of two to the power of depth."
         )

@@ -9,6 +9,7 @@ from flax.linen.dtypes import promote_dtype
 from flax.linen.linear import canonicalize_padding
 from jaxtyping import Array, Float
 
+from gan_jax.errors import Refusal
 from gan_jax.nets.convolution import conv_general_dilated
 
 
@@ -75,6 +76,6 @@ def _pads(size: int, stride: int, padding: str) -> tuple[int, int]:
     if padding == "SAME":
         low = size - 1 if stride > size - 1 else (size + stride - 1) // 2
         return low, size + stride - 2 - low
-    raise ValueError(
+    raise Refusal(
         f'padding is "{padding}"; it must be "SAME", "VALID", or a number or a pair per axis.'
     )

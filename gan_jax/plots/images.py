@@ -6,6 +6,8 @@ import matplotlib.image
 import numpy as np
 from jaxtyping import Float
 
+from gan_jax.errors import Refusal
+
 
 def save_image_grid(
     path: Path | str,
@@ -23,7 +25,7 @@ def save_image_grid(
     """
     num, height, width, channels = images.shape
     if channels not in (1, 3):
-        raise ValueError(f"The images have {channels} channels; a picture has 1 or 3.")
+        raise Refusal(f"The images have {channels} channels; a picture has 1 or 3.")
     columns = columns or int(np.ceil(np.sqrt(num)))
     rows = -(-num // columns)
     tiles = np.full((rows * columns, height + 2, width + 2, channels), 1.0, np.float32)

@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Float
 
 from gan_jax import games
+from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
 from gan_jax.losses.precision import at_least_float32
 from gan_jax.systems.checks import decoded_field, only_field, only_params
@@ -72,7 +73,7 @@ def autoencoder(
         x, decoder_variables = decoder.init_with_output(key_decoder, jnp.zeros((1, latent_dim)))
         codes, encoder_variables = encoder.init_with_output(key_encoder, x)
         if codes.shape[1:] != (latent_dim,):
-            raise ValueError(
+            raise Refusal(
                 f"The encoder gives {codes.shape[1:]} numbers for each example; an autoencoder of "
                 f"{latent_dim} latents needs {(latent_dim,)}."
             )

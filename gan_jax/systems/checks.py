@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from gan_jax.errors import Refusal
 from gan_jax.typing import Batch, Params
 
 
 def only_field(batch: Batch, field: str) -> Array:
     """Take the batch's one array; raise ValueError where there is another."""
     if set(batch) != {field}:
-        raise ValueError(
+        raise Refusal(
             f"The batch holds {', '.join(sorted(batch)) or 'nothing'}; this system models `{field}`"
             f" alone and takes no labels: give it {{'{field}': ...}} and nothing else."
         )
@@ -31,7 +32,7 @@ def check_examples(real: Any, made: Any, field: str, network: str = "generator")
     """Raise ValueError unless both are floating-point examples of one shape."""
     check_floats(real, field)
     if real.shape[1:] != made.shape[1:]:
-        raise ValueError(
+        raise Refusal(
             f"The batch's `{field}` holds examples of shape {real.shape[1:]}, the {network} makes "
             f"{made.shape[1:]}: give the {network} the data's shape."
         )
@@ -40,7 +41,7 @@ def check_examples(real: Any, made: Any, field: str, network: str = "generator")
 def check_floats(examples: Array, field: str) -> None:
     """Raise ValueError unless the examples are floating-point numbers."""
     if not jnp.issubdtype(examples.dtype, jnp.floating):
-        raise ValueError(
+        raise Refusal(
             f"The batch's `{field}` is {examples.dtype}; scale it to floating-point numbers first: "
             "gan_jax.data.signed to [-1, 1], for a generator that ends in tanh; "
             "gan_jax.data.unit to [0, 1]."
@@ -50,7 +51,7 @@ def check_floats(examples: Array, field: str) -> None:
 def only_params(variables, name: str) -> Params:
     """Take a network's params; raise ValueError where it keeps something else."""
     if state := sorted(set(variables) - {"params"}):
-        raise ValueError(
+        raise Refusal(
             f"The {name} keeps {', '.join(state)}, which this system does not train: "
             "give it one without batch normalisation."
         )

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gan_jax import games, losses
+from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
 from gan_jax.systems.checks import check_floats, only_params
@@ -81,7 +82,7 @@ def cvae(
     """
     check_counts(latent_dim=latent_dim, num_samples=num_samples)
     if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha is {alpha}; it must be in [0, 1].")
+        raise Refusal(f"alpha is {alpha}; it must be in [0, 1].")
 
     def apply(network: nn.Module, weights: Weights, name: str, *vectors: Array) -> Any:
         """Run a network on vectors side by side, over any leading axes."""
@@ -167,7 +168,7 @@ def cvae(
 def fields(batch: Batch) -> tuple[Array, Array]:
     """Take the condition and the target; raise ValueError where there is anything else."""
     if set(batch) != {"condition", "target"}:
-        raise ValueError(
+        raise Refusal(
             f"The batch holds {', '.join(sorted(batch)) or 'nothing'}; a conditional VAE takes "
             "exactly `condition` and `target`."
         )

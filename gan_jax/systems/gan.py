@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gan_jax import games
+from gan_jax.errors import Refusal
 from gan_jax.games import Game, GameState, Optimizers, Outcome, PlayerOutcome, Weights
 from gan_jax.losses import AdversarialLoss
 from gan_jax.losses.penalties import Critic
@@ -68,11 +69,11 @@ def gan(
             not divide into packs.
     """
     if latent_dim < 1:
-        raise ValueError(f"latent_dim is {latent_dim}; a generator needs at least 1 latent.")
+        raise Refusal(f"latent_dim is {latent_dim}; a generator needs at least 1 latent.")
     if packing < 1:
-        raise ValueError(f"packing is {packing}; a pack needs at least 1 example.")
+        raise Refusal(f"packing is {packing}; a pack needs at least 1 example.")
     if prior not in ("normal", "uniform"):
-        raise ValueError(f'prior is "{prior}"; it must be "normal" or "uniform".')
+        raise Refusal(f'prior is "{prior}"; it must be "normal" or "uniform".')
 
     def latents(key: KeyArray, num: int) -> Float[Array, "num latent_dim"]:
         if prior == "normal":
@@ -153,7 +154,7 @@ def pack(examples: Array, packing: int) -> Array:
     if packing == 1:
         return examples
     if examples.shape[0] % packing:
-        raise ValueError(
+        raise Refusal(
             f"{examples.shape[0]} examples do not divide into packs of {packing}; give a multiple."
         )
     packs = examples.reshape(-1, packing, *examples.shape[1:])

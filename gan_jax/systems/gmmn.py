@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Float
 
 from gan_jax import games, losses
+from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
 from gan_jax.losses.matching import Kernel
 from gan_jax.systems.checks import check_examples, only_field, only_params
@@ -48,7 +49,7 @@ def gmmn(
             when played: the batch is not one array of floating-point examples like the generator's.
     """
     if latent_dim < 1:
-        raise ValueError(f"latent_dim is {latent_dim}; a generator needs at least 1 latent.")
+        raise Refusal(f"latent_dim is {latent_dim}; a generator needs at least 1 latent.")
 
     def generate(weights: Weights, key: KeyArray, num: int) -> Float[Array, "num *shape"]:
         latents = jax.random.uniform(key, (num, latent_dim), minval=-1.0)

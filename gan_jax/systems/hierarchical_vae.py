@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Float
 
 from gan_jax import games, losses
+from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
 from gan_jax.systems.checks import decoded_field, only_params
@@ -70,7 +71,7 @@ def hierarchical_vae(
             in length; at the start and when played: as `vae`.
     """
     if not len(encoders) == len(decoders) == len(latent_dims) >= 1:
-        raise ValueError(
+        raise Refusal(
             f"There are {len(encoders)} encoders, {len(decoders)} decoders and {len(latent_dims)} "
             "latent_dims; give one of each for every layer, and at least one layer."
         )

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gan_jax import losses
+from gan_jax.errors import Refusal
 from gan_jax.losses.precision import at_least_float32
 from gan_jax.typing import KeyArray, Params
 
@@ -63,4 +64,4 @@ def check_counts(**counts: int) -> None:
     """Raise ValueError unless all are at least 1."""
     for name, count in counts.items():
         if count < 1:
-            raise ValueError(f"{name} is {count}; it must be at least 1.")
+            raise Refusal(f"{name} is {count}; it must be at least 1.")

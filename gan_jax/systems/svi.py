@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import games, losses
+from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
 from gan_jax.systems.latents import Gaussian
 from gan_jax.systems.vae import VAE
@@ -41,7 +42,7 @@ def svi(*, model: VAE, trained: Weights, start: Literal["encoder", "prior"] = "e
         ValueError: `start` is unknown.
     """
     if start not in ("encoder", "prior"):
-        raise ValueError(f'start is "{start}"; it must be "encoder" or "prior".')
+        raise Refusal(f'start is "{start}"; it must be "encoder" or "prior".')
 
     def objective(*, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
         example, row = jax.tree.map(lambda a: a[None], (batch, weights.params))

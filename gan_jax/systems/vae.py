@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Float
 
 from gan_jax import games, losses
+from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
 from gan_jax.systems.checks import decoded_field, only_field, only_params
@@ -83,9 +84,9 @@ def vae(
     """
     check_counts(latent_dim=latent_dim, num_samples=num_samples)
     if not 0 <= beta < float("inf"):
-        raise ValueError(f"beta is {beta}; it must be finite, and not below 0.")
+        raise Refusal(f"beta is {beta}; it must be finite, and not below 0.")
     if kl not in ("closed", "sampled"):
-        raise ValueError(f'kl is "{kl}"; it must be "closed" or "sampled".')
+        raise Refusal(f'kl is "{kl}"; it must be "closed" or "sampled".')
 
     def examples(weights: Weights, batch: Batch) -> Array:
         latents = jnp.zeros((1, latent_dim))
@@ -152,7 +153,7 @@ def vae(
 def check_numbers(numbers: Any, latent_dim: int, name: str) -> None:
     """Raise ValueError unless a network gives a mean and a log-variance for each latent."""
     if numbers.shape[1:] != (2 * latent_dim,):
-        raise ValueError(
+        raise Refusal(
             f"The {name} gives {numbers.shape[1:]} numbers for each example; {latent_dim} latents "
             f"need {(2 * latent_dim,)}, their means and log-variances."
         )

@@ -19,6 +19,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
+from gan_jax.errors import Refusal
 from gan_jax.training.rundir import START_OVER
 from gan_jax.typing import PyTree
 
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(Refusal):
     """A checkpoint that cannot be written, read, or fitted to the program."""
 
 
@@ -136,7 +137,7 @@ class Checkpoints:
         item: Any = self._manager.restore(step, args=items)
         packed = _Packed(item.manifest["leaves"], item.manifest["key_impls"], item.data)
         if packed.digest() != item.manifest["sha256"]:
-            raise ValueError("the contents do not match their SHA-256 digest")
+            raise Refusal("the contents do not match their SHA-256 digest")
         return packed
 
     def _check_fit(self, step: int, packed: _Packed, like: PyTree) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from jax.extend.core import get_opaque_trace_state
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from gan_jax.errors import Refusal
 from gan_jax.typing import Batch, KeyArray, PyTree, Step
 
 AXIS = "data"
@@ -147,13 +148,13 @@ def runtime(
         ValueError: the batch does not divide over the devices, several processes without "jit".
     """
     if parallel != "jit" and jax.process_count() > 1:
-        raise ValueError(
+        raise Refusal(
             f"{jax.process_count()} processes train together under sharded jit alone, not under "
             f'"{parallel}": choose --parallel jit where the experiment has it, else one process.'
         )
     num_devices = 1 if parallel == "none" else jax.device_count()
     if batch_size % num_devices:
-        raise ValueError(
+        raise Refusal(
             f"batch_size={batch_size} does not divide over {num_devices} devices; "
             f"choose a multiple of {num_devices}."
         )

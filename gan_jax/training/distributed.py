@@ -3,6 +3,8 @@
 import jax
 from jax._src.clusters import GceTpuCluster, GkeTpuCluster, SlurmCluster
 
+from gan_jax.errors import Refusal
+
 
 def initialize(
     coordinator_address: str | None = None,
@@ -31,7 +33,7 @@ def initialize(
     if not missing:
         jax.distributed.initialize(coordinator_address, num_processes, process_id)
     elif len(missing) < len(arguments):
-        raise ValueError(
+        raise Refusal(
             f"{' and '.join(missing)} must be given as well: either all of "
             f"{', '.join(arguments)}, or none of them"
         )
@@ -47,7 +49,7 @@ def process_rows(batch_size: int) -> slice:
     """
     share, rest = divmod(batch_size, jax.process_count())
     if rest:
-        raise ValueError(
+        raise Refusal(
             f"batch_size={batch_size} does not divide over {jax.process_count()} processes; "
             f"choose a multiple of {jax.process_count()}."
         )

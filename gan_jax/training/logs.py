@@ -12,6 +12,8 @@ from typing import Any, TextIO
 import jax
 from tqdm import tqdm
 
+from gan_jax.errors import Refusal, require_extra
+
 METRICS_FILE = "metrics.jsonl"
 EVENTS_FILES = "events.out.tfevents.*.gan_jax"
 WALL_CLOCK_FIELDS = ("time", "steps_per_second")
@@ -26,7 +28,7 @@ class MetricsLog:
     process 0 writes.
 
     Raises:
-        ModuleNotFoundError: tensorboardX is not installed.
+        MissingPackage: tensorboardX is not installed.
     """
 
     def __init__(self, directory: Path | str, *, resume_step: int):
@@ -61,7 +63,7 @@ class MetricsLog:
         What is no finite number is written as null, for JSON has no other word for it.
         """
         if taken := {"step", *WALL_CLOCK_FIELDS} & metrics.keys():
-            raise ValueError(f"rename the metric {min(taken)!r}: each line has a field so named")
+            raise Refusal(f"rename the metric {min(taken)!r}: each line has a field so named")
         if self._file is None or self._events is None:
             return
         numbers = {name: float(metrics[name]) for name in sorted(metrics)}
@@ -113,17 +115,12 @@ def _lines_until(step: int | float, lines: TextIO) -> Iterator[str]:
 
 
 def _open_events(directory: Path) -> Any:
-    try:
-        from tensorboardX import SummaryWriter
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            'TensorBoard events are written with tensorboardX: pip install "gan_jax[experiments]"'
-        ) from error
+    writer = require_extra("tensorboardX").SummaryWriter
     for old in directory.glob(EVENTS_FILES):
         old.unlink()
     # tensorboardX names files by the second, and TensorBoard takes one name for one file.
     suffix = f".{time.time_ns()}.gan_jax"
-    return SummaryWriter(str(directory), purge_step=0, flush_secs=5, filename_suffix=suffix)
+    return writer(str(directory), purge_step=0, flush_secs=5, filename_suffix=suffix)
 
 
 class ProgressBar:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from gan_jax.errors import Refusal
 from gan_jax.training.checkpoints import CheckpointError, Checkpoints
 from gan_jax.training.compile import Parallel, runtime
 from gan_jax.training.interrupts import Interrupts
@@ -20,7 +21,7 @@ MAY_CHANGE = frozenset({"steps"})
 """The fields of a configuration that a resumed run may have changed."""
 
 
-class NonFiniteError(FloatingPointError):
+class NonFiniteError(Refusal, FloatingPointError):
     """A loss or a gradient that is no finite number; the message names the step and the player."""
 
 
@@ -50,12 +51,12 @@ class Schedule(NamedTuple):
         """Raise ValueError where a number is out of range or an interval meets no boundary."""
         for name, value in self._asdict().items():
             if value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1.")
+                raise Refusal(f"{name} is {value}; it must be at least 1.")
         intervals = [("checkpoint_every", self.checkpoint_every)]
         intervals += [("the interval between evaluations", hook.every) for hook in hooks]
         for name, value in intervals:
             if value < 1 or value % self.steps_per_dispatch:
-                raise ValueError(
+                raise Refusal(
                     f"{name} is {value}; it must be a multiple of "
                     f"steps_per_dispatch={self.steps_per_dispatch}."
                 )

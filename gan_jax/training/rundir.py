@@ -9,6 +9,7 @@ from typing import Any
 import jax
 from jax.experimental import multihost_utils
 
+from gan_jax.errors import Refusal
 from gan_jax.training.logs import EVENTS_FILES, METRICS_FILE
 
 CONFIG_FILE = "config.json"
@@ -26,7 +27,7 @@ MARK = {"written_by": "gan_jax"}
 START_OVER = "choose another --workdir, or --fresh to delete the run and start over"
 
 
-class RunDirectoryError(ValueError):
+class RunDirectoryError(Refusal):
     """A directory that cannot hold this run."""
 
 

@@ -2,7 +2,8 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax.data import Mixture, grid, ring, sample
+from gan_jax.data import Mixture, grid, ring
+from gan_jax.data.mixtures import sample
 
 
 def test_ring_has_its_modes_at_equal_angles():

@@ -12,24 +12,24 @@ from hypothesis import strategies as st
 from scipy import optimize, special
 
 from gan_jax import losses
-from gan_jax.losses import divergence_between, f_gan
+from gan_jax.losses import divergence_between, f_gan, fdivergence
 
 ROWS = {
-    "total_variation": losses.total_variation(),
-    "kl": losses.kl(),
-    "reverse_kl": losses.reverse_kl(),
-    "pearson_chi2": losses.pearson_chi2(),
-    "neyman_chi2": losses.neyman_chi2(),
-    "squared_hellinger": losses.squared_hellinger(),
-    "jeffrey": losses.jeffrey(),
-    "jensen_shannon": losses.jensen_shannon(),
-    "weighted_jensen_shannon 0.2": losses.weighted_jensen_shannon(0.2),
-    "weighted_jensen_shannon 0.7": losses.weighted_jensen_shannon(0.7),
-    "gan": losses.gan(),
-    "alpha -1.5": losses.alpha(-1.5),
-    "alpha 0.3": losses.alpha(0.3),
-    "alpha 1.5": losses.alpha(1.5),
-    "alpha 3": losses.alpha(3.0),
+    "total_variation": fdivergence.total_variation(),
+    "kl": fdivergence.kl(),
+    "reverse_kl": fdivergence.reverse_kl(),
+    "pearson_chi2": fdivergence.pearson_chi2(),
+    "neyman_chi2": fdivergence.neyman_chi2(),
+    "squared_hellinger": fdivergence.squared_hellinger(),
+    "jeffrey": fdivergence.jeffrey(),
+    "jensen_shannon": fdivergence.jensen_shannon(),
+    "weighted_jensen_shannon 0.2": fdivergence.weighted_jensen_shannon(0.2),
+    "weighted_jensen_shannon 0.7": fdivergence.weighted_jensen_shannon(0.7),
+    "gan": fdivergence.gan(),
+    "alpha -1.5": fdivergence.alpha(-1.5),
+    "alpha 0.3": fdivergence.alpha(0.3),
+    "alpha 1.5": fdivergence.alpha(1.5),
+    "alpha 3": fdivergence.alpha(3.0),
 }
 SMOOTH = [name for name in ROWS if name != "total_variation"]
 SECOND_OF_A_FAMILY = ("weighted_jensen_shannon 0.7", "alpha 1.5")
@@ -254,16 +254,16 @@ def test_the_relations_between_the_rows(pq):
     np.testing.assert_allclose(d("kl", q, p), d("reverse_kl"), **close)
     np.testing.assert_allclose(d("pearson_chi2", q, p), d("neyman_chi2"), **close)
     np.testing.assert_allclose(d("squared_hellinger"), 2 - 2 * np.sum(np.sqrt(p * q)), **close)
-    half = losses.weighted_jensen_shannon(0.5)
+    half = fdivergence.weighted_jensen_shannon(0.5)
     np.testing.assert_allclose(2 * d("", row=half), d("jensen_shannon"), **close)
     for a, name, factor in [
         (2.0, "pearson_chi2", 0.5),
         (-1.0, "neyman_chi2", 0.5),
         (0.5, "squared_hellinger", 2.0),
     ]:
-        np.testing.assert_allclose(d("", row=losses.alpha(a)), factor * d(name), **close)
+        np.testing.assert_allclose(d("", row=fdivergence.alpha(a)), factor * d(name), **close)
     for a, name in [(1 + 1e-6, "kl"), (1e-6, "reverse_kl")]:
-        np.testing.assert_allclose(d("", row=losses.alpha(a)), d(name), rtol=1e-3, atol=1e-8)
+        np.testing.assert_allclose(d("", row=fdivergence.alpha(a)), d(name), rtol=1e-3, atol=1e-8)
     assert d("total_variation") <= 1
     assert d("squared_hellinger") <= 2
     assert d("jensen_shannon") <= 2 * math.log(2)
@@ -295,10 +295,10 @@ def test_distributions_without_a_common_outcome(name, disjoint):
 def test_the_divergence_works_on_the_last_axis_and_is_differentiable():
     rng = np.random.default_rng(0)
     p, q = jnp.asarray(rng.dirichlet(np.ones(4), (2, 3, 5)))
-    batch = divergence_between(losses.kl(), p, q)
+    batch = divergence_between(fdivergence.kl(), p, q)
     assert batch.shape == (3, 5)
     np.testing.assert_allclose(batch[1, 2], exact("kl", *np.asarray([p[1, 2], q[1, 2]])), rtol=1e-9)
-    gradient = jax.grad(lambda q: divergence_between(losses.kl(), p[0, 0], q))(q[0, 0])
+    gradient = jax.grad(lambda q: divergence_between(fdivergence.kl(), p[0, 0], q))(q[0, 0])
     np.testing.assert_allclose(gradient, -p[0, 0] / q[0, 0], rtol=1e-9)
 
 
@@ -319,14 +319,14 @@ def test_the_conjugate_is_infinite_beyond_its_domain(name):
 
 def test_slopes_far_out_are_small_and_not_zero():
     single = jnp.float32
-    fake = f_gan(losses.weighted_jensen_shannon(0.5)).fake
+    fake = f_gan(fdivergence.weighted_jensen_shannon(0.5)).fake
     np.testing.assert_allclose(jax.grad(fake)(single(-10.0)), math.exp(-20), rtol=1e-3)
-    ratios = losses.density_ratio(losses.alpha(-1), jnp.array([20.0, 40.0], single))
+    ratios = losses.density_ratio(fdivergence.alpha(-1), jnp.array([20.0, 40.0], single))
     assert ratios[1] > ratios[0] > 1
 
 
 def test_the_gan_row_plays_the_minimax_game():
-    played, expected = f_gan(losses.gan()), losses.minimax()
+    played, expected = f_gan(fdivergence.gan()), losses.minimax()
     outputs = jnp.linspace(-100.0, 100.0, 401)
     for curve in ("real", "fake", "generator"):
         np.testing.assert_allclose(
@@ -402,7 +402,7 @@ def test_jeffrey_s_conjugate_is_that_of_lambert_s_w(t):
     w = np.real(special.lambertw(np.exp(1 - t))) if t > -600 else None
     if w is None:
         w = optimize.brentq(lambda w: w + np.log(w) - (1 - t), 1, 2e4, xtol=1e-12)
-    conjugate = losses.jeffrey().conjugate
+    conjugate = fdivergence.jeffrey().conjugate
     np.testing.assert_allclose(jax.grad(conjugate)(t), 1 / w, rtol=1e-9)
     if abs(t) < 100:  # beyond, W + t cancels in the formula that SciPy is given here
         np.testing.assert_allclose(
@@ -413,10 +413,10 @@ def test_jeffrey_s_conjugate_is_that_of_lambert_s_w(t):
 def test_bad_arguments_are_refused_in_words(monkeypatch):
     for number, words in [(0, "reverse_kl"), (1.0, "that limit is kl")]:
         with pytest.raises(ValueError, match=words):
-            losses.alpha(number)
+            fdivergence.alpha(number)
     for weight in (0.0, 1.0, -0.5, math.nan):
         with pytest.raises(ValueError, match="strictly between 0 and 1"):
-            losses.weighted_jensen_shannon(weight)
+            fdivergence.weighted_jensen_shannon(weight)
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as it is for a user
     with pytest.raises(ValueError, match='must be "minimax" or "heuristic"'):
-        f_gan(losses.kl(), generator="minmax")
+        f_gan(fdivergence.kl(), generator="minmax")

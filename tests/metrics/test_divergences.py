@@ -14,10 +14,10 @@ P, Q = RNG.dirichlet(np.ones(5), (2, 4))
 @pytest.mark.parametrize(
     ("name", "row", "factor"),
     [
-        ("kl_divergence", losses.kl(), 1),
-        ("jensen_shannon_divergence", losses.jensen_shannon(), 0.5),
-        ("total_variation_distance", losses.total_variation(), 1),
-        ("chi2_divergence", losses.pearson_chi2(), 1),
+        ("kl_divergence", losses.fdivergence.kl(), 1),
+        ("jensen_shannon_divergence", losses.fdivergence.jensen_shannon(), 0.5),
+        ("total_variation_distance", losses.fdivergence.total_variation(), 1),
+        ("chi2_divergence", losses.fdivergence.pearson_chi2(), 1),
     ],
 )
 def test_the_discrete_ones_are_those_of_the_table(name, row, factor):

@@ -1,7 +1,15 @@
 """Named datasets -> arrays -> batches: embedded, synthetic, TensorFlow Datasets."""
 
 from gan_jax.data import mixtures
-from gan_jax.data.batches import batch_indices, feed, no_feed, resident_feed, streamed_feed
+from gan_jax.data.batches import (
+    batch_indices,
+    drawn_feed,
+    feed,
+    map_feed,
+    resident_feed,
+    side_by_side,
+    streamed_feed,
+)
 from gan_jax.data.binary import binarize, binarized, join_quadrants, split_quadrants
 from gan_jax.data.datasets import load
 from gan_jax.data.mixtures import Mixture, grid, ring
@@ -18,14 +26,16 @@ __all__ = [
     "batch_indices",
     "binarize",
     "binarized",
+    "drawn_feed",
     "feed",
     "grid",
     "join_quadrants",
     "load",
+    "map_feed",
     "mixtures",
-    "no_feed",
     "resident_feed",
     "ring",
+    "side_by_side",
     "signed",
     "split_quadrants",
     "streamed_feed",

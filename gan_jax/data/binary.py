@@ -37,7 +37,8 @@ def binarized(dataset: Dataset, *, seed: int = 0) -> ArrayDataset:
         drawn = binarize(jax.random.fold_in(key, start), unit(examples["image"]))
         blocks.append({**examples, "image": np.asarray(255 * drawn, np.uint8)})
     return ArrayDataset(
-        {field: np.concatenate([block[field] for block in blocks]) for field in blocks[0]}
+        {field: np.concatenate([block[field] for block in blocks]) for field in blocks[0]},
+        getattr(dataset, "label_names", None),
     )
 
 

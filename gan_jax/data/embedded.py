@@ -32,7 +32,8 @@ def _digits(split: str) -> ArrayDataset:
     pixels, labels = _parsed_digits()
     turns = np.argsort(labels, kind="stable").reshape(10, -1).T.ravel()
     rows = turns[:NUM_TRAIN_DIGITS] if split == "train" else turns[NUM_TRAIN_DIGITS:]
-    return ArrayDataset({"image": pixels[rows].reshape(-1, 28, 28, 1), "label": labels[rows]})
+    images = pixels[rows].reshape(-1, 28, 28, 1)
+    return ArrayDataset({"image": images, "label": labels[rows]}, tuple("0123456789"))
 
 
 EMBEDDED: dict[str, Callable[[str], ArrayDataset]] = {

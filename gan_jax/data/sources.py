@@ -13,7 +13,10 @@ Examples: TypeAlias = dict[str, np.ndarray]
 
 @runtime_checkable
 class Dataset(Protocol):
-    """Examples by their indices: `dataset[np.arange(16)]["image"]` are the first 16 images."""
+    """Examples by their indices: `dataset[np.arange(16)]["image"]` are the first 16 images.
+
+    What has one value for all examples is an attribute, where there is such: `label_names`.
+    """
 
     def __len__(self) -> int: ...
 
@@ -22,13 +25,20 @@ class Dataset(Protocol):
 
 @dataclass(frozen=True)
 class ArrayDataset:
-    """Hold a dataset in memory: `ArrayDataset({"image": images, "label": labels})`.
+    """Hold a dataset in memory, with the names of its classes where it has any.
+
+    >>> import numpy as np
+    >>> from gan_jax import data
+    >>> points = data.ArrayDataset({"point": np.zeros((5, 2)), "label": np.arange(5) % 2})
+    >>> len(points), points[np.array([3, 4])]["label"].tolist()
+    (5, [1, 0])
 
     Raises:
         ValueError: there is no field, or the fields differ in their number of examples.
     """
 
     arrays: Examples
+    label_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         lengths = {field: len(array) for field, array in self.arrays.items()}

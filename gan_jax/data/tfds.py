@@ -34,6 +34,7 @@ class TFDSDataset:
 
     records: Any
     fields: tuple[str, ...]
+    label_names: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.records)
@@ -52,18 +53,19 @@ def read(name: str, *, split: str, data_dir: str | os.PathLike[str] | None) -> D
     fields = _check_features(name, builder.info.features)
     if not builder.is_prepared():
         _prepare(name, builder)
-    dataset = TFDSDataset(_records(name, builder, split), fields)
+    names = tuple(builder.info.features["label"].names) if "label" in fields else None
+    dataset = TFDSDataset(_records(name, builder, split), fields, names)
     if len(dataset) * math.prod(builder.info.features["image"].shape) > RESIDENT_BYTES:
         return dataset
     if split not in builder.info.splits:  # a slice of one, such as train[:10%]
-        return ArrayDataset(_decode(dataset))
+        return ArrayDataset(_decode(dataset), names)
     cache = Path(builder.data_path) / f"gan_jax-{split}.npz"
     if cache.exists():
         with np.load(cache) as arrays:
-            return ArrayDataset(dict(arrays))
+            return ArrayDataset(dict(arrays), names)
     arrays = _decode(dataset)
     _write(cache, arrays)
-    return ArrayDataset(arrays)
+    return ArrayDataset(arrays, names)
 
 
 def _find(name: str, data_dir: str | os.PathLike[str] | None) -> Any:

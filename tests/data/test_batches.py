@@ -5,9 +5,22 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax.data import ArrayDataset, batch_indices, feed, no_feed, resident_feed, streamed_feed
+from gan_jax.data import (
+    ArrayDataset,
+    batch_indices,
+    drawn_feed,
+    feed,
+    map_feed,
+    resident_feed,
+    side_by_side,
+    streamed_feed,
+    unit,
+)
+from gan_jax.data.batches import order_stream
 from gan_jax.typing import Feed
 
+KEY = jax.random.key(0)
+AS_STORED = {"image": None, "label": None}
 RANGES = [(5, 8), (8, 10), (10, 11)]
 
 
@@ -31,18 +44,19 @@ def dataset() -> ArrayDataset:
     return ArrayDataset({"image": image, "label": np.arange(10, dtype=np.int32)})
 
 
-def test_no_feed_has_steps_and_no_data():
-    nothing = no_feed()
-    chunks = list(nothing.chunks([(0, 3), (3, 4)]))
-    assert [len(chunk) for chunk in chunks] == [3, 1]
-    assert nothing.read(nothing.resident, chunks[0][0]) == {}
-
-
 def play(feed: Feed, ranges=RANGES):
     """Runs every item through the compiled read, as the training loop does."""
     resident = jax.tree.map(jax.numpy.asarray, feed.resident)
-    read_all = jax.jit(lambda chunk: jax.lax.map(lambda item: feed.read(resident, item), chunk))
-    chunks = [jax.device_get(read_all(chunk)) for chunk in feed.chunks(ranges)]
+
+    def read(at):
+        step, item = at
+        return feed.read(jax.random.fold_in(KEY, step), resident, item)
+
+    read_all = jax.jit(lambda steps, chunk: jax.lax.map(read, (steps, chunk)))
+    chunks = [
+        jax.device_get(read_all(np.arange(*steps), chunk))
+        for steps, chunk in zip(ranges, feed.chunks(ranges), strict=True)
+    ]
     return jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)
 
 
@@ -77,8 +91,9 @@ def test_epochs_follow_one_another_as_philox_orders_them():
 
 @pytest.mark.parametrize("make", [resident_feed, streamed_feed])
 def test_a_feed_carries_the_examples_that_batch_indices_names(make, dataset):
-    batches = play(make(dataset, batch_size=4, seed=2))
-    indices = np.stack([batch_indices(2, t, batch_size=4, num_examples=10) for t in range(5, 11)])
+    batches = play(make(dataset, AS_STORED, batch_size=4, seed=2))
+    order = {"batch_size": 4, "num_examples": 10, "stream": order_stream(dataset)}
+    indices = np.stack([batch_indices(2, t, **order) for t in range(5, 11)])
     np.testing.assert_array_equal(batches["image"], dataset.arrays["image"][indices])
     np.testing.assert_array_equal(batches["label"], indices)
     assert (batches["image"].dtype, batches["label"].dtype) == (np.uint8, np.int32)
@@ -86,9 +101,10 @@ def test_a_feed_carries_the_examples_that_batch_indices_names(make, dataset):
 
 @pytest.mark.parametrize("make", [resident_feed, streamed_feed])
 def test_the_rows_of_two_processes_are_the_batch_of_one(make, dataset):
-    whole = play(make(dataset, batch_size=6, seed=0))
+    whole = play(make(dataset, AS_STORED, batch_size=6, seed=0))
     halves = [
-        play(make(dataset, batch_size=6, seed=0, rows=rows)) for rows in (slice(0, 3), slice(3, 6))
+        play(make(dataset, AS_STORED, batch_size=6, seed=0, rows=rows))
+        for rows in (slice(0, 3), slice(3, 6))
     ]
     assert halves[0]["label"].shape == (6, 3)
     together = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *halves)
@@ -96,8 +112,8 @@ def test_the_rows_of_two_processes_are_the_batch_of_one(make, dataset):
 
 
 def test_feed_keeps_on_the_device_what_is_in_memory_and_streams_the_rest(dataset):
-    resident = feed(dataset, batch_size=4, seed=2)
-    streamed = feed(Recorder(dataset), batch_size=4, seed=2)
+    resident = feed(dataset, AS_STORED, batch_size=4, seed=2)
+    streamed = feed(Recorder(dataset), AS_STORED, batch_size=4, seed=2)
     assert resident.resident["image"].shape == (10, 48)
     assert np.shares_memory(resident.resident["image"], dataset.arrays["image"])
     assert next(resident.chunks([(0, 3)])).shape == (3, 4)
@@ -108,20 +124,22 @@ def test_feed_keeps_on_the_device_what_is_in_memory_and_streams_the_rest(dataset
 
 def test_starting_late_reads_only_what_is_asked_for(dataset):
     recorder = Recorder(dataset)
-    list(streamed_feed(recorder, batch_size=4, seed=0).chunks([(10**6, 10**6 + 2)]))
-    assert [read.size for read in recorder.reads] == [8]
+    list(streamed_feed(recorder, AS_STORED, batch_size=4, seed=0).chunks([(10**6, 10**6 + 2)]))
+    assert [read.size for read in recorder.reads] == [1, 10, 8]  # fields, checksum, the chunk
 
 
 def test_a_stream_reads_ahead_and_stops_when_closed(dataset):
     before, recorder = set(threading.enumerate()), Recorder(dataset)
-    chunks = streamed_feed(recorder, batch_size=4, seed=0).chunks([(t, t + 1) for t in range(99)])
+    chunks = streamed_feed(recorder, AS_STORED, batch_size=4, seed=0).chunks(
+        [(t, t + 1) for t in range(99)]
+    )
     next(chunks)
-    assert wait_until(lambda: len(recorder.reads) == 3), "chunks are not read ahead"
+    assert wait_until(lambda: len(recorder.reads) == 2 + 3), "chunks are not read ahead"
     readers = set(threading.enumerate()) - before
     assert readers
     chunks.close()
     assert wait_until(lambda: not any(map(threading.Thread.is_alive, readers)))
-    assert len(recorder.reads) == 3
+    assert len(recorder.reads) == 2 + 3
 
 
 def wait_until(condition, seconds=5.0):
@@ -145,4 +163,87 @@ def test_impossible_batches_are_refused_at_once(dataset, seed, batch_size, messa
         batch_indices(seed, 0, batch_size=batch_size, num_examples=10)
     for make in (resident_feed, streamed_feed):
         with pytest.raises(ValueError, match=message):
-            make(dataset, batch_size=batch_size, seed=seed)
+            make(dataset, AS_STORED, batch_size=batch_size, seed=seed)
+
+
+def test_a_feed_selects_and_scales_the_fields_that_are_named(dataset):
+    found = play(feed(dataset, {"image": unit}, batch_size=4, seed=2))
+    stored = play(feed(dataset, AS_STORED, batch_size=4, seed=2))
+    assert list(found) == ["image"]
+    np.testing.assert_allclose(found["image"], stored["image"] / np.float32(255), rtol=1e-6)
+    assert feed(dataset, {"label": None}, batch_size=4, seed=2).resident.keys() == {"label"}
+    for make in (resident_feed, streamed_feed):
+        with pytest.raises(ValueError, match="no field text; it has image, label: name one of"):
+            make(dataset, {"image": None, "text": None}, batch_size=4, seed=2)
+        with pytest.raises(ValueError, match="No field is named; the dataset has image, label"):
+            make(dataset, {}, batch_size=4, seed=2)
+
+
+def test_two_datasets_of_one_length_are_not_shuffled_alike_by_one_seed(dataset):
+    other = ArrayDataset({**dataset.arrays, "image": 255 - dataset.arrays["image"]})
+    again = ArrayDataset(dict(reversed(dataset.arrays.items())))
+    orders = [
+        play(feed(d, {"label": None}, batch_size=5, seed=2))["label"]
+        for d in (dataset, other, again)
+    ]
+    assert (orders[0] != orders[1]).any()
+    np.testing.assert_array_equal(orders[0], orders[2])
+    whole_epoch = np.sort(orders[1][1:3].ravel())  # batches 6 and 7 are the fourth epoch
+    np.testing.assert_array_equal(whole_epoch, np.arange(10))
+
+
+def test_what_is_drawn_is_a_function_of_the_step_and_has_the_rows_of_the_batch():
+    drawn = drawn_feed(lambda key, num: {"point": jax.random.normal(key, (num, 2))}, batch_size=6)
+    points = play(drawn)["point"]
+    assert points.shape == (6, 6, 2)
+    np.testing.assert_array_equal(points, play(drawn, [(5, 11)])["point"])
+    assert len(np.unique(points)) == points.size
+    expected = jax.random.normal(jax.random.fold_in(KEY, 7), (6, 2))
+    np.testing.assert_allclose(points[2], expected, rtol=1e-6)
+    with pytest.raises(ValueError, match="batch_size=0 must be a positive multiple"):
+        drawn_feed(lambda key, num: {}, batch_size=0)
+
+
+def test_what_is_mapped_is_drawn_by_a_key_apart_from_the_feed_s_own():
+    drawn = drawn_feed(lambda key, num: {"x": jax.random.uniform(key, (num,))}, batch_size=4)
+    noisy = map_feed(lambda key, batch: {**batch, "y": jax.random.uniform(key, (4,))}, drawn)
+    found = play(noisy)
+    assert not np.any(np.isclose(found["x"], found["y"]))
+    assert len(np.unique([found["x"], found["y"]])) == found["x"].size * 2
+    twice = play(map_feed(lambda key, batch: {"x": 2 * batch["x"]}, noisy))
+    assert twice["x"].shape == (6, 4)
+
+
+def test_populations_of_two_sizes_are_fed_side_by_side(dataset):
+    larger = ArrayDataset({"image": np.arange(24, dtype=np.float32).reshape(12, 2)})
+    noise = drawn_feed(lambda key, num: {"z": jax.random.uniform(key, (num,))}, batch_size=4)
+    feeds = {
+        "source": feed(dataset, {"label": None}, batch_size=4, seed=2),
+        "target": feed(larger, {"image": None}, batch_size=3, seed=2),
+        "noise": noise,
+        "more": noise,
+    }
+    both = side_by_side(feeds)
+    found = play(both)
+    for name in ("source", "target"):
+        jax.tree.map(np.testing.assert_array_equal, found[name], play(feeds[name]))
+    assert not np.any(np.isclose(found["noise"]["z"], found["more"]["z"]))
+    with pytest.raises(ValueError, match="There is no feed to put side by side"):
+        side_by_side({})
+
+
+def test_closing_what_is_side_by_side_closes_every_stream(dataset):
+    closed = []
+
+    def chunks(ranges):
+        try:
+            for _ in ranges:
+                yield np.zeros((1, 1, 0))
+        finally:
+            closed.append(True)
+
+    feeds = {name: Feed({}, lambda key, resident, item: {}, chunks) for name in "ab"}
+    stream = side_by_side(feeds).chunks(iter([(0, 1), (1, 2)]))
+    next(stream)
+    stream.close()
+    assert closed == [True, True]

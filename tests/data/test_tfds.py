@@ -42,6 +42,7 @@ def test_images_and_labels_are_those_prepared(data_dir, mnist, split):
         np.testing.assert_array_equal(dataset.arrays["image"], mnist[split]["image"])
         np.testing.assert_array_equal(dataset.arrays["label"], mnist[split]["label"])
         assert [a.dtype for a in dataset.arrays.values()] == [np.uint8, np.int32]
+        assert dataset.label_names == tuple("0123456789")
 
 
 def test_blocks_join_into_the_whole(data_dir, mnist, monkeypatch):
@@ -98,7 +99,9 @@ def test_what_does_not_fit_is_streamed(data_dir, mnist, monkeypatch):
     assert isinstance(dataset, TFDSDataset)
     picked = dataset[np.array([19, 0])]
     np.testing.assert_array_equal(picked["image"], mnist["train"]["image"][[19, 0]])
-    chunks = [streamed_feed(d, batch_size=8, seed=0).chunks([(1, 4)]) for d in (dataset, whole)]
+    fields = {"image": None, "label": None}
+    feeds = [streamed_feed(d, fields, batch_size=8, seed=0) for d in (dataset, whole)]
+    chunks = [feed.chunks([(1, 4)]) for feed in feeds]
     of_disk, of_memory = (next(chunk) for chunk in chunks)
     for field in ("image", "label"):
         np.testing.assert_array_equal(of_disk[field], of_memory[field])

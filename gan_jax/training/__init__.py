@@ -13,7 +13,7 @@ from gan_jax.training.compile import (
     unstack,
 )
 from gan_jax.training.distributed import initialize, process_rows
-from gan_jax.training.loop import Hook, NonFiniteError, Schedule, train
+from gan_jax.training.loop import Hook, NonFiniteError, Timetable, train
 from gan_jax.training.rundir import RunDirectoryError, open_run
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
     "Hook",
     "NonFiniteError",
     "RunDirectoryError",
-    "Schedule",
+    "Timetable",
     "compiler_options",
     "data_mesh",
     "enable_compilation_cache",

@@ -11,10 +11,11 @@ import numpy as np
 
 from gan_jax.errors import Refusal
 from gan_jax.training.checkpoints import CheckpointError, Checkpoints
-from gan_jax.training.compile import Parallel, runtime
+from gan_jax.training.compile import Parallel
 from gan_jax.training.interrupts import Interrupts
 from gan_jax.training.logs import MetricsLog, ProgressBar, last_logged_step
 from gan_jax.training.rundir import CHECKPOINTS, START_OVER, open_run
+from gan_jax.training.runtime import runtime
 from gan_jax.typing import Feed, KeyArray, PyTree, Step
 
 MAY_CHANGE = frozenset({"steps"})
@@ -35,7 +36,7 @@ class Hook(NamedTuple):
     call: Callable[[int, PyTree], Mapping[str, Any] | None]
 
 
-class Schedule(NamedTuple):
+class Timetable(NamedTuple):
     """When a run ends, and at which of its steps the program comes back to Python.
 
     A dispatch compiles and runs `steps_per_dispatch` steps; each gives one line of the log, the
@@ -81,7 +82,7 @@ def train(
     feed: Feed,
     *,
     key: KeyArray,
-    schedule: Schedule,
+    timetable: Timetable,
     batch_size: int,
     workdir: Path,
     config: dict[str, Any],
@@ -93,8 +94,9 @@ def train(
 ) -> PyTree:
     """Run the steps that are missing in the run directory, and return the state after the last.
 
-    Step t has the key fold_in(key, t) and batch t of the feed, so the state after step t does not
-    depend on how often the run was stopped. SIGTERM and Ctrl-C finish the dispatch, save,
+    The key is split once, into that of the steps and that of the data. Step t has the first folded
+    with t, and batch t of the feed, drawn with the second folded with t; so the state after step t
+    does not depend on how often the run was stopped. SIGTERM and Ctrl-C finish the dispatch, save,
     and exit with status 128 + signal.
 
     Args:
@@ -106,35 +108,35 @@ def train(
         shown: the metrics in the progress bar, `unit` what it calls an example.
 
     Raises:
-        ValueError: a schedule or a batch size that does not fit, or another run in `workdir`.
+        ValueError: a timetable or a batch size that does not fit, or another run in `workdir`.
         NonFiniteError: a loss, or the norm of a gradient or an update, is not finite.
         CheckpointError: a checkpoint cannot be written, or those of the run are damaged or gone.
     """
-    schedule.check(hooks)
+    timetable.check(hooks)
     run = runtime(step, feed.read, parallel=parallel, batch_size=batch_size)
     open_run(workdir, config, fresh=fresh, ignore=MAY_CHANGE)
     state, key, resident = run.place(state), run.place_whole(key), run.place_whole(feed.resident)
     with Checkpoints(workdir / CHECKPOINTS) as checkpoints, Interrupts() as interrupts:
         start, state = checkpoints.restore_latest(state) or _from_the_start(
-            state, workdir, schedule
+            state, workdir, timetable
         )
-        ranges = list(schedule.dispatches(start))
-        _say_where(start, schedule)
+        ranges = list(timetable.dispatches(start))
+        _say_where(start, timetable)
         with (
             MetricsLog(workdir, resume_step=start) as log,
             ProgressBar(
-                schedule.num_steps, start, examples_per_step=batch_size, unit=unit, shown=shown
+                timetable.num_steps, start, examples_per_step=batch_size, unit=unit, shown=shown
             ) as bar,
             closing(feed.chunks(ranges)) as chunks,
         ):
             for (begin, end), chunk in zip(ranges, chunks, strict=True):
                 state, metrics = run.dispatch(key, begin, state, resident, run.place_chunk(chunk))
                 line = _summarise(begin, jax.device_get(metrics))
-                line |= _evaluate(hooks, schedule, end, run.view(state))
+                line |= _evaluate(hooks, timetable, end, run.view(state))
                 log.write(end, line)
                 bar.update(end, line)
                 stop = interrupts.poll()
-                if stop or schedule.due(schedule.checkpoint_every, end):
+                if stop or timetable.due(timetable.checkpoint_every, end):
                     checkpoints.save(end, state)
                 if stop:
                     _say(f"stopped at step {end}; run the same command again to resume there")
@@ -142,9 +144,9 @@ def train(
     return run.view(state)
 
 
-def _from_the_start(state: PyTree, workdir: Path, schedule: Schedule) -> tuple[int, PyTree]:
+def _from_the_start(state: PyTree, workdir: Path, timetable: Timetable) -> tuple[int, PyTree]:
     logged = last_logged_step(workdir)
-    if logged > schedule.checkpoint_every:
+    if logged > timetable.checkpoint_every:
         raise CheckpointError(
             f"{workdir} was logged up to step {logged}, but its {CHECKPOINTS}/ are gone: bring "
             f"them back, {START_OVER}"
@@ -153,11 +155,11 @@ def _from_the_start(state: PyTree, workdir: Path, schedule: Schedule) -> tuple[i
 
 
 def _evaluate(
-    hooks: Sequence[Hook], schedule: Schedule, step: int, state: PyTree
+    hooks: Sequence[Hook], timetable: Timetable, step: int, state: PyTree
 ) -> dict[str, Any]:
     metrics: dict[str, Any] = {}
     for hook in hooks:
-        if schedule.due(hook.every, step):
+        if timetable.due(hook.every, step):
             metrics |= hook.call(step, state) or {}
     return metrics
 
@@ -177,11 +179,11 @@ def _summarise(begin: int, metrics: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {name: np.mean(values) for name, values in metrics.items()}
 
 
-def _say_where(start: int, schedule: Schedule) -> None:
-    if start >= schedule.num_steps:
+def _say_where(start: int, timetable: Timetable) -> None:
+    if start >= timetable.num_steps:
         _say(f"the run is already at step {start}; ask for more steps to continue it")
     elif start:
-        _say(f"resuming at step {start} of {schedule.num_steps}")
+        _say(f"resuming at step {start} of {timetable.num_steps}")
 
 
 def _say(text: str) -> None:

@@ -34,9 +34,10 @@ from gan_jax.games import (
 )
 from gan_jax.losses import non_saturating
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
-from gan_jax.systems import gan
+from gan_jax.systems import GAN, networks
 from gan_jax.training import compiler_options, data_mesh, jit_step, pmap_step, scan_steps
-from gan_jax.training.compile import AXIS, runtime, split, stack, unstack
+from gan_jax.training.compile import AXIS, split, stack, unstack
+from gan_jax.training.runtime import runtime
 
 SEED = 3
 BATCH_SIZE = 16
@@ -62,7 +63,14 @@ class Problem(NamedTuple):
 
 
 def key_of(t):
-    return jax.random.fold_in(jax.random.key(SEED), t)
+    """The key of a step, as the runtime has it."""
+    key_steps, _ = jax.random.split(jax.random.key(SEED))
+    return jax.random.fold_in(key_steps, t)
+
+
+def the_item(key, resident, item):
+    """Read a batch that came whole."""
+    return item
 
 
 def num_steps_of(data):
@@ -86,15 +94,15 @@ def game_problem(
         return network.apply(variables, x, train=True, mutable=list(weights.state))
 
     def game(axis_name, *, generator, discriminator, batch, key):
-        networks = [NETWORKS[0], NETWORKS[1]]
+        told = NETWORKS
         if tell_networks:
-            networks = [
+            told = [
                 network.clone(axis_name=axis_name) if hasattr(network, "axis_name") else network
-                for network in networks
+                for network in NETWORKS
             ]
-        fake, generator_state = apply(networks[0], generator, batch["latents"])
-        real_logits, state = apply(networks[1], discriminator, batch["real"])
-        fake_logits, state = apply(networks[1], discriminator.replace(state=state), fake)
+        fake, generator_state = apply(told[0], generator, batch["latents"])
+        real_logits, state = apply(told[1], discriminator, batch["real"])
+        fake_logits, state = apply(told[1], discriminator.replace(state=state), fake)
         loss = non_saturating()
         return Outcome(
             generator=PlayerOutcome(jnp.mean(loss.generator(fake_logits)), generator_state),
@@ -104,8 +112,12 @@ def game_problem(
         )
 
     NETWORKS = generator, discriminator
-    system = gan(
-        generator=generator, discriminator=discriminator, loss=non_saturating(), latent_dim=2
+    system = GAN(
+        generator=generator,
+        discriminator=discriminator,
+        loss=non_saturating(),
+        latents=networks.normal(2),
+        field="real",
     )
     leading = (num_steps, BATCH_SIZE)
     data = {
@@ -118,7 +130,8 @@ def game_problem(
             play, game=partial(game, axis_name), optimizers=sgd(rate), axis_name=axis_name
         )
 
-    return Problem(step, system.init(jax.random.key(0), optimizers=sgd(rate)), data)
+    state = system.init(jax.random.key(0), batch_of(data, 0), optimizers=sgd(rate))
+    return Problem(step, state, data)
 
 
 def mlp_problem(play):
@@ -219,7 +232,7 @@ def by_shard_map(problem, num_devices):
 
 
 def by_scan(problem):
-    steps = jax.jit(scan_steps(compiled(problem.step(None)), lambda resident, item: item))
+    steps = jax.jit(scan_steps(compiled(problem.step(None)), the_item))
     state, metrics = steps(jax.random.key(SEED), 0, problem.state, {}, problem.data)
     return state, batch_of(metrics, -1)
 
@@ -228,7 +241,7 @@ def by_runtime(problem, parallel):
     """Read every batch from one resident table, as training does."""
     run = runtime(
         compiled(problem.step(AXIS if parallel == "pmap" else None)),
-        lambda table, rows: jax.tree.map(lambda leaf: leaf[rows], table),
+        lambda key, table, rows: jax.tree.map(lambda leaf: leaf[rows], table),
         parallel=parallel,
         batch_size=BATCH_SIZE,
     )
@@ -390,11 +403,11 @@ def test_split_gives_each_device_a_run_of_neighbours():
     np.testing.assert_array_equal(chunk[1], [[2, 3], [8, 9]])
 
 
-SYSTEM = gan(
+SYSTEM = GAN(
     generator=MLPGenerator((2,), (8,)),
     discriminator=MLPDiscriminator((8,)),
     loss=non_saturating(),
-    latent_dim=2,
+    latents=networks.normal(2),
 )
 
 
@@ -405,7 +418,7 @@ def images(num_steps):
 def test_vmap_over_seeds_is_as_many_separate_runs():
     step = partial(simultaneous_step, game=SYSTEM.game, optimizers=sgd(0.1))
     keys = jax.random.split(jax.random.key(0), 8)
-    separate = [SYSTEM.init(key, optimizers=sgd(0.1)) for key in keys]
+    separate = [SYSTEM.init(key, batch_of(images(1), 0), optimizers=sgd(0.1)) for key in keys]
     together = jax.tree.map(lambda *leaves: np.stack(leaves), *separate)
     alone, mapped = jax.jit(step), jax.jit(jax.vmap(step, in_axes=(0, 0, None)))
     for t in range(3):
@@ -418,17 +431,49 @@ def test_vmap_over_seeds_is_as_many_separate_runs():
     assert len(set(np.asarray(metrics["generator/loss"]).tolist())) == 8
 
 
-def test_the_keys_of_a_dispatch_depend_on_the_steps_alone():
-    def step(key, state, batch):
-        return state + 1, {"draw": jax.random.normal(key)}
+def draw(key, resident, item):
+    """Read a batch of fresh draws, as many as the item has rows."""
+    return {"draw": jax.random.normal(key, item.shape[:1])}
 
-    steps = jax.jit(scan_steps(step, lambda resident, item: item))
-    draws = [
-        steps(jax.random.key(SEED), start, 0, {}, jnp.zeros(num))[1]["draw"]
-        for start, num in [(0, 1), (1, 4)]
-    ]
-    expected = [jax.random.normal(key_of(t)) for t in range(5)]
-    np.testing.assert_array_equal(np.concatenate(draws), expected)
+
+def keep_draws(key, state, batch):
+    return batch["draw"], {"step": jax.random.normal(key), "mean": jnp.mean(batch["draw"])}
+
+
+def test_the_keys_of_a_dispatch_depend_on_the_steps_alone():
+    steps = jax.jit(scan_steps(keep_draws, draw))
+    key_steps, key_data = jax.random.split(jax.random.key(SEED))
+    for start, num in [(0, 1), (1, 4)]:
+        items = np.zeros((num, 3, 0), np.float32)
+        last, metrics = steps(jax.random.key(SEED), start, jnp.zeros(3), {}, items)
+        for t in range(num):
+            of_step = jax.random.fold_in(key_steps, start + t)
+            np.testing.assert_array_equal(metrics["step"][t], jax.random.normal(of_step))
+        of_data = jax.random.fold_in(key_data, start + num - 1)
+        np.testing.assert_array_equal(last, jax.random.normal(of_data, (3,)))
+
+
+def drawn(parallel, rows):
+    """Three steps of the runtime on batches of 24 drawn examples, `rows` of them on a device."""
+    run = runtime(keep_draws, draw, parallel=parallel, batch_size=24)
+    chunk = run.place_chunk(np.zeros((3, 24, 0), np.float32))
+    key, state = run.place_whole(jax.random.key(SEED)), run.place(jnp.zeros(rows))
+    return lambda *rest: run.dispatch(key, 2, *rest), (state, {}, chunk)
+
+
+def test_a_mesh_draws_the_data_of_one_device_each_device_its_share():
+    (alone, operands), (shared, spread) = drawn("none", 24), drawn("jit", 24)
+    program = jax.jit(lambda *rest: shared(*rest)[1]["mean"]).lower(*spread).compile().as_text()
+    assert "f32[6]" in program
+    assert "f32[24]" not in program
+    np.testing.assert_array_equal(alone(*operands)[0], shared(*spread)[0])
+
+
+def test_under_pmap_each_device_draws_data_of_its_own():
+    dispatch, operands = drawn("pmap", 6)
+    draws = np.asarray(dispatch(*operands)[0])
+    assert draws.shape == (4, 6)
+    assert len(np.unique(draws)) == 24
 
 
 def test_the_average_follows_the_generators_and_leaves_the_game_alone():
@@ -511,7 +556,7 @@ def test_steps_are_compiled_with_the_option_but_not_under_transformations(mesh, 
         end(1.0)
     assert jax.jit(end)(1.0) == 5
     assert jax.grad(end)(1.0) == 5
-    run = runtime(step, lambda resident, item: item, parallel="jit", batch_size=4)
+    run = runtime(step, the_item, parallel="jit", batch_size=4)
     with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
         run.dispatch(jax.random.key(0), 0, jnp.float32(1), None, np.ones((1, 4), np.float32))
 
@@ -539,15 +584,15 @@ def primitives(jaxpr):
     ],
 )
 def test_players_share_their_forward_pass(play, convolutions):
-    system = gan(
+    system = GAN(
         generator=DCGANGenerator(32, 1, 4),
         discriminator=DCGANDiscriminator(4),
         loss=non_saturating(),
-        latent_dim=2,
+        latents=networks.normal(2),
     )
     step = partial(play, game=system.game, optimizers=sgd(0.1))
-    state = jax.eval_shape(partial(system.init, optimizers=sgd(0.1)), jax.random.key(0))
     batch = {"image": jax.ShapeDtypeStruct((2, 32, 32, 1), jnp.float32)}
+    state = jax.eval_shape(partial(system.init, optimizers=sgd(0.1)), jax.random.key(0), batch)
     traced = jax.make_jaxpr(step)(jax.random.key(0), state, batch).jaxpr
     needed, _ = partial_eval.dce_jaxpr(traced, [True] * len(traced.outvars))
     names = [name for name in primitives(needed) if name.startswith("gan_jax_convolution")]
@@ -557,7 +602,7 @@ def test_players_share_their_forward_pass(play, convolutions):
 
 def test_several_moves_leave_a_sharded_batch_where_it_is():
     step = partial(PLAYS["two moves of D"], game=SYSTEM.game, optimizers=sgd(0.1))
-    state = SYSTEM.init(jax.random.key(0), optimizers=sgd(0.1))
+    state = SYSTEM.init(jax.random.key(0), batch_of(images(1), 0), optimizers=sgd(0.1))
     program = jax.jit(jit_step(step, mesh=data_mesh()))
     text = program.lower(key_of(0), state, batch_of(images(1), 0)).compile().as_text()
     assert "all-reduce" in text

@@ -12,14 +12,14 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax.data import ArrayDataset, batch_indices, resident_feed, streamed_feed
+from gan_jax.data import ArrayDataset, drawn_feed, map_feed, resident_feed, streamed_feed
 from gan_jax.games import PlayerOutcome, Weights, descent_step, init_descent
 from gan_jax.training import (
     CheckpointError,
     Hook,
     NonFiniteError,
     RunDirectoryError,
-    Schedule,
+    Timetable,
     train,
 )
 from gan_jax.training.logs import WALL_CLOCK_FIELDS
@@ -27,13 +27,16 @@ from gan_jax.training.logs import WALL_CLOCK_FIELDS
 SEED = 7
 NUM_EXAMPLES = 50
 BATCH_SIZE = 8
-SCHEDULE = Schedule(num_steps=30, steps_per_dispatch=5, checkpoint_every=10)
+TIMETABLE = Timetable(num_steps=30, steps_per_dispatch=5, checkpoint_every=10)
 DATASET = ArrayDataset(
     {
         "x": np.random.default_rng(0).normal(size=(NUM_EXAMPLES, 3)).astype(np.float32),
         "index": np.arange(NUM_EXAMPLES, dtype=np.int32),
     }
 )
+
+
+FIELDS = {"x": None, "index": None}
 
 
 class Memory(NamedTuple):
@@ -65,13 +68,13 @@ def step(key, state, batch, *, axis_name=None):
 
 
 def feed(make=resident_feed):
-    return make(DATASET, batch_size=BATCH_SIZE, seed=SEED)
+    return make(DATASET, FIELDS, batch_size=BATCH_SIZE, seed=SEED)
 
 
 def run(workdir, *, step=step, **changes):
     arguments = {
         "key": jax.random.key(SEED),
-        "schedule": SCHEDULE,
+        "timetable": TIMETABLE,
         "batch_size": BATCH_SIZE,
         "config": {"seed": SEED},
         "parallel": "none",
@@ -119,22 +122,22 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("schedule", "interval", "words"),
+    ("timetable", "interval", "words"),
     [
-        (Schedule(0, 5, 10), 5, "num_steps is 0; it must be at least 1"),
-        (Schedule(30, 0, 10), 5, "steps_per_dispatch is 0; it must be at least 1"),
-        (Schedule(30, 5, -10), 5, "checkpoint_every is -10; it must be at least 1"),
-        (Schedule(30, 5, 12), 5, "checkpoint_every is 12; .* multiple of steps_per_dispatch=5"),
-        (Schedule(30, 5, 10), 7, "evaluations is 7; .* multiple of steps_per_dispatch=5"),
-        (Schedule(30, 5, 10), 0, "evaluations is 0; .* multiple of steps_per_dispatch=5"),
+        (Timetable(0, 5, 10), 5, "num_steps is 0; it must be at least 1"),
+        (Timetable(30, 0, 10), 5, "steps_per_dispatch is 0; it must be at least 1"),
+        (Timetable(30, 5, -10), 5, "checkpoint_every is -10; it must be at least 1"),
+        (Timetable(30, 5, 12), 5, "checkpoint_every is 12; .* multiple of steps_per_dispatch=5"),
+        (Timetable(30, 5, 10), 7, "evaluations is 7; .* multiple of steps_per_dispatch=5"),
+        (Timetable(30, 5, 10), 0, "evaluations is 0; .* multiple of steps_per_dispatch=5"),
     ],
 )
-def test_a_schedule_that_does_not_fit_is_refused_before_anything_is_written(
-    tmp_path, schedule, interval, words
+def test_a_timetable_that_does_not_fit_is_refused_before_anything_is_written(
+    tmp_path, timetable, interval, words
 ):
     hook = Hook(interval, lambda step, state: None)
     with pytest.raises(ValueError, match=words):
-        run(tmp_path, schedule=schedule, hooks=[hook])
+        run(tmp_path, timetable=timetable, hooks=[hook])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -156,27 +159,24 @@ def test_a_batch_that_does_not_divide_is_refused_before_anything_is_written(tmp_
     ],
 )
 def test_dispatches_end_at_their_multiples(begin, num_steps, ranges):
-    assert list(Schedule(num_steps, 5, 10).dispatches(begin)) == ranges
+    assert list(Timetable(num_steps, 5, 10).dispatches(begin)) == ranges
 
 
 def test_what_is_due():
-    schedule = Schedule(12, 5, 10)
-    assert [step for step in (5, 10, 12) if schedule.due(10, step)] == [10, 12]
+    timetable = Timetable(12, 5, 10)
+    assert [step for step in (5, 10, 12) if timetable.due(10, step)] == [10, 12]
 
 
 def test_every_step_has_its_own_key_and_batch(whole):
-    batches = [
-        batch_indices(SEED, t, batch_size=BATCH_SIZE, num_examples=NUM_EXAMPLES)
-        for t in range(SCHEDULE.num_steps)
-    ]
+    (batches,) = feed().chunks([(0, TIMETABLE.num_steps)])
     player, memory = whole.state
-    assert int(player.step) == SCHEDULE.num_steps
+    assert int(player.step) == TIMETABLE.num_steps
     assert int(memory.seen) == np.sum(batches)
-    last = jax.random.fold_in(jax.random.key(SEED), SCHEDULE.num_steps - 1)
-    assert memory.key["last"] == last
+    key_steps, _ = jax.random.split(jax.random.key(SEED))
+    assert memory.key["last"] == jax.random.fold_in(key_steps, TIMETABLE.num_steps - 1)
     state, steps = start(), []
     for t, batch in enumerate(batches):
-        key = jax.random.fold_in(jax.random.key(SEED), t)
+        key = jax.random.fold_in(key_steps, t)
         state, metrics = jax.jit(step)(key, state, DATASET[batch])
         steps.append(metrics)
     np.testing.assert_allclose(player.player.weights.params, state[0].player.weights.params, 1e-5)
@@ -196,9 +196,9 @@ def test_hooks_look_at_intervals_and_at_the_end_and_change_nothing(tmp_path, who
         calls.append((name, step))
         return {f"{name}/seen": memory.seen} if name == "often" else None
 
-    schedule = SCHEDULE._replace(num_steps=33)
+    timetable = TIMETABLE._replace(num_steps=33)
     hooks = [Hook(10, partial(look, "often")), Hook(25, partial(look, "seldom"))]
-    state = run(tmp_path, schedule=schedule, hooks=hooks)
+    state = run(tmp_path, timetable=timetable, hooks=hooks)
     assert calls == [
         ("often", 10),
         ("often", 20),
@@ -251,7 +251,7 @@ def test_a_run_that_dies_between_checkpoints_repeats_what_was_lost(tmp_path, who
 
 
 def test_a_longer_run_continues_a_finished_one(tmp_path, whole, capfd):
-    run(tmp_path, schedule=SCHEDULE._replace(num_steps=20))
+    run(tmp_path, timetable=TIMETABLE._replace(num_steps=20))
     whole.assert_equals(run(tmp_path), tmp_path)
     assert "resuming at step 20 of 30" in capfd.readouterr().err
 
@@ -273,6 +273,34 @@ def test_a_streamed_feed_gives_the_bits_of_a_resident_one(tmp_path, whole):
     with pytest.raises(SystemExit):
         run(tmp_path, feed=feed(streamed_feed), hooks=[interrupt_at(15, signal.SIGTERM)])
     whole.assert_equals(run(tmp_path, feed=feed(streamed_feed)), tmp_path)
+
+
+def drawn():
+    """Data that is drawn twice over: examples, and noise upon them."""
+
+    def draw(key, num):
+        return {"x": jax.random.normal(key, (num, 3)), "index": jnp.arange(num)}
+
+    def add_noise(key, batch):
+        return {**batch, "x": batch["x"] + jax.random.normal(key, batch["x"].shape)}
+
+    return map_feed(add_noise, drawn_feed(draw, batch_size=BATCH_SIZE))
+
+
+@pytest.mark.parametrize(
+    ("parallel", "axis_name"),
+    [
+        ("none", None),
+        pytest.param("jit", None, marks=pytest.mark.slow),
+        pytest.param("pmap", "data", marks=pytest.mark.slow),
+    ],
+)
+def test_what_is_drawn_is_drawn_again_by_a_resumed_run(tmp_path, parallel, axis_name):
+    mode = {"parallel": parallel, "step": partial(step, axis_name=axis_name), "feed": drawn()}
+    expected = Whole(run(tmp_path / "whole", **mode), lines(tmp_path / "whole"))
+    with pytest.raises(SystemExit):
+        run(tmp_path / "stopped", **mode, hooks=[interrupt_at(15, signal.SIGTERM)])
+    expected.assert_equals(run(tmp_path / "stopped", **mode), tmp_path / "stopped")
 
 
 @pytest.mark.slow
@@ -372,7 +400,7 @@ def test_no_run_starts_over_in_silence_when_all_checkpoints_are_damaged(tmp_path
 
 
 def test_no_run_starts_over_in_silence_when_its_checkpoints_are_gone(tmp_path, whole):
-    run(tmp_path, schedule=SCHEDULE._replace(num_steps=15))
+    run(tmp_path, timetable=TIMETABLE._replace(num_steps=15))
     shutil.rmtree(tmp_path / "checkpoints")
     log = (tmp_path / "metrics.jsonl").read_bytes()
     with pytest.raises(CheckpointError, match=r"logged up to step 15, but .* are gone.*--fresh"):

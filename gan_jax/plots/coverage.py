@@ -1,7 +1,6 @@
 """Pictures of the modes that a population of generators covers."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -9,20 +8,20 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from gan_jax.plots.curves import COLOURS, STYLES
+from gan_jax.plots.pictures import Picture, picture
 
 Band: TypeAlias = tuple[Float[np.ndarray, " times"], Float[np.ndarray, " times"]]
 """A mean and a spread at each time."""
 
 
-def save_mode_coverage(
-    path: Path | str,
+def coverage_curves(
     *,
     steps: Int[np.ndarray, " times"],
     modes: Mapping[str, Band],
     high_quality: Mapping[str, Band],
     num_modes: int,
-) -> None:
-    """Write a PNG of the modes covered and the share of high-quality samples over time.
+) -> Picture:
+    """Draw the modes covered and the share of high-quality samples over time.
 
     Lines are means over seeds, bands what is given beside each (a standard deviation). Dotted: all
     modes, and the 98.9 % of high-quality samples that a perfect sampler in the plane has.
@@ -41,4 +40,4 @@ def save_mode_coverage(
         panel.set(xlabel="step", ylabel=label, ylim=(0, None))
         panel.grid(alpha=0.3)
     left.legend(fontsize=8)
-    figure.savefig(path)
+    return picture(figure)

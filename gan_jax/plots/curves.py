@@ -1,19 +1,19 @@
 """Pictures of curves."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Num
 from matplotlib.figure import Figure
+
+from gan_jax.plots.pictures import Picture, picture
 
 # Okabe and Ito's colours, which the colour-blind tell apart, and a line style for each.
 COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#0072B2", "#F0E442")
 STYLES = ("-", "--", "-.", ":")
 
 
-def save_curves(
-    path: Path | str,
+def curves(
     *,
     x: Num[np.ndarray, " num"],
     curves: Mapping[str, Num[np.ndarray, " num"]],
@@ -21,8 +21,8 @@ def save_curves(
     x_label: str,
     y_label: str,
     title: str = "",
-) -> None:
-    """Write a PNG of curves over a common x, and of points (x, y), each named in the legend."""
+) -> Picture:
+    """Draw curves over a common x, and of points (x, y), each named in the legend."""
     figure = Figure(figsize=(5.6, 4.0), dpi=110, layout="constrained")
     axes = figure.subplots()
     for index, (name, y) in enumerate(curves.items()):
@@ -33,4 +33,4 @@ def save_curves(
     axes.set(xlabel=x_label, ylabel=y_label, title=title)
     axes.legend()
     axes.grid(alpha=0.3)
-    figure.savefig(path)
+    return picture(figure)

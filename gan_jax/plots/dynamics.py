@@ -1,7 +1,6 @@
 """Pictures of game dynamics: phase portraits and spectra."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Complex, Float
@@ -9,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gan_jax.plots.curves import COLOURS
+from gan_jax.plots.pictures import Picture, picture
 
 COLUMNS = 4
 WIDTH = 7.0  # inches: two columns of a paper
 
 
-def save_phase_portraits(
-    path: Path | str,
+def phase_portraits(
     *,
     x: Float[np.ndarray, " columns"],
     y: Float[np.ndarray, " rows"],
@@ -24,8 +23,8 @@ def save_phase_portraits(
     x_label: str = "generator",
     y_label: str = "discriminator",
     equilibrium: tuple[float, float] = (0.0, 0.0),
-) -> None:
-    """Write a PNG with a panel for each method: its trajectory over the flow that all share.
+) -> Picture:
+    """Draw a panel for each method: its trajectory over the flow that all share.
 
     `flow` is the direction of descent on the grid of `x` and `y`, as
     `games.analysis.phase_portrait` gives it. A trajectory that leaves the grid is cut there; its
@@ -41,17 +40,16 @@ def save_phase_portraits(
         panel.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), aspect="equal")
     figure.supxlabel(x_label, fontsize=8)
     figure.supylabel(y_label, fontsize=8)
-    figure.savefig(path)
+    return picture(figure)
 
 
-def save_eigenvalues(
-    path: Path | str,
+def eigenvalues(
     spectra: Mapping[str, Complex[np.ndarray, " num"]],
     *,
     of_step: bool,
     linear_below: float | None = None,
-) -> None:
-    """Write a PNG of eigenvalues in the complex plane, a panel for each name.
+) -> Picture:
+    """Draw eigenvalues in the complex plane, a panel for each name.
 
     `of_step`: the eigenvalues of a whole step, which converges inside the unit circle that is
     drawn. Otherwise of the vector field's Jacobian: small enough steps converge where all are right
@@ -78,7 +76,7 @@ def save_eigenvalues(
             panel.set_yscale("symlog", linthresh=linear_below)
     figure.supxlabel("real part", fontsize=8)
     figure.supylabel("imaginary part", fontsize=8)
-    figure.savefig(path)
+    return picture(figure)
 
 
 def _panels(names: list[str]) -> tuple[Figure, list[Axes]]:

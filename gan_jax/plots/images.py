@@ -1,24 +1,21 @@
 """Pictures of images."""
 
-from pathlib import Path
-
-import matplotlib.image
 import numpy as np
 from jaxtyping import Float
 
 from gan_jax.errors import Refusal
+from gan_jax.plots.pictures import Picture
 
 
-def save_image_grid(
-    path: Path | str,
+def image_grid(
     images: Float[np.ndarray, "num height width channels"],
     *,
     columns: int | None = None,
     scale: int = 2,
-) -> None:
-    """Write images in [-1, 1] as one PNG: rows of `columns` images, by default a square.
+) -> Picture:
+    """Put images in [-1, 1] into one picture: rows of `columns` images, by default a square.
 
-    Each pixel is `scale` pixels wide.
+    Each pixel is `scale` pixels wide; what is no number is black.
 
     Raises:
         ValueError: the images have neither one channel nor three.
@@ -29,8 +26,8 @@ def save_image_grid(
     columns = columns or int(np.ceil(np.sqrt(num)))
     rows = -(-num // columns)
     tiles = np.full((rows * columns, height + 2, width + 2, channels), 1.0, np.float32)
-    tiles[:num, 1:-1, 1:-1] = np.clip((images + 1) / 2, 0, 1)
+    tiles[:num, 1:-1, 1:-1] = np.clip((np.where(np.isnan(images), -1, images) + 1) / 2, 0, 1)
     grid = tiles.reshape(rows, columns, height + 2, width + 2, channels).swapaxes(1, 2)
     grid = grid.reshape(rows * (height + 2), columns * (width + 2), channels)
     grid = grid.repeat(scale, axis=0).repeat(scale, axis=1)
-    matplotlib.image.imsave(path, np.broadcast_to(grid, (*grid.shape[:2], 3)))
+    return Picture(np.broadcast_to((grid * 255).astype(np.uint8), (*grid.shape[:2], 3)))

@@ -1,20 +1,20 @@
 """Pictures of latent spaces."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import matplotlib
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
+from gan_jax.plots.pictures import Picture, picture
 
-def save_latents(
-    path: Path | str,
+
+def latents(
     panels: Mapping[str, Float[np.ndarray, "num 2"]],
     labels: Int[np.ndarray, " num"],
-) -> None:
-    """Write a PNG with a panel for each model: latents of the same examples, coloured by label.
+) -> Picture:
+    """Draw a panel for each model: latents of the same examples, coloured by label.
 
     The circle of radius 2 holds 86 % of N(0, I). Each panel has a scale of its own.
     """
@@ -22,15 +22,15 @@ def save_latents(
     classes = np.unique(labels)
     colours = matplotlib.colormaps["viridis"](np.linspace(0, 1, len(classes)))
     angles = np.linspace(0, 2 * np.pi, 200)
-    for axes, (name, latents) in zip(
+    for axes, (name, points) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
     ):
         for label, colour in zip(classes, colours, strict=True):
-            where = latents[labels == label]
+            where = points[labels == label]
             axes.plot(*where.T, ".", color=colour, markersize=3, label=str(label))
             axes.text(
                 *np.median(where, axis=0), str(label), fontsize=11, fontweight="bold", ha="center"
             )
         axes.plot(2 * np.cos(angles), 2 * np.sin(angles), "--", color="black", linewidth=1)
         axes.set(title=name, xlabel="first latent", ylabel="second latent", aspect="equal")
-    figure.savefig(path)
+    return picture(figure)

@@ -1,23 +1,23 @@
 """Pictures of points in the plane."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from gan_jax.plots.pictures import Picture, picture
 
-def save_points_over_surface(
-    path: Path | str,
+
+def points_over_surface(
     *,
     real: Float[np.ndarray, "num_real 2"],
     generated: Float[np.ndarray, "num_generated 2"],
     surface: Callable,
     title: str,
     resolution: int = 150,
-) -> None:
-    """Write a PNG of real and generated points over the discriminator's logit as a surface.
+) -> Picture:
+    """Draw real and generated points over the discriminator's logit as a surface.
 
     `surface` maps points (num, 2) to logits (num,).
     """
@@ -41,4 +41,4 @@ def save_points_over_surface(
     axes.plot(*generated.T, ".", color="tab:green", markersize=3, alpha=0.5, label="generated")
     axes.set(title=title, xlim=(-extent, extent), ylim=(-extent, extent))
     axes.legend(loc="upper right", markerscale=3)
-    figure.savefig(path)
+    return picture(figure)

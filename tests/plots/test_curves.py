@@ -1,15 +1,14 @@
 """Curves in one frame."""
 
-import matplotlib.image
 import numpy as np
 from matplotlib.axes import Axes
 
-from gan_jax.plots import save_curves
+from gan_jax.plots import curves
 
 X = np.linspace(0, 1, 5)
 
 
-def test_curves_and_points_are_drawn_with_their_names(tmp_path, monkeypatch):
+def test_curves_and_points_are_drawn_with_their_names(monkeypatch):
     drawn = []
     plot = Axes.plot
 
@@ -18,9 +17,7 @@ def test_curves_and_points_are_drawn_with_their_names(tmp_path, monkeypatch):
         return plot(self, x, y, *style, label=label, **rest)
 
     monkeypatch.setattr(Axes, "plot", note)
-    path = tmp_path / "curves.png"
-    save_curves(
-        path,
+    picture = curves(
         x=X,
         curves={"square": X**2, "root": X**0.5},
         points={"seen": (np.array([0.5]), np.array([0.3]))},
@@ -33,4 +30,4 @@ def test_curves_and_points_are_drawn_with_their_names(tmp_path, monkeypatch):
         ("seen", [0.5], [0.3]),
     ]
     assert len({colour for *_, colour in drawn}) == 3
-    assert matplotlib.image.imread(path).shape[:2] == (440, 616)
+    assert picture.pixels.shape == (440, 616, 3)

@@ -1,11 +1,10 @@
 """Phase portraits and spectra: every name has its panel, every number its mark."""
 
-import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from gan_jax.plots import save_eigenvalues, save_phase_portraits
+from gan_jax.plots import eigenvalues, phase_portraits
 
 TICKS = np.linspace(-1, 1, 5)
 X, Y = np.meshgrid(TICKS, TICKS)
@@ -24,30 +23,26 @@ def drawn(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("num", [1, 4, 6])
-def test_every_method_has_a_panel_with_its_trajectory(tmp_path, drawn, num):
-    path = tmp_path / "portraits.png"
+@pytest.mark.parametrize("num", [1, 6])
+def test_every_method_has_a_panel_with_its_trajectory(drawn, num):
     trajectories = {
         f"method {i}": (np.array([1.0, 0.5, i]), np.array([0.0, 0.5, 0.1])) for i in range(num)
     }
-    save_phase_portraits(path, x=TICKS, y=TICKS, flow=(-Y, X), trajectories=trajectories)
+    picture = phase_portraits(x=TICKS, y=TICKS, flow=(-Y, X), trajectories=trajectories)
     for along_x, along_y in trajectories.values():
         assert (along_x.tolist(), along_y.tolist(), ("-",)) in drawn
-    assert matplotlib.image.imread(path).shape[1] == 770
+    assert picture.pixels.shape[1] == 770
 
 
 @pytest.mark.parametrize(
     ("of_step", "stable", "unstable"),
     [(True, [0.5, 0.9j], [1.1 + 0j]), (False, [0.5, 1.1 + 0j], [0.9j])],
 )
-def test_eigenvalues_inside_and_outside_have_different_marks(
-    tmp_path, drawn, of_step, stable, unstable
-):
-    path = tmp_path / "eigenvalues.png"
+def test_eigenvalues_inside_and_outside_have_different_marks(drawn, of_step, stable, unstable):
     values = np.array([0.5, 0.9j, 1.1])
-    save_eigenvalues(path, {"one": values, "two": 2 * values}, of_step=of_step)
+    picture = eigenvalues({"one": values, "two": 2 * values}, of_step=of_step)
     first_last = reversed(drawn)  # so that the first panel's marks are kept
     marked = {m[0]: [complex(*z) for z in zip(x, y, strict=True)] for x, y, m in first_last if m}
     assert marked["o"] == stable
     assert marked["x"] == unstable
-    assert path.stat().st_size > 1_000
+    assert picture.pixels.min() < 255

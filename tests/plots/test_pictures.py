@@ -1,0 +1,38 @@
+"""Pictures: what is drawn, what is written and what a notebook shows are the same pixels."""
+
+import io
+
+import matplotlib.image
+import numpy as np
+from matplotlib.figure import Figure
+
+from gan_jax.plots import Picture, image_grid, latents
+from gan_jax.plots.pictures import picture
+
+
+def test_a_picture_is_written_and_shown_as_it_is(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 5, 3), np.uint8)
+    drawn = Picture(pixels)
+    drawn.save(tmp_path / f"here{drawn.suffix}")
+    for png in (tmp_path / "here.png", io.BytesIO(drawn._repr_png_())):
+        read = np.round(matplotlib.image.imread(png, "png") * 255)
+        np.testing.assert_array_equal(read, pixels)
+    assert repr(drawn) == "Picture(5 x 3)"
+    assert image_grid(np.zeros((1, 2, 2, 1))).pixels.dtype == np.uint8
+
+
+def test_a_figure_is_drawn_as_matplotlib_writes_it(tmp_path):
+    figures = [Figure(figsize=(1.5, 1.0), dpi=60, layout="constrained") for _ in range(2)]
+    for figure in figures:
+        figure.subplots().plot([0, 1], [1, 0])
+    figures[0].savefig(tmp_path / "figure.png")
+    written = matplotlib.image.imread(tmp_path / "figure.png")[..., :3]
+    np.testing.assert_array_equal(picture(figures[1]).pixels, np.round(written * 255))
+
+
+def test_each_model_has_a_panel_of_its_latents():
+    points, labels = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2
+    widths = [
+        latents(dict.fromkeys(names, points), labels).pixels.shape[1] for names in ("a", "ab")
+    ]
+    assert widths == [462, 858]

@@ -26,6 +26,7 @@ from gan_jax.games.core import (
     vector_field,
 )
 from gan_jax.games.descent import DescentState, Objective, descent_step, init_descent
+from gan_jax.games.every import every
 from gan_jax.games.extragradient import (
     PastGradients,
     extragradient_step,
@@ -41,6 +42,7 @@ from gan_jax.games.steps import (
     simultaneous_step,
 )
 from gan_jax.games.symplectic import symplectic_step
+from gan_jax.games.together import together
 from gan_jax.games.transforms import clip_params
 from gan_jax.games.unrolled import unrolled_step
 
@@ -66,6 +68,7 @@ __all__ = [
     "consensus_step",
     "descent_step",
     "discriminator_step",
+    "every",
     "exponential_average",
     "exponential_average_memory",
     "extragradient_step",
@@ -83,6 +86,7 @@ __all__ = [
     "set_params",
     "simultaneous_step",
     "symplectic_step",
+    "together",
     "toy",
     "uniform_average",
     "uniform_average_memory",

@@ -80,13 +80,14 @@ def exponential_average_memory(state: GameState) -> GameState:
 uniform_average_memory = exponential_average_memory
 
 
-def averaged(state: GameState) -> GameState:
-    """The state with the averaged players in place of the current ones, to sample from."""
+def averaged(state: GameState) -> Average:
+    """Both players' averaged weights: `averaged(state).generator` is what to sample from.
+
+    Raises:
+        ValueError: the state's outermost memory is no average.
+    """
     check_memory(state, Average, "exponential_average_memory or uniform_average_memory")
-    return state.replace(
-        generator=state.generator.replace(weights=state.memory.generator),
-        discriminator=state.discriminator.replace(weights=state.memory.discriminator),
-    )
+    return state.memory
 
 
 def _averaging(step: Step, share: Callable[[Array], float | Scalar]) -> Step:

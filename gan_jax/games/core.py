@@ -254,14 +254,16 @@ def across_devices(
     """Average over devices a player's gradient and what it reports.
 
     Averaged are the gradient, the loss, the floating-point metrics and, of the state, the
-    `batch_stats` collections alone: a pool of past images stays each device's own.
+    `batch_stats` collections alone: a pool of past images stays each device's own. What is under
+    `frozen` is the same everywhere, and a mean of equal floats would move its bits.
     """
     if axis_name is None:
         return gradient, outcome
 
     def mean_statistics(path, x):
-        statistic = jax.tree_util.DictKey("batch_stats") in path
-        return mean_over_devices(x, axis_name) if statistic else x
+        names = [getattr(entry, "key", None) for entry in path]
+        trained = "batch_stats" in names and "frozen" not in names
+        return mean_over_devices(x, axis_name) if trained else x
 
     return mean_over_devices(gradient, axis_name), outcome._replace(
         loss=mean_over_devices(outcome.loss, axis_name),

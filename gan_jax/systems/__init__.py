@@ -1,14 +1,16 @@
 """Networks and losses become games and objectives: the only place where they meet."""
 
-from gan_jax.systems.autoencoder import Autoencoder, autoencoder
-from gan_jax.systems.cvae import CVAE, cvae
-from gan_jax.systems.gan import GAN, gan
-from gan_jax.systems.gmmn import GMMN, gmmn
-from gan_jax.systems.hierarchical_vae import HierarchicalVAE, hierarchical_vae
+from gan_jax.systems import networks
+from gan_jax.systems.autoencoder import Autoencoder
+from gan_jax.systems.cvae import CVAE
+from gan_jax.systems.gan import GAN, Round, Term
+from gan_jax.systems.gmmn import GMMN
+from gan_jax.systems.hierarchical_vae import HierarchicalVAE
 from gan_jax.systems.iwae import iwae
 from gan_jax.systems.latents import Gaussian
-from gan_jax.systems.svi import SVI, svi
-from gan_jax.systems.vae import VAE, Bound, vae
+from gan_jax.systems.relativistic import relativistic_gan
+from gan_jax.systems.svi import SVI
+from gan_jax.systems.vae import VAE, Bound
 
 __all__ = [
     "CVAE",
@@ -20,12 +22,9 @@ __all__ = [
     "Bound",
     "Gaussian",
     "HierarchicalVAE",
-    "autoencoder",
-    "cvae",
-    "gan",
-    "gmmn",
-    "hierarchical_vae",
+    "Round",
+    "Term",
     "iwae",
-    "svi",
-    "vae",
+    "networks",
+    "relativistic_gan",
 ]

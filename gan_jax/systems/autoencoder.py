@@ -1,7 +1,6 @@
 """The autoencoder: two networks that hand an example through a few numbers."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
 
 import flax.linen as nn
 import jax
@@ -11,31 +10,17 @@ from jaxtyping import Array, Float
 
 from gan_jax import games
 from gan_jax.errors import Refusal
-from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
+from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.systems.checks import decoded_field, only_field, only_params
-from gan_jax.systems.latents import apply_to_vectors, check_counts
+from gan_jax.systems.checks import blank, check_counts, check_shape, take_floats
+from gan_jax.systems.latents import over_axes
+from gan_jax.systems.networks import asked, infer, join, part, start, train
+from gan_jax.systems.vae import fixed
 from gan_jax.typing import Batch, KeyArray
 
 
-class Autoencoder(NamedTuple):
-    """What the system offers.
-
-    objective: for `descent_step`.
-    init(key, *, optimizer) -> DescentState.
-    encode(weights, batch): codes (batch, latent_dim); decode(weights, codes): examples, of codes
-        with any leading axes.
-    """
-
-    objective: Objective
-    init: Callable[..., DescentState]
-    encode: Callable[[Weights, Batch], Float[Array, "batch latents"]]
-    decode: Callable[[Weights, Float[Array, "*axes latents"]], Float[Array, "..."]]
-
-
-def autoencoder(
-    *, encoder: nn.Module, decoder: nn.Module, latent_dim: int, field: str = "image"
-) -> Autoencoder:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Autoencoder:
     """Learn to reconstruct what the batch holds under `field` from `latent_dim` numbers.
 
     L = mean of ‖x - d(e(x))‖² over the batch. Linear networks find the subspace of the first
@@ -47,40 +32,69 @@ def autoencoder(
     Bourlard & Kamp 1988; Hinton & Salakhutdinov 2006.
 
     Raises:
-        ValueError: `latent_dim` is below 1; at the start: a network keeps batch statistics, or the
-            encoder does not give `latent_dim` numbers; when played: the batch is not one array of
-            floating-point examples like the decoder's.
+        ValueError: `latent_dim` is below 1.
     """
-    check_counts(latent_dim=latent_dim)
 
-    def encode(weights: Weights, batch: Batch) -> Float[Array, "batch latents"]:
-        one = jnp.zeros((1, latent_dim))
-        x = decoded_field(batch, field, lambda: decode(weights, one))
-        codes: Any = encoder.apply({"params": weights.params["encoder"]}, x)
-        return codes
+    encoder: nn.Module
+    decoder: nn.Module
+    latent_dim: int
+    field: str = "image"
 
-    def decode(weights: Weights, codes):
-        return apply_to_vectors(decoder, weights.params["decoder"], codes)
+    def __post_init__(self) -> None:
+        check_counts(latent_dim=self.latent_dim)
 
-    def objective(*, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
-        x = only_field(batch, field)
-        reconstructed = at_least_float32(decode(weights, encode(weights, batch)))
-        squares = jnp.square(x - reconstructed).reshape(len(x), -1)
-        return PlayerOutcome(jnp.mean(jnp.sum(squares, axis=-1)))
+    def init(
+        self, key: KeyArray, batch: Batch, *, optimizer: optax.GradientTransformation
+    ) -> DescentState:
+        """Draw the weights. Of the batch only shapes count.
 
-    def init(key: KeyArray, *, optimizer: optax.GradientTransformation) -> DescentState:
+        Raises:
+            ValueError: the batch lacks the field, the encoder does not give `latent_dim` numbers,
+                or the decoder makes examples of another shape.
+        """
         key_encoder, key_decoder = jax.random.split(key)
-        x, decoder_variables = decoder.init_with_output(key_decoder, jnp.zeros((1, latent_dim)))
-        codes, encoder_variables = encoder.init_with_output(key_encoder, x)
-        if codes.shape[1:] != (latent_dim,):
+        x = blank(batch, self.field).astype(jnp.float32)
+        codes, encoder = start(self.encoder, key_encoder, x)
+        if codes.shape[1:] != (self.latent_dim,):
             raise Refusal(
                 f"The encoder gives {codes.shape[1:]} numbers for each example; an autoencoder of "
-                f"{latent_dim} latents needs {(latent_dim,)}."
+                f"{self.latent_dim} latents needs {(self.latent_dim,)}."
             )
-        params = {
-            "encoder": only_params(encoder_variables, "encoder"),
-            "decoder": only_params(decoder_variables, "decoder"),
-        }
-        return games.init_descent(weights=Weights(params=params), optimizer=optimizer)
+        made, decoder = start(self.decoder, key_decoder, codes)
+        check_shape(x, made, self.field, "decoder")
+        weights = join({"encoder": encoder, "decoder": decoder})
+        return games.init_descent(weights=weights, optimizer=optimizer)
 
-    return Autoencoder(objective, init, encode, decode)
+    def objective(self, *, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
+        """The mean squared distance of an example from its reconstruction, for `descent_step`."""
+        key_encoder, key_decoder = jax.random.split(key)
+        x = self._examples(weights, batch)
+        codes, encoder = train(self.encoder, part(weights, "encoder"), key_encoder, x)
+        made, decoder = train(self.decoder, part(weights, "decoder"), key_decoder, codes)
+        squares = jnp.square(x - at_least_float32(made)).reshape(len(x), -1)
+        state = join({"encoder": encoder, "decoder": decoder}).state
+        return PlayerOutcome(jnp.mean(jnp.sum(squares, axis=-1)), state)
+
+    def encode(
+        self, weights: Weights, batch: Batch, *, key: KeyArray | None = None
+    ) -> Float[Array, "batch latents"]:
+        """The codes of the examples."""
+        x = self._examples(weights, batch)
+        return infer(self.encoder, part(weights, "encoder"), x, key=key)
+
+    def decode(
+        self,
+        weights: Weights,
+        codes: Float[Array, "*axes latents"],
+        *,
+        key: KeyArray | None = None,
+    ) -> Float[Array, "..."]:
+        """Examples from codes with any leading axes."""
+        return over_axes(asked, self.decoder, part(weights, "decoder"), fixed(key), codes)[0]
+
+    def _examples(self, weights: Weights, batch: Batch) -> Array:
+        x = take_floats(batch, self.field)
+        one = jnp.zeros((1, self.latent_dim))
+        made = jax.eval_shape(lambda: self.decode(weights, one))
+        check_shape(x, made, self.field, "decoder")
+        return x

@@ -1,36 +1,44 @@
-"""What systems ask of batches and networks, and how they say it."""
+"""What systems ask of batches, networks and numbers, and how they say it."""
 
-from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from gan_jax.errors import Refusal
-from gan_jax.typing import Batch, Params
+from gan_jax.typing import Batch
 
 
-def only_field(batch: Batch, field: str) -> Array:
-    """Take the batch's one array; raise ValueError where there is another."""
-    if set(batch) != {field}:
+def take(batch: Batch, field: str) -> Any:
+    """Take what the batch holds under a name; raise ValueError where it holds no such field."""
+    if field not in batch:
         raise Refusal(
-            f"The batch holds {', '.join(sorted(batch)) or 'nothing'}; this system models `{field}`"
-            f" alone and takes no labels: give it {{'{field}': ...}} and nothing else."
+            f"The batch holds {', '.join(sorted(batch)) or 'nothing'}; this system needs "
+            f"`{field}`: name it among the fields of the feed, or tell the system another field."
         )
     return batch[field]
 
 
-def decoded_field(batch: Batch, field: str, decode_one: Callable[[], Array]) -> Array:
-    """Take the batch's one array; raise ValueError unless it is like what the decoder makes."""
-    x = only_field(batch, field)
-    check_examples(x, jax.eval_shape(decode_one), field, "decoder")
-    return x
+def take_floats(batch: Batch, field: str) -> Array:
+    """As `take`, of floating-point examples."""
+    examples = take(batch, field)
+    if not jnp.issubdtype(examples.dtype, jnp.floating):
+        raise Refusal(
+            f"The batch's `{field}` is {examples.dtype}; scale it to floating-point numbers first: "
+            "gan_jax.data.signed to [-1, 1], for a generator that ends in tanh; "
+            "gan_jax.data.unit to [0, 1]."
+        )
+    return examples
 
 
-def check_examples(real: Any, made: Any, field: str, network: str = "generator") -> None:
-    """Raise ValueError unless both are floating-point examples of one shape."""
-    check_floats(real, field)
+def blank(batch: Batch, field: str, num: int = 1) -> Array:
+    """`num` examples of zeros, of the shape and type that the batch has under a name."""
+    examples = take(batch, field)
+    return jnp.zeros((num, *examples.shape[1:]), examples.dtype)
+
+
+def check_shape(real: Any, made: Any, field: str, network: str = "generator") -> None:
+    """Raise ValueError unless a network makes examples of the data's shape."""
     if real.shape[1:] != made.shape[1:]:
         raise Refusal(
             f"The batch's `{field}` holds examples of shape {real.shape[1:]}, the {network} makes "
@@ -38,21 +46,17 @@ def check_examples(real: Any, made: Any, field: str, network: str = "generator")
         )
 
 
-def check_floats(examples: Array, field: str) -> None:
-    """Raise ValueError unless the examples are floating-point numbers."""
-    if not jnp.issubdtype(examples.dtype, jnp.floating):
+def check_gaussian(numbers: Any, latent_dim: int, name: str) -> None:
+    """Raise ValueError unless a network gives a mean and a log-variance for each latent."""
+    if numbers.shape[1:] != (2 * latent_dim,):
         raise Refusal(
-            f"The batch's `{field}` is {examples.dtype}; scale it to floating-point numbers first: "
-            "gan_jax.data.signed to [-1, 1], for a generator that ends in tanh; "
-            "gan_jax.data.unit to [0, 1]."
+            f"The {name} gives {numbers.shape[1:]} numbers for each example; {latent_dim} latents "
+            f"need {(2 * latent_dim,)}, their means and log-variances."
         )
 
 
-def only_params(variables, name: str) -> Params:
-    """Take a network's params; raise ValueError where it keeps something else."""
-    if state := sorted(set(variables) - {"params"}):
-        raise Refusal(
-            f"The {name} keeps {', '.join(state)}, which this system does not train: "
-            "give it one without batch normalisation."
-        )
-    return variables["params"]
+def check_counts(**counts: int) -> None:
+    """Raise ValueError unless all are at least 1."""
+    for name, count in counts.items():
+        if count < 1:
+            raise Refusal(f"{name} is {count}; it must be at least 1.")

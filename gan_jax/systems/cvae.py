@@ -1,66 +1,29 @@
 """The conditional variational autoencoder, for targets that a condition leaves open."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float
 
 from gan_jax import games, losses
 from gan_jax.errors import Refusal
-from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
+from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
-from gan_jax.systems.checks import check_floats, only_params
-from gan_jax.systems.latents import (
-    Gaussian,
-    apply_to_vectors,
-    check_counts,
-    draw,
-    log_density,
-    read_gaussian,
-    repeat,
-)
-from gan_jax.systems.vae import check_numbers
+from gan_jax.systems.checks import blank, check_counts, check_gaussian, check_shape, take_floats
+from gan_jax.systems.latents import Gaussian, draw, log_density, over_axes, read_gaussian, repeat
+from gan_jax.systems.networks import Run, asked, join, of_part, start, train
+from gan_jax.systems.vae import fixed
 from gan_jax.typing import Batch, KeyArray
 
-
-class CVAE(NamedTuple):
-    """What the system offers. A batch is {"condition": x, "target": y}.
-
-    objective: for `descent_step`.
-    init(key, batch, *, optimizer) -> DescentState; of the batch only the shapes count.
-    sample(key, state, condition, num_samples): means of p(y|x, z), z ~ p(z|x), (num_samples,
-        batch, ...).
-    predict(weights, condition): the mean of p(y|x, z) at z = E[z|x].
-    prior(weights, condition) -> Gaussian: p(z|x); encode(weights, batch) -> Gaussian: q(z|x, y).
-    log_weights(key, weights, batch, num_samples): log p(y, z|x) - log q(z|x, y), z ~ q, of shape
-        (num_samples, batch): the importance-sampling estimate of log p(y|x).
-    log_likelihoods(key, weights, batch, num_samples): log p(y|x, z), z ~ p(z|x), of the same shape:
-        the Monte-Carlo estimate.
-    """
-
-    objective: Objective
-    init: Callable[..., DescentState]
-    sample: Callable[[KeyArray, DescentState, Array, int], Float[Array, "samples batch *shape"]]
-    predict: Callable[[Weights, Array], Float[Array, "batch *shape"]]
-    prior: Callable[[Weights, Array], Gaussian]
-    encode: Callable[[Weights, Batch], Gaussian]
-    log_weights: Callable[[KeyArray, Weights, Batch, int], Float[Array, "samples batch"]]
-    log_likelihoods: Callable[[KeyArray, Weights, Batch, int], Float[Array, "samples batch"]]
+FROM_POSTERIOR, FROM_PRIOR = 0, 1
+"""Which Gaussian latents are drawn from, and so by which key."""
 
 
-def cvae(
-    *,
-    encoder: nn.Module,
-    decoder: nn.Module,
-    likelihood: Likelihood,
-    latent_dim: int,
-    prior: nn.Module | None = None,
-    alpha: float = 1.0,
-    num_samples: int = 1,
-) -> CVAE:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CVAE:
     """Learn p(y|x) = ∫ p(y|x, z) p(z|x) dz of a target y, given a condition x.
 
     L_CVAE = E_q(z|x,y) log p(y|x, z) - KL(q(z|x, y) ‖ p(z|x)), with `prior` for p(z|x) (Sohn), or
@@ -68,113 +31,197 @@ def cvae(
     L_GSNN = E_p(z|x) log p(y|x, z). The hybrid α L_CVAE + (1 - α) L_GSNN is maximised; α = 0 is
     the GSNN alone. Expectations are means over `num_samples` draws.
 
+    A batch holds the condition and the target under the two names `condition` and `target`.
     Networks see flat vectors: the decoder (z, x), the encoder (x, y), the prior x alone; the
     encoder and the prior give means and log-variances of z. Params are {"encoder": ..., "decoder":
-    ..., "prior": ...}, the last where there is one. Metrics: `elbo`, `log_likelihood`, `kl` where
-    α > 0; `gsnn` where α < 1.
+    ..., "prior": ...}, the last where there is one.
 
     Sohn, Lee & Yan 2015, section 4; Doersch 2016, section 3.
 
     Raises:
-        ValueError: `latent_dim` or `num_samples` is below 1, or α outside [0, 1]; at the start: a
-            network keeps batch statistics, or does not give 2·latent_dim numbers; when played: the
-            batch holds other fields, no floating-point numbers, or targets unlike the decoder's.
+        ValueError: `latent_dim` or `num_samples` is below 1, or α outside [0, 1].
     """
-    check_counts(latent_dim=latent_dim, num_samples=num_samples)
-    if not 0 <= alpha <= 1:
-        raise Refusal(f"alpha is {alpha}; it must be in [0, 1].")
 
-    def apply(network: nn.Module, weights: Weights, name: str, *vectors: Array) -> Any:
-        """Run a network on vectors side by side, over any leading axes."""
-        return apply_to_vectors(network, weights.params[name], jnp.concatenate(vectors, axis=-1))
+    encoder: nn.Module
+    decoder: nn.Module
+    likelihood: Likelihood
+    latent_dim: int
+    prior: nn.Module | None = None
+    alpha: float = 1.0
+    num_samples: int = 1
+    condition: str = "condition"
+    target: str = "target"
 
-    def prior_of(weights: Weights, condition: Array) -> Gaussian:
-        if prior is None:
-            zeros = jnp.zeros((len(condition), latent_dim))
-            return Gaussian(zeros, zeros)
-        return read_gaussian(apply(prior, weights, "prior", flat(condition)))
+    def __post_init__(self) -> None:
+        check_counts(latent_dim=self.latent_dim, num_samples=self.num_samples)
+        if not 0 <= self.alpha <= 1:
+            raise Refusal(f"alpha is {self.alpha}; it must be in [0, 1].")
 
-    def encode(weights: Weights, batch: Batch) -> Gaussian:
-        condition, target = fields(batch)
-        return read_gaussian(apply(encoder, weights, "encoder", flat(condition), flat(target)))
+    def init(
+        self, key: KeyArray, batch: Batch, *, optimizer: optax.GradientTransformation
+    ) -> DescentState:
+        """Draw the weights. Of the batch only shapes count.
 
-    def decode(weights: Weights, condition: Array, latents: Float[Array, "samples batch latents"]):
-        beside = jnp.broadcast_to(flat(condition), (*latents.shape[:-1], condition[0].size))
-        return apply(decoder, weights, "decoder", latents, beside)
+        Raises:
+            ValueError: the batch lacks a field, the encoder or the prior does not give
+                2·latent_dim numbers, or the decoder makes targets of another shape.
+        """
+        target = blank(batch, self.target)
+        x, y = (flat(examples.astype(float)) for examples in (blank(batch, self.condition), target))
+        keys = jax.random.split(key, 3)
+        numbers, encoder = start(self.encoder, keys[0], beside(x, y))
+        check_gaussian(numbers, self.latent_dim, "encoder")
+        outputs, decoder = start(self.decoder, keys[1], beside(jnp.zeros((1, self.latent_dim)), x))
+        check_shape(target, self.likelihood.mean(outputs), self.target, "decoder")
+        networks = {"encoder": encoder, "decoder": decoder}
+        if self.prior is not None:
+            numbers, networks["prior"] = start(self.prior, keys[2], x)
+            check_gaussian(numbers, self.latent_dim, "prior")
+        return games.init_descent(weights=join(networks), optimizer=optimizer)
 
-    def terms(key, weights: Weights, batch: Batch, gaussian: Gaussian, num: int):
-        """Latents from a Gaussian, and log p(y|x, z) at them, (num, batch)."""
-        condition, target = fields(batch)
-        latents = draw(key, repeat(gaussian, num))
-        return latents, likelihood.log_prob(target, decode(weights, condition, latents))
+    def objective(self, *, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
+        """Minus the hybrid, for `descent_step`.
 
-    def log_weights(key: KeyArray, weights: Weights, batch: Batch, num_samples: int):
-        posterior, before = encode(weights, batch), prior_of(weights, batch["condition"])
-        key = jax.random.fold_in(key, 0)
-        latents, log_likelihood = terms(key, weights, batch, posterior, num_samples)
-        log_p, log_q = (log_density(latents, repeat(g, num_samples)) for g in (before, posterior))
-        return log_likelihood + log_p - log_q
-
-    def log_likelihoods(key: KeyArray, weights: Weights, batch: Batch, num_samples: int):
-        key = jax.random.fold_in(key, 1)
-        return terms(key, weights, batch, prior_of(weights, batch["condition"]), num_samples)[1]
-
-    def objective(*, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
+        Metrics: `elbo`, `log_likelihood`, `kl` where α > 0; `gsnn` where α < 1.
+        """
         hybrid, metrics = jnp.zeros(()), {}
-        if alpha > 0:
-            metrics |= bound(key, weights, batch)
-            hybrid += alpha * metrics["elbo"]
-        if alpha < 1:
-            metrics["gsnn"] = jnp.mean(log_likelihoods(key, weights, batch, num_samples))
-            hybrid += (1 - alpha) * metrics["gsnn"]
-        return PlayerOutcome(-hybrid, metrics=metrics)
+        if self.alpha > 0:
+            terms, weights = self._bound(key, weights, batch)
+            metrics |= terms
+            hybrid += self.alpha * terms["elbo"]
+        if self.alpha < 1:
+            key_gsnn = jax.random.fold_in(key, 2)  # the bound's come from split, hence 0 and 1
+            log_likelihoods, weights = self._log_likelihoods(
+                train, key_gsnn, weights, batch, self.num_samples
+            )
+            metrics["gsnn"] = jnp.mean(log_likelihoods)
+            hybrid += (1 - self.alpha) * metrics["gsnn"]
+        return PlayerOutcome(-hybrid, weights.state, metrics)
 
-    def bound(key: KeyArray, weights: Weights, batch: Batch) -> dict[str, Array]:
-        posterior, before = encode(weights, batch), prior_of(weights, batch["condition"])
-        key = jax.random.fold_in(key, 0)
-        log_likelihood = jnp.mean(terms(key, weights, batch, posterior, num_samples)[1])
-        kl = jnp.mean(losses.gaussian_kl(*posterior, *before))
-        return {"elbo": losses.elbo(log_likelihood, kl), "log_likelihood": log_likelihood, "kl": kl}
+    def sample(
+        self, key: KeyArray, weights: Weights, num: int, condition: Array
+    ) -> Float[Array, "num batch *shape"]:
+        """Means of p(y|x, z), `num` of them for each condition, z ~ p(z|x)."""
+        key_prior, key_latents, key_decoder = jax.random.split(key, 3)
+        before, _ = self._prior(asked, key_prior, weights, condition)
+        latents = draw(key_latents, repeat(before, num))
+        outputs, _ = self._decode(asked, key_decoder, weights, condition, latents)
+        return self.likelihood.mean(outputs)
 
-    def init(key: KeyArray, batch: Batch, *, optimizer) -> DescentState:
-        x, y = (jnp.zeros((1, array[0].size)) for array in fields(batch))
-        z = jnp.zeros((1, latent_dim))
-        inputs = {"encoder": (encoder, [x, y]), "decoder": (decoder, [z, x])}
-        if prior is not None:
-            inputs["prior"] = (prior, [x])
-        params = {}
-        for (name, (network, vectors)), key_network in zip(
-            inputs.items(), jax.random.split(key, len(inputs)), strict=True
-        ):
-            vector = jnp.concatenate(vectors, axis=-1)
-            outputs, variables = network.init_with_output(key_network, vector)
-            if name != "decoder":
-                check_numbers(outputs, latent_dim, name)
-            params[name] = only_params(variables, name)
-        return games.init_descent(weights=Weights(params=params), optimizer=optimizer)
+    def predict(
+        self, weights: Weights, condition: Array, *, key: KeyArray | None = None
+    ) -> Float[Array, "batch *shape"]:
+        """The mean of p(y|x, z) at z = E[z|x]."""
+        key_prior, key_decoder = jax.random.split(fixed(key))
+        latents = self._prior(asked, key_prior, weights, condition)[0].mean[None]
+        outputs, _ = self._decode(asked, key_decoder, weights, condition, latents)
+        return self.likelihood.mean(outputs)[0]
 
-    def sample(key: KeyArray, state: DescentState, condition: Array, num_samples: int):
-        weights = state.player.weights
-        latents = draw(key, repeat(prior_of(weights, condition), num_samples))
-        return likelihood.mean(decode(weights, condition, latents))
+    def prior_of(
+        self, weights: Weights, condition: Array, *, key: KeyArray | None = None
+    ) -> Gaussian:
+        """p(z|x) of each condition."""
+        return self._prior(asked, fixed(key), weights, condition)[0]
 
-    def predict(weights: Weights, condition: Array):
-        latents = prior_of(weights, condition).mean[None]
-        return likelihood.mean(decode(weights, condition, latents))[0]
+    def encode(self, weights: Weights, batch: Batch, *, key: KeyArray | None = None) -> Gaussian:
+        """q(z|x, y) of each example."""
+        return self._posterior(asked, fixed(key), weights, batch)[0]
 
-    return CVAE(objective, init, sample, predict, prior_of, encode, log_weights, log_likelihoods)
+    def log_weights(
+        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
+    ) -> Float[Array, "samples batch"]:
+        """log p(y, z|x) - log q(z|x, y), z ~ q: for the importance estimate of log p(y|x)."""
+        return self._log_weights(asked, key, weights, batch, num_samples)[0]
 
+    def log_likelihoods(
+        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
+    ) -> Float[Array, "samples batch"]:
+        """log p(y|x, z), z ~ p(z|x): for the Monte-Carlo estimate of log p(y|x)."""
+        return self._log_likelihoods(asked, key, weights, batch, num_samples)[0]
 
-def fields(batch: Batch) -> tuple[Array, Array]:
-    """Take the condition and the target; raise ValueError where there is anything else."""
-    if set(batch) != {"condition", "target"}:
-        raise Refusal(
-            f"The batch holds {', '.join(sorted(batch)) or 'nothing'}; a conditional VAE takes "
-            "exactly `condition` and `target`."
+    def trained_log_weights(
+        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
+    ) -> tuple[Float[Array, "samples batch"], Weights]:
+        """`log_weights` by the networks as they are trained, and the weights that this leaves."""
+        return self._log_weights(train, key, weights, batch, num_samples)
+
+    def _bound(
+        self, key: KeyArray, weights: Weights, batch: Batch
+    ) -> tuple[dict[str, Array], Weights]:
+        key_gaussians, key_bound = jax.random.split(key)
+        posterior, before, weights = self._gaussians(train, key_gaussians, weights, batch)
+        _, values, weights = self._terms(
+            train, key_bound, weights, batch, posterior, FROM_POSTERIOR, self.num_samples
         )
-    for name, examples in batch.items():
-        check_floats(examples, name)
-    return batch["condition"], batch["target"]
+        log_likelihood = jnp.mean(values)
+        kl = jnp.mean(losses.gaussian_kl(*posterior, *before))
+        elbo = losses.elbo(log_likelihood, kl)
+        return {"elbo": elbo, "log_likelihood": log_likelihood, "kl": kl}, weights
+
+    def _log_weights(self, run: Run, key: KeyArray, weights: Weights, batch: Batch, num: int):
+        key_gaussians, key_bound = jax.random.split(key)
+        posterior, before, weights = self._gaussians(run, key_gaussians, weights, batch)
+        latents, log_likelihood, weights = self._terms(
+            run, key_bound, weights, batch, posterior, FROM_POSTERIOR, num
+        )
+        log_p, log_q = (log_density(latents, repeat(g, num)) for g in (before, posterior))
+        return log_likelihood + log_p - log_q, weights
+
+    def _log_likelihoods(self, run: Run, key: KeyArray, weights: Weights, batch: Batch, num: int):
+        key_prior, key_bound = jax.random.split(key)
+        condition = take_floats(batch, self.condition)
+        before, weights = self._prior(run, key_prior, weights, condition)
+        _, log_likelihood, weights = self._terms(
+            run, key_bound, weights, batch, before, FROM_PRIOR, num
+        )
+        return log_likelihood, weights
+
+    def _gaussians(self, run: Run, key: KeyArray, weights: Weights, batch: Batch):
+        """q(z|x, y), p(z|x), and the weights after them."""
+        key_posterior, key_prior = jax.random.split(key)
+        posterior, weights = self._posterior(run, key_posterior, weights, batch)
+        condition = take_floats(batch, self.condition)
+        before, weights = self._prior(run, key_prior, weights, condition)
+        return posterior, before, weights
+
+    def _posterior(self, run: Run, key: KeyArray, weights: Weights, batch: Batch):
+        x, y = (flat(take_floats(batch, name)) for name in (self.condition, self.target))
+        numbers, weights = of_part(run, "encoder")(self.encoder, weights, key, beside(x, y))
+        return read_gaussian(numbers), weights
+
+    def _prior(self, run: Run, key: KeyArray, weights: Weights, condition: Array):
+        if self.prior is None:
+            zeros = jnp.zeros((len(condition), self.latent_dim))
+            return Gaussian(zeros, zeros), weights
+        numbers, weights = of_part(run, "prior")(self.prior, weights, key, flat(condition))
+        return read_gaussian(numbers), weights
+
+    def _decode(self, run: Run, key: KeyArray, weights: Weights, condition: Array, latents: Array):
+        x = jnp.broadcast_to(flat(condition), (*latents.shape[:-1], condition[0].size))
+        run_decoder = of_part(run, "decoder")
+        return over_axes(run_decoder, self.decoder, weights, key, beside(latents, x))
+
+    def _terms(
+        self,
+        run: Run,
+        key: KeyArray,
+        weights: Weights,
+        batch: Batch,
+        gaussian: Gaussian,
+        which: int,
+        num: int,
+    ):
+        """Latents from a Gaussian, log p(y|x, z) at them, (num, batch), and the weights after."""
+        key_latents, key_decoder = jax.random.split(key)
+        latents = draw(jax.random.fold_in(key_latents, which), repeat(gaussian, num))
+        condition = take_floats(batch, self.condition)
+        outputs, weights = self._decode(run, key_decoder, weights, condition, latents)
+        target = take_floats(batch, self.target)
+        return latents, self.likelihood.log_prob(target, outputs), weights
+
+
+def beside(*vectors: Array) -> Array:
+    return jnp.concatenate(vectors, axis=-1)
 
 
 def flat(examples: Array) -> Float[Array, "num numbers"]:

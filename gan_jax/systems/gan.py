@@ -1,7 +1,8 @@
-"""The unconditional GAN: two networks and a loss become a game, its start and its sampler."""
+"""GANs, conditional or not: two networks, a loss and further terms are a game."""
 
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeAlias
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 import flax.linen as nn
 import jax
@@ -10,143 +11,232 @@ from jaxtyping import Array, Float
 
 from gan_jax import games
 from gan_jax.errors import Refusal
-from gan_jax.games import Game, GameState, Optimizers, Outcome, PlayerOutcome, Weights
+from gan_jax.games import GameState, Optimizers, Outcome, PlayerOutcome, Weights
 from gan_jax.losses import AdversarialLoss
-from gan_jax.losses.penalties import Critic
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.systems.checks import check_examples, only_field
+from gan_jax.systems.checks import blank, check_counts, check_shape, take, take_floats
+from gan_jax.systems.networks import Latents, first, infer, start, train
 from gan_jax.typing import Batch, KeyArray
 
-Penalty: TypeAlias = Callable[[Critic, Array, Array, KeyArray], Float[Array, " num"]]
 
+class Round(NamedTuple):
+    """What one round has made: all that a further term of either loss may read.
 
-class GAN(NamedTuple):
-    """What a system offers: the game, how it starts, what its generator makes.
-
-    `init(key, *, optimizers) -> GameState` draws both players' weights.
-    `sample(key, state, num)` draws latents and returns that many examples, batch normalisation
-    with its running statistics.
+    generated, real_output, fake_output: whatever the networks returned; fake, real_logits and
+    fake_logits are the first of it. Under packing real and fake are packs.
+    generate(*conditions): what the generator returns on fresh latents. judge(x, *conditions): the
+    logits of other examples or conditions. Both play with the weights of this round and leave them
+    as they are. critic(x): `judge` under the batch's own conditions, as penalties take it.
+    key: another one for each term.
     """
 
-    game: Game
-    init: Callable[..., GameState]
-    sample: Callable[[KeyArray, GameState, int], Float[Array, "num *shape"]]
+    batch: Batch
+    conditions: tuple[Any, ...]
+    real: Array
+    fake: Array
+    generated: Any
+    real_output: Any
+    fake_output: Any
+    real_logits: Array
+    fake_logits: Array
+    generate: Callable[..., Any]
+    judge: Callable[..., Array]
+    critic: Callable[[Array], Array]
+    key: KeyArray
 
 
-def gan(
-    *,
-    generator: nn.Module,
-    discriminator: nn.Module,
-    loss: AdversarialLoss,
-    latent_dim: int,
-    prior: Literal["normal", "uniform"] = "normal",
-    field: str = "image",
-    penalty: Penalty | None = None,
-    packing: int = 1,
-) -> GAN:
-    """Let `generator` learn to make what the batch holds under `field`.
+Term: TypeAlias = Callable[[Round], Float[Array, "num *rest"]]
+"""One number per example, its weight included."""
 
-    L_D = mean real(D(x)) + mean fake(D(G(z))),  L_G = mean generator(D(G(z))), with the three
-    curves of `loss` and as many fakes as there are real examples. Latents z come from N(0, I) or
-    from the uniform distribution on [-1, 1]^latent_dim. The discriminator sees real and fake
-    examples in separate batches, so batch normalisation has statistics for each; its running
-    averages take both, real first. Both networks are called as `network(x, train=...)`: `True` when
-    played, their default when `sample` draws.
 
-    `penalty(critic, real, fake, key)` gives one number per example, whose mean is added to L_D, its
-    weight included: `lambda *at: 10 * gradient_penalty(*at)`. Give such a critic no batch
-    normalisation and no minibatch discrimination: they mix the gradients of a batch's examples.
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class GAN:
+    """Let `generator` learn p(x|y): x is what the batch holds under `field`, y its `conditions`.
+
+    L_D = mean real(D(x, y)) + mean fake(D(G(z, y), y)) + Σ mean of `discriminator_terms`,
+    L_G = mean generator(D(G(z, y), y)) + Σ mean of `generator_terms`, with the three curves of
+    `loss`, as many fakes as there are real examples, and the batch's y for both. Latents z come
+    from `latents`; with None the generator sees the conditions alone. The discriminator sees real
+    and fake examples in separate batches, so batch normalisation has statistics for each; its
+    running averages take both, real first.
+
+    A term is a function of the `Round`, and a metric of its player under its name: a gradient
+    penalty is `{"penalty": lambda r: 10 * gradient_penalty(r.critic, r.real, r.fake, r.key)}`. Give
+    such a critic no batch normalisation and no minibatch discrimination: they mix the gradients of
+    a batch's examples. The terms of one player cost a move of the other nothing.
 
     With `packing` m the discriminator judges m examples at once, joined along their last axis: B
-    examples make B/m packs, so that give batches of m·B for B logits (PacGAN). Its penalty is on
-    packs.
+    examples make B/m packs, so give batches of m·B for B logits (PacGAN).
 
-    Goodfellow et al. 2014, equation (1) and Algorithm 1; Lin et al. 2018, section 2.
+    >>> import jax, optax
+    >>> from gan_jax import games, losses, nets
+    >>> from gan_jax.systems import GAN, networks
+    >>> system = GAN(
+    ...     generator=nets.MLPGenerator((2,)), discriminator=nets.MLPDiscriminator(),
+    ...     loss=losses.hinge(), latents=networks.normal(4), field="point")
+    >>> batch, adam = {"point": jax.numpy.zeros((8, 2))}, optax.adam(1e-3)
+    >>> optimizers = games.Optimizers(generator=adam, discriminator=adam)
+    >>> state = system.init(jax.random.key(0), batch, optimizers=optimizers)
+    >>> state, metrics = games.alternating_step(
+    ...     jax.random.key(1), state, batch, game=system.game, optimizers=optimizers)
+    >>> system.sample(jax.random.key(2), state.generator.weights, 3).shape
+    (3, 2)
+
+    Goodfellow et al. 2014, equation (1) and Algorithm 1; Mirza & Osindero 2014, equation (2); Lin
+    et al. 2018, section 2.
 
     Raises:
-        ValueError: `latent_dim` or `packing` is below 1 or `prior` unknown; when played: the batch
-            is not exactly one array of floating-point examples shaped like the generator's, or does
-            not divide into packs.
+        ValueError: `packing` is below 1, or goes with conditions; there are neither latents nor
+            conditions.
     """
-    if latent_dim < 1:
-        raise Refusal(f"latent_dim is {latent_dim}; a generator needs at least 1 latent.")
-    if packing < 1:
-        raise Refusal(f"packing is {packing}; a pack needs at least 1 example.")
-    if prior not in ("normal", "uniform"):
-        raise Refusal(f'prior is "{prior}"; it must be "normal" or "uniform".')
 
-    def latents(key: KeyArray, num: int) -> Float[Array, "num latent_dim"]:
-        if prior == "normal":
-            return jax.random.normal(key, (num, latent_dim))
-        return jax.random.uniform(key, (num, latent_dim), minval=-1.0)
+    generator: nn.Module
+    discriminator: nn.Module
+    loss: AdversarialLoss
+    latents: Latents | None
+    field: str = "image"
+    conditions: tuple[str, ...] = ()
+    generator_terms: Mapping[str, Term] = dataclasses.field(default_factory=dict)
+    discriminator_terms: Mapping[str, Term] = dataclasses.field(default_factory=dict)
+    packing: int = 1
 
-    def game(*, generator: Weights, discriminator: Weights, batch: Batch, key: KeyArray) -> Outcome:
-        real = only_field(batch, field)
-        key_latents, key_generator, key_real, key_fake, key_penalty = jax.random.split(key, 5)
-        fake, generator_state = generate(
-            generator, latents(key_latents, real.shape[0]), key_generator
+    def __post_init__(self) -> None:
+        check_counts(packing=self.packing)
+        if self.packing > 1 and self.conditions:
+            raise Refusal(
+                f"packing is {self.packing}, but a pack of examples has no one condition: take "
+                "packing 1, or no conditions."
+            )
+        if self.latents is None and not self.conditions:
+            raise Refusal(
+                "A generator without latents and conditions makes one example: give it latents, "
+                "such as networks.normal(100), or conditions."
+            )
+
+    def game(
+        self, *, generator: Weights, discriminator: Weights, batch: Batch, key: KeyArray
+    ) -> Outcome:
+        """Play one round, for any step of `gan_jax.games`.
+
+        Raises:
+            ValueError: the batch lacks a field, its examples are no floating-point numbers or not
+                of the generator's shape, or they do not divide into packs.
+        """
+        keys = jax.random.split(key, 5)
+        real = take_floats(batch, self.field)
+        given = tuple(take(batch, name) for name in self.conditions)
+        generated, generator_after = train(
+            self.generator, generator, keys[0], *self._inputs(keys[1], len(real), given)
         )
-        check_examples(real, fake, field)
-        real, fake = pack(real, packing), pack(fake, packing)
-        real_logits, discriminator_state = discriminate(discriminator, real, key_real)
-        discriminator = discriminator.replace(state=discriminator_state)
-        fake_logits, discriminator_state = discriminate(discriminator, fake, key_fake)
-        real_logits, fake_logits = at_least_float32(real_logits), at_least_float32(fake_logits)
-        discriminator_loss = jnp.mean(loss.real(real_logits)) + jnp.mean(loss.fake(fake_logits))
-        metrics = {"real_logits": jnp.mean(real_logits), "fake_logits": jnp.mean(fake_logits)}
-        if penalty is not None:
+        check_shape(real, first(generated), self.field)
+        real, fake = pack(real, self.packing), pack(first(generated), self.packing)
+        real_output, seen = train(self.discriminator, discriminator, keys[2], real, *given)
+        fake_output, discriminator_after = train(self.discriminator, seen, keys[3], fake, *given)
 
-            def critic(x):
-                return at_least_float32(discriminate(discriminator, x, key_fake)[0])
+        def judge(x: Array, *conditions: Any) -> Array:
+            return logits(train(self.discriminator, seen, keys[3], x, *conditions)[0])
 
-            metrics["penalty"] = jnp.mean(penalty(critic, real, fake, key_penalty))
-            discriminator_loss += metrics["penalty"]
+        def generate(*conditions: Any) -> Any:
+            key_latents, key_network = jax.random.split(jax.random.fold_in(keys[4], 2))
+            inputs = self._inputs(key_latents, len(batch[self.field]), conditions)
+            return train(self.generator, generator, key_network, *inputs)[0]
+
+        played = Round(
+            batch=batch,
+            conditions=given,
+            real=real,
+            fake=fake,
+            generated=generated,
+            real_output=real_output,
+            fake_output=fake_output,
+            real_logits=logits(real_output),
+            fake_logits=logits(fake_output),
+            generate=generate,
+            judge=judge,
+            critic=lambda x: judge(x, *given),
+            key=keys[4],
+        )
         return Outcome(
-            generator=PlayerOutcome(jnp.mean(loss.generator(fake_logits)), generator_state),
-            discriminator=PlayerOutcome(discriminator_loss, discriminator_state, metrics),
+            generator=self._generator_outcome(played, generator_after),
+            discriminator=self._discriminator_outcome(played, discriminator_after),
         )
 
-    generate = _trained(generator)
-    discriminate = _trained(discriminator)
+    def init(self, key: KeyArray, batch: Batch, *, optimizers: Optimizers) -> GameState:
+        """Draw both players' weights. Of the batch only shapes and types count.
 
-    def init(key: KeyArray, *, optimizers: Optimizers) -> GameState:
-        key_generator, key_discriminator = jax.random.split(key)
-        z = jnp.zeros((packing, latent_dim))
-        fake, generator_variables = generator.init_with_output(key_generator, z)
-        discriminator_variables = discriminator.init(key_discriminator, pack(fake, packing))
-        return games.init(
-            generator=_weights(generator_variables),
-            discriminator=_weights(discriminator_variables),
-            optimizers=optimizers,
-        )
+        Raises:
+            ValueError: the batch lacks a field, or the generator makes examples of another shape.
+        """
+        key_latents, key_generator, key_discriminator = jax.random.split(key, 3)
+        given = tuple(blank(batch, name) for name in self.conditions)
+        inputs = self._inputs(key_latents, self.packing, given)
+        generated, generator = start(self.generator, key_generator, *inputs)
+        check_shape(take(batch, self.field), first(generated), self.field)
+        fake = pack(first(generated), self.packing)
+        _, discriminator = start(self.discriminator, key_discriminator, fake, *given)
+        return games.init(generator=generator, discriminator=discriminator, optimizers=optimizers)
 
-    def sample(key: KeyArray, state: GameState, num: int) -> Float[Array, "num *shape"]:
-        weights = state.generator.weights
-        variables = {"params": weights.params, **weights.state}
-        examples: Any = generator.apply(variables, latents(key, num))
-        return examples
+    def sample(
+        self, key: KeyArray, weights: Weights, num: int, *conditions: Any
+    ) -> Float[Array, "num *shape"]:
+        """Draw that many examples by the generator's weights, under that many of each condition.
 
-    return GAN(game=game, init=init, sample=sample)
+        Batch normalisation takes its running statistics.
+
+        Raises:
+            ValueError: other conditions than the system's, or another number of them than `num`.
+        """
+        lengths = [len(condition) for condition in conditions]
+        if lengths != [num] * len(self.conditions):
+            raise Refusal(
+                f"The conditions given hold {lengths} values; a sample of {num} needs {num} of "
+                f"each of {', '.join(self.conditions) or 'none'}."
+            )
+        key_latents, key_network = jax.random.split(key)
+        inputs = self._inputs(key_latents, num, conditions)
+        return first(infer(self.generator, weights, *inputs, key=key_network))
+
+    def discriminate(
+        self, weights: Weights, x: Float[Array, "num *shape"], *conditions: Any
+    ) -> Float[Array, "packs *rest"]:
+        """The discriminator's logits of examples, by its weights, as it is asked and not trained.
+
+        Its random streams, if it has any, are always the same.
+        """
+        return logits(infer(self.discriminator, weights, pack(x, self.packing), *conditions))
+
+    def _inputs(self, key: KeyArray, num: int, conditions: tuple[Any, ...]) -> tuple[Any, ...]:
+        return conditions if self.latents is None else (self.latents(key, num), *conditions)
+
+    def _generator_outcome(self, played: Round, after: Weights) -> PlayerOutcome:
+        loss = jnp.mean(self.loss.generator(played.fake_logits))
+        return with_terms(loss, after, {}, self.generator_terms, played, 0)
+
+    def _discriminator_outcome(self, played: Round, after: Weights) -> PlayerOutcome:
+        real, fake = played.real_logits, played.fake_logits
+        loss = jnp.mean(self.loss.real(real)) + jnp.mean(self.loss.fake(fake))
+        metrics = {"real_logits": jnp.mean(real), "fake_logits": jnp.mean(fake)}
+        return with_terms(loss, after, metrics, self.discriminator_terms, played, 1)
 
 
-def _weights(variables) -> Weights:
-    params = variables["params"]
-    return Weights(params=params, state={k: v for k, v in variables.items() if k != "params"})
+def with_terms(
+    loss: Array,
+    after: Weights,
+    metrics: dict[str, Array],
+    terms: Mapping[str, Term],
+    played: Round,
+    player: int,
+) -> PlayerOutcome:
+    """Add the means of the terms, each of which has a key of its own, to a player's loss."""
+    keys = jax.random.split(jax.random.fold_in(played.key, player), max(len(terms), 1))
+    for (name, term), key in zip(terms.items(), keys, strict=False):
+        metrics[name] = jnp.mean(at_least_float32(term(played._replace(key=key))))
+        loss = loss + metrics[name]
+    return PlayerOutcome(loss, after.state, metrics)
 
 
-def _trained(network: nn.Module):
-    """Make (weights, x, key) -> (output, next state) of a network that is being trained."""
-
-    def apply(weights: Weights, x, key: KeyArray):
-        return network.apply(
-            {"params": weights.params, **weights.state},
-            x,
-            train=True,
-            mutable=list(weights.state),
-            rngs={"dropout": key},
-        )
-
-    return apply
+def logits(output: Any) -> Array:
+    return at_least_float32(first(output))
 
 
 def pack(examples: Array, packing: int) -> Array:

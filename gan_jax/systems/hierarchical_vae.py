@@ -1,58 +1,27 @@
 """The variational autoencoder of several stochastic layers."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
+from jax.random import fold_in
 from jaxtyping import Array, Float
 
 from gan_jax import games, losses
 from gan_jax.errors import Refusal
-from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
+from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
-from gan_jax.systems.checks import decoded_field, only_params
-from gan_jax.systems.latents import (
-    Gaussian,
-    apply_to_vectors,
-    check_counts,
-    draw,
-    log_density,
-    read_gaussian,
-    repeat,
-)
-from gan_jax.systems.vae import check_numbers
+from gan_jax.systems.checks import blank, check_counts, check_gaussian, check_shape, take_floats
+from gan_jax.systems.latents import Gaussian, draw, log_density, over_axes, read_gaussian, repeat
+from gan_jax.systems.networks import Run, asked, join, of_part, start, train
 from gan_jax.typing import Batch, KeyArray
 
 
-class HierarchicalVAE(NamedTuple):
-    """What the system offers.
-
-    objective: for `descent_step`.
-    init(key, *, optimizer) -> DescentState; sample(key, state, num): means of p(x|h₁), h drawn.
-    encode(key, weights, batch) -> one Gaussian for each layer: q(h₁|x), and q(h_{l+1}|h_l) at a
-        draw of h_l.
-    log_weights(key, weights, batch, num_samples): log p(x, h) - log q(h|x), (num_samples, batch).
-    """
-
-    objective: Objective
-    init: Callable[..., DescentState]
-    sample: Callable[[KeyArray, DescentState, int], Float[Array, "num *shape"]]
-    encode: Callable[[KeyArray, Weights, Batch], list[Gaussian]]
-    log_weights: Callable[[KeyArray, Weights, Batch, int], Float[Array, "samples batch"]]
-
-
-def hierarchical_vae(
-    *,
-    encoders: Sequence[nn.Module],
-    decoders: Sequence[nn.Module],
-    likelihood: Likelihood,
-    latent_dims: Sequence[int],
-    num_samples: int = 1,
-    field: str = "image",
-) -> HierarchicalVAE:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HierarchicalVAE:
     """Learn what the batch holds under `field` with L layers of latents h₁ ... h_L.
 
     p(x, h) = p(x|h₁) p(h₁|h₂) ... p(h_L), p(h_L) = N(0, I), and q(h|x) = q(h₁|x) q(h₂|h₁) ...
@@ -62,83 +31,140 @@ def hierarchical_vae(
     `decoders[0]` raw outputs, which `likelihood` reads. With one layer it is the VAE with
     `kl="sampled"`, number for number.
 
-    Params are {"encoders": [...], "decoders": [...]}. Metric: `elbo`.
+    Params are {"encoder_0": ..., "decoder_0": ..., "encoder_1": ..., ...}.
 
     Rezende, Mohamed & Wierstra 2014; Burda, Grosse & Salakhutdinov 2016, section 2.
 
     Raises:
         ValueError: there is no layer, a dimension or `num_samples` is below 1, or the lists differ
-            in length; at the start and when played: as `vae`.
+            in length.
     """
-    if not len(encoders) == len(decoders) == len(latent_dims) >= 1:
-        raise Refusal(
-            f"There are {len(encoders)} encoders, {len(decoders)} decoders and {len(latent_dims)} "
-            "latent_dims; give one of each for every layer, and at least one layer."
-        )
-    check_counts(num_samples=num_samples)
-    for layer, dim in enumerate(latent_dims):
-        check_counts(**{f"latent_dims[{layer}]": dim})
 
-    def infer(key, weights: Weights, batch: Batch, num: int):
-        """Draw h from q(h|x): each layer's Gaussian and latents, (num, batch, dim)."""
-        above = jnp.zeros((1, latent_dims[0]))
-        x = decoded_field(batch, field, lambda: likelihood.mean(generate(weights, 0, above)))
-        params = weights.params["encoders"]
-        outputs: Any = encoders[0].apply({"params": params[0]}, x)
-        gaussians = [repeat(read_gaussian(outputs), num)]
-        latents = [draw(jax.random.fold_in(key, 0), gaussians[0])]
-        for layer in range(1, len(encoders)):
-            outputs = apply_to_vectors(encoders[layer], params[layer], latents[-1])
-            gaussians.append(read_gaussian(outputs))
-            latents.append(draw(jax.random.fold_in(key, layer), gaussians[-1]))
-        return x, gaussians, latents
+    encoders: Sequence[nn.Module]
+    decoders: Sequence[nn.Module]
+    likelihood: Likelihood
+    latent_dims: Sequence[int]
+    num_samples: int = 1
+    field: str = "image"
 
-    def encode(key: KeyArray, weights: Weights, batch: Batch) -> list[Gaussian]:
-        _, gaussians, _ = infer(key, weights, batch, 1)
+    def __post_init__(self) -> None:
+        if not len(self.encoders) == len(self.decoders) == len(self.latent_dims) >= 1:
+            raise Refusal(
+                f"There are {len(self.encoders)} encoders, {len(self.decoders)} decoders and "
+                f"{len(self.latent_dims)} latent_dims; give one of each for every layer, and at "
+                "least one layer."
+            )
+        check_counts(num_samples=self.num_samples)
+        for layer, dim in enumerate(self.latent_dims):
+            check_counts(**{f"latent_dims[{layer}]": dim})
+
+    def init(
+        self, key: KeyArray, batch: Batch, *, optimizer: optax.GradientTransformation
+    ) -> DescentState:
+        """Draw the weights. Of the batch only shapes count.
+
+        Raises:
+            ValueError: the batch lacks the field, or a network does not fit those beside it.
+        """
+        x = below = blank(batch, self.field).astype(jnp.float32)
+        networks = {}
+        keys = jax.random.split(key, (len(self.latent_dims), 2))
+        for layer, dim in enumerate(self.latent_dims):
+            numbers, encoder = start(self.encoders[layer], keys[layer, 0], below)
+            check_gaussian(numbers, dim, f"encoder of layer {layer}")
+            above = read_gaussian(numbers).mean
+            outputs, decoder = start(self.decoders[layer], keys[layer, 1], above)
+            if layer:
+                check_gaussian(outputs, below.shape[-1], f"decoder of layer {layer}")
+            else:
+                check_shape(x, self.likelihood.mean(outputs), self.field, "decoder")
+            networks |= {f"encoder_{layer}": encoder, f"decoder_{layer}": decoder}
+            below = above
+        return games.init_descent(weights=join(networks), optimizer=optimizer)
+
+    def objective(self, *, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
+        """The mean of minus the bound, for `descent_step`. Metric: `elbo`."""
+        log_weights, after = self.trained_log_weights(key, weights, batch, self.num_samples)
+        elbo = jnp.mean(log_weights)
+        return PlayerOutcome(-elbo, after.state, {"elbo": elbo})
+
+    def sample(self, key: KeyArray, weights: Weights, num: int) -> Float[Array, "num *shape"]:
+        """Means of p(x|h₁), with all h drawn from the top."""
+        key_latents, key_decoders = jax.random.split(key)
+        top = len(self.decoders) - 1
+        latents = jax.random.normal(fold_in(key_latents, top), (num, self.latent_dims[top]))
+        for layer in range(top, 0, -1):
+            outputs, _ = self._decode(asked, key_decoders, weights, layer, latents)
+            latents = draw(fold_in(key_latents, layer - 1), read_gaussian(outputs))
+        outputs, _ = self._decode(asked, key_decoders, weights, 0, latents)
+        return self.likelihood.mean(outputs)
+
+    def encode(self, key: KeyArray, weights: Weights, batch: Batch) -> list[Gaussian]:
+        """One Gaussian for each layer: q(h₁|x), and q(h_{l+1}|h_l) at a draw of h_l."""
+        key_encoders, key_latents, _ = keys_of(key)
+        gaussians, _, _ = self._infer(asked, key_encoders, key_latents, weights, batch, 1)
         return [Gaussian(*(a[0] for a in gaussian)) for gaussian in gaussians]
 
-    def generate(weights: Weights, layer: int, latents):
-        """What the decoder of a layer says of the layer below it."""
-        return apply_to_vectors(decoders[layer], weights.params["decoders"][layer], latents)
+    def log_weights(
+        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
+    ) -> Float[Array, "samples batch"]:
+        """log p(x, h) - log q(h|x), h ~ q."""
+        return self._log_weights(asked, key, weights, batch, num_samples)[0]
 
-    def log_weights(key: KeyArray, weights: Weights, batch: Batch, num_samples: int):
-        x, gaussians, latents = infer(key, weights, batch, num_samples)
-        log_p = likelihood.log_prob(x, generate(weights, 0, latents[0]))
-        for layer in range(1, len(decoders)):
-            conditional = read_gaussian(generate(weights, layer, latents[layer]))
-            log_p += log_density(latents[layer - 1], conditional)
+    def trained_log_weights(
+        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
+    ) -> tuple[Float[Array, "samples batch"], Weights]:
+        """`log_weights` by the networks as they are trained, and the weights that this leaves."""
+        return self._log_weights(train, key, weights, batch, num_samples)
+
+    def _log_weights(self, run: Run, key: KeyArray, weights: Weights, batch: Batch, num: int):
+        key_encoders, key_latents, key_decoders = keys_of(key)
+        gaussians, latents, weights = self._infer(
+            run, key_encoders, key_latents, weights, batch, num
+        )
+        outputs, weights = self._decode(run, key_decoders, weights, 0, latents[0])
+        log_p = self.likelihood.log_prob(take_floats(batch, self.field), outputs)
+        for layer in range(1, len(self.decoders)):
+            outputs, weights = self._decode(run, key_decoders, weights, layer, latents[layer])
+            log_p += log_density(latents[layer - 1], read_gaussian(outputs))
         log_q = sum(map(log_density, latents, gaussians))
-        return log_p - (log_q - losses.gaussian_log_density(latents[-1]))
+        return log_p - (log_q - losses.gaussian_log_density(latents[-1])), weights
 
-    def objective(*, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
-        elbo = jnp.mean(log_weights(key, weights, batch, num_samples))
-        return PlayerOutcome(-elbo, metrics={"elbo": elbo})
-
-    def init(key: KeyArray, *, optimizer: optax.GradientTransformation) -> DescentState:
-        keys = jax.random.split(key, (len(latent_dims), 2))
-        params: dict[str, list] = {"encoders": [], "decoders": []}
-        for layer, dim in enumerate(latent_dims):
-            decoder, encoder = f"decoder of layer {layer}", f"encoder of layer {layer}"
-            key_encoder, key_decoder = keys[layer]
-            above = jnp.zeros((1, dim))
-            outputs, variables = decoders[layer].init_with_output(key_decoder, above)
-            params["decoders"].append(only_params(variables, decoder))
+    def _infer(
+        self,
+        run: Run,
+        key_encoders: KeyArray,
+        key_latents: KeyArray,
+        weights: Weights,
+        batch: Batch,
+        num: int,
+    ) -> tuple[list[Gaussian], list[Array], Weights]:
+        """Draw h from q(h|x): each layer's Gaussian and latents, (num, batch, dim)."""
+        x = take_floats(batch, self.field)
+        above = jnp.zeros((1, self.latent_dims[0]))
+        outputs = jax.eval_shape(lambda: self._decode(asked, key_encoders, weights, 0, above)[0])
+        made = jax.eval_shape(self.likelihood.mean, outputs)
+        check_shape(x, made, self.field, "decoder")
+        gaussians, latents = [], []
+        for layer, encoder in enumerate(self.encoders):
+            run_encoder, key = of_part(run, f"encoder_{layer}"), fold_in(key_encoders, layer)
             if layer == 0:
-                below = likelihood.mean(outputs)
+                numbers, weights = run_encoder(encoder, weights, key, x)
+                gaussians.append(repeat(read_gaussian(numbers), num))
             else:
-                check_numbers(outputs, latent_dims[layer - 1], decoder)
-                below = read_gaussian(outputs).mean
-            numbers, variables = encoders[layer].init_with_output(key_encoder, below)
-            params["encoders"].append(only_params(variables, encoder))
-            check_numbers(numbers, dim, encoder)
-        return games.init_descent(weights=Weights(params=params), optimizer=optimizer)
+                numbers, weights = over_axes(run_encoder, encoder, weights, key, latents[-1])
+                gaussians.append(read_gaussian(numbers))
+            latents.append(draw(fold_in(key_latents, layer), gaussians[-1]))
+        return gaussians, latents, weights
 
-    def sample(key: KeyArray, state: DescentState, num: int) -> Float[Array, "num *shape"]:
-        weights = state.player.weights
-        keys = jax.random.split(key, len(decoders))
-        latents = jax.random.normal(keys[-1], (num, latent_dims[-1]))
-        for layer in reversed(range(1, len(decoders))):
-            latents = draw(keys[layer - 1], read_gaussian(generate(weights, layer, latents)))
-        return likelihood.mean(generate(weights, 0, latents))
+    def _decode(self, run: Run, key: KeyArray, weights: Weights, layer: int, latents: Array):
+        """What the decoder of a layer says of the layer below it, and the weights after it."""
+        run_decoder = of_part(run, f"decoder_{layer}")
+        return over_axes(run_decoder, self.decoders[layer], weights, fold_in(key, layer), latents)
 
-    return HierarchicalVAE(objective, init, sample, encode, log_weights)
+
+def keys_of(key: KeyArray) -> tuple[KeyArray, KeyArray, KeyArray]:
+    """For the encoders, the latents and the decoders; a VAE draws its latents by the same."""
+    key_encoders, key_bound = jax.random.split(key)
+    key_latents, key_decoders = jax.random.split(key_bound)
+    return key_encoders, key_latents, key_decoders

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gan_jax import losses
-from gan_jax.errors import Refusal
+from gan_jax.games import Weights
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.typing import KeyArray, Params
+from gan_jax.systems.networks import Run
+from gan_jax.typing import KeyArray
 
 
 class Gaussian(NamedTuple):
@@ -46,9 +47,13 @@ def log_density(
     return losses.gaussian_log_density(latents, *gaussian)
 
 
-def apply_to_vectors(
-    network: nn.Module, params: Params, vectors: Float[Array, "*axes numbers"]
-) -> Float[Array, "..."]:
+def over_axes(
+    run: Run,
+    network: nn.Module,
+    weights: Weights,
+    key: KeyArray,
+    vectors: Float[Array, "*axes numbers"],
+) -> tuple[Any, Weights]:
     """Run a network over any number of leading axes, the last of them that of the batch.
 
     The batch becomes the first axis before all are flattened: so a batch that is sharded over
@@ -56,12 +61,5 @@ def apply_to_vectors(
     """
     vectors = jnp.moveaxis(vectors, -2, 0)
     axes = vectors.shape[:-1]
-    outputs: Any = network.apply({"params": params}, vectors.reshape(-1, vectors.shape[-1]))
-    return jnp.moveaxis(outputs.reshape(*axes, *outputs.shape[1:]), 0, len(axes) - 1)
-
-
-def check_counts(**counts: int) -> None:
-    """Raise ValueError unless all are at least 1."""
-    for name, count in counts.items():
-        if count < 1:
-            raise Refusal(f"{name} is {count}; it must be at least 1.")
+    outputs, weights = run(network, weights, key, vectors.reshape(-1, vectors.shape[-1]))
+    return jnp.moveaxis(outputs.reshape(*axes, *outputs.shape[1:]), 0, len(axes) - 1), weights

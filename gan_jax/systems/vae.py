@@ -1,7 +1,7 @@
 """The variational autoencoder: a decoder, and an encoder that infers its latents."""
 
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -11,19 +11,15 @@ from jaxtyping import Array, Float
 
 from gan_jax import games, losses
 from gan_jax.errors import Refusal
-from gan_jax.games import DescentState, Objective, PlayerOutcome, Weights
+from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
-from gan_jax.systems.checks import decoded_field, only_field, only_params
-from gan_jax.systems.latents import (
-    Gaussian,
-    apply_to_vectors,
-    check_counts,
-    draw,
-    log_density,
-    read_gaussian,
-    repeat,
-)
+from gan_jax.systems.checks import blank, check_counts, check_gaussian, check_shape, take_floats
+from gan_jax.systems.latents import Gaussian, draw, log_density, over_axes, read_gaussian, repeat
+from gan_jax.systems.networks import Run, asked, join, of_part, start, train
 from gan_jax.typing import Batch, KeyArray
+
+FIXED = 0
+"""Seed of the random streams of networks that are asked without a key."""
 
 
 class Bound(NamedTuple):
@@ -33,37 +29,8 @@ class Bound(NamedTuple):
     kl: Float[Array, " batch"]
 
 
-class VAE(NamedTuple):
-    """What the system offers.
-
-    objective: for `descent_step`.
-    init(key, *, optimizer) -> DescentState; sample(key, state, num): means of p(x|z), z ~ p(z).
-    encode(weights, batch) -> Gaussian: q(z|x).
-    decode(weights, latents): raw outputs, which the likelihood reads; latents (*axes, latent_dim).
-    bound(key, weights, batch, posterior) -> Bound: with any Gaussian in place of q(z|x).
-    log_weights(key, weights, batch, num_samples): log p(x, z) - log q(z|x), (num_samples, batch).
-    """
-
-    objective: Objective
-    init: Callable[..., DescentState]
-    sample: Callable[[KeyArray, DescentState, int], Float[Array, "num *shape"]]
-    encode: Callable[[Weights, Batch], Gaussian]
-    decode: Callable[[Weights, Float[Array, "*axes latents"]], Float[Array, "..."]]
-    bound: Callable[[KeyArray, Weights, Batch, Gaussian], Bound]
-    log_weights: Callable[[KeyArray, Weights, Batch, int], Float[Array, "samples batch"]]
-
-
-def vae(
-    *,
-    encoder: nn.Module,
-    decoder: nn.Module,
-    likelihood: Likelihood,
-    latent_dim: int,
-    beta: float = 1.0,
-    kl: Literal["closed", "sampled"] = "closed",
-    num_samples: int = 1,
-    field: str = "image",
-) -> VAE:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VAE:
     """Learn what the batch holds under `field` by maximising the evidence lower bound.
 
     L = E_q(z|x) log p(x|z) - β KL(q(z|x) ‖ p(z)), p(z) = N(0, I), to be maximised: the loss is the
@@ -72,88 +39,159 @@ def vae(
     `num_samples` latents z = μ + σ ⊙ ε; with `kl="sampled"` so is the KL, of log q(z|x) - log p(z).
     β = 0 with a Gaussian of fixed variance is a noisy autoencoder.
 
-    Params are {"encoder": ..., "decoder": ...}. Metrics: `elbo` (β = 1), `log_likelihood`, `kl`.
+    Params are {"encoder": ..., "decoder": ...}. Only the objective runs the networks as they are
+    trained; everything else asks them as they are.
+
+    >>> import jax, optax
+    >>> from gan_jax import games, losses, nets
+    >>> from gan_jax.systems import VAE
+    >>> model = VAE(
+    ...     encoder=nets.MLPEncoder(2 * 3), decoder=nets.MLPGenerator((8, 8, 1)),
+    ...     likelihood=losses.bernoulli(), latent_dim=3)
+    >>> batch, adam = {"image": jax.numpy.ones((5, 8, 8, 1))}, optax.adam(1e-3)
+    >>> state = model.init(jax.random.key(0), batch, optimizer=adam)
+    >>> state, metrics = games.descent_step(
+    ...     jax.random.key(1), state, batch, objective=model.objective, optimizer=adam)
+    >>> sorted(metrics)
+    ['elbo', 'grad_norm', 'kl', 'log_likelihood', 'loss', 'update_norm']
 
     Kingma & Welling 2014, equations (6) (sampled) and (7) (closed); Higgins et al. 2017 for β.
 
     Raises:
-        ValueError: `latent_dim` or `num_samples` is below 1, β negative or not finite, `kl`
-            unknown; at the start: a network keeps batch statistics, or the encoder does not give
-            2·latent_dim numbers; when played: the batch is not one array of floating-point numbers
-            that fit the decoder.
+        ValueError: `latent_dim` or `num_samples` is below 1, β negative or not finite, or `kl`
+            unknown.
     """
-    check_counts(latent_dim=latent_dim, num_samples=num_samples)
-    if not 0 <= beta < float("inf"):
-        raise Refusal(f"beta is {beta}; it must be finite, and not below 0.")
-    if kl not in ("closed", "sampled"):
-        raise Refusal(f'kl is "{kl}"; it must be "closed" or "sampled".')
 
-    def examples(weights: Weights, batch: Batch) -> Array:
-        latents = jnp.zeros((1, latent_dim))
-        return decoded_field(batch, field, lambda: likelihood.mean(decode(weights, latents)))
+    encoder: nn.Module
+    decoder: nn.Module
+    likelihood: Likelihood
+    latent_dim: int
+    beta: float = 1.0
+    kl: Literal["closed", "sampled"] = "closed"
+    num_samples: int = 1
+    field: str = "image"
 
-    def encode(weights: Weights, batch: Batch) -> Gaussian:
-        params = weights.params["encoder"]
-        outputs: Any = encoder.apply({"params": params}, examples(weights, batch))
-        return read_gaussian(outputs)
+    def __post_init__(self) -> None:
+        check_counts(latent_dim=self.latent_dim, num_samples=self.num_samples)
+        if not 0 <= self.beta < float("inf"):
+            raise Refusal(f"beta is {self.beta}; it must be finite, and not below 0.")
+        if self.kl not in ("closed", "sampled"):
+            raise Refusal(f'kl is "{self.kl}"; it must be "closed" or "sampled".')
 
-    def decode(weights: Weights, latents):
-        return apply_to_vectors(decoder, weights.params["decoder"], latents)
+    def init(
+        self, key: KeyArray, batch: Batch, *, optimizer: optax.GradientTransformation
+    ) -> DescentState:
+        """Draw the weights. Of the batch only shapes count.
 
-    def terms(key, weights: Weights, batch: Batch, posterior: Gaussian, num: int):
-        """log p(x|z) and log q(z|x) - log p(z), (num, batch)."""
-        posterior = repeat(posterior, num)
-        latents = draw(jax.random.fold_in(key, 0), posterior)
-        log_likelihood = likelihood.log_prob(only_field(batch, field), decode(weights, latents))
-        log_prior = losses.gaussian_log_density(latents)
-        return log_likelihood, log_density(latents, posterior) - log_prior
-
-    def bound(key: KeyArray, weights: Weights, batch: Batch, posterior: Gaussian) -> Bound:
-        log_likelihood, log_ratio = terms(key, weights, batch, posterior, num_samples)
-        divergence = (
-            losses.gaussian_kl(*posterior) if kl == "closed" else jnp.mean(log_ratio, axis=0)
-        )
-        return Bound(jnp.mean(log_likelihood, axis=0), divergence)
-
-    def log_weights(key: KeyArray, weights: Weights, batch: Batch, num_samples: int):
-        log_likelihood, log_ratio = terms(key, weights, batch, encode(weights, batch), num_samples)
-        return log_likelihood - log_ratio
-
-    def objective(*, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
-        log_likelihood, divergence = map(
-            jnp.mean, bound(key, weights, batch, encode(weights, batch))
-        )
-        metrics = {
-            "elbo": losses.elbo(log_likelihood, divergence),
-            "log_likelihood": log_likelihood,
-            "kl": divergence,
-        }
-        return PlayerOutcome(-losses.elbo(log_likelihood, beta * divergence), metrics=metrics)
-
-    def init(key: KeyArray, *, optimizer: optax.GradientTransformation) -> DescentState:
+        Raises:
+            ValueError: the batch lacks the field, the encoder does not give 2·latent_dim numbers,
+                or the decoder makes examples of another shape.
+        """
         key_encoder, key_decoder = jax.random.split(key)
-        outputs, decoder_variables = decoder.init_with_output(
-            key_decoder, jnp.zeros((1, latent_dim))
-        )
-        numbers, encoder_variables = encoder.init_with_output(key_encoder, likelihood.mean(outputs))
-        check_numbers(numbers, latent_dim, "encoder")
-        params = {
-            "encoder": only_params(encoder_variables, "encoder"),
-            "decoder": only_params(decoder_variables, "decoder"),
+        x = blank(batch, self.field).astype(jnp.float32)
+        numbers, encoder = start(self.encoder, key_encoder, x)
+        check_gaussian(numbers, self.latent_dim, "encoder")
+        outputs, decoder = start(self.decoder, key_decoder, jnp.zeros((1, self.latent_dim)))
+        check_shape(x, self.likelihood.mean(outputs), self.field, "decoder")
+        weights = join({"encoder": encoder, "decoder": decoder})
+        return games.init_descent(weights=weights, optimizer=optimizer)
+
+    def objective(self, *, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
+        """The mean of -L, for `descent_step`. Metrics: `elbo` (β = 1), `log_likelihood`, `kl`."""
+        key_encoder, key_bound = jax.random.split(key)
+        posterior, weights = self._posterior(train, key_encoder, weights, batch)
+        bound, weights = self._bound(train, key_bound, weights, batch, posterior)
+        log_likelihood, kl = map(jnp.mean, bound)
+        metrics = {
+            "elbo": losses.elbo(log_likelihood, kl),
+            "log_likelihood": log_likelihood,
+            "kl": kl,
         }
-        return games.init_descent(weights=Weights(params=params), optimizer=optimizer)
+        loss = -losses.elbo(log_likelihood, self.beta * kl)
+        return PlayerOutcome(loss, weights.state, metrics)
 
-    def sample(key: KeyArray, state: DescentState, num: int) -> Float[Array, "num *shape"]:
-        latents = jax.random.normal(key, (num, latent_dim))
-        return likelihood.mean(decode(state.player.weights, latents))
+    def sample(self, key: KeyArray, weights: Weights, num: int) -> Float[Array, "num *shape"]:
+        """Means of p(x|z), z ~ p(z)."""
+        key_latents, key_decoder = jax.random.split(key)
+        latents = jax.random.normal(key_latents, (num, self.latent_dim))
+        return self.likelihood.mean(self.decode(weights, latents, key=key_decoder))
 
-    return VAE(objective, init, sample, encode, decode, bound, log_weights)
+    def encode(self, weights: Weights, batch: Batch, *, key: KeyArray | None = None) -> Gaussian:
+        """q(z|x) of each example."""
+        return self._posterior(asked, fixed(key), weights, batch)[0]
 
+    def decode(
+        self,
+        weights: Weights,
+        latents: Float[Array, "*axes latents"],
+        *,
+        key: KeyArray | None = None,
+    ) -> Float[Array, "..."]:
+        """The decoder's raw outputs, which the likelihood reads, (*axes, ...)."""
+        return self._decode(asked, fixed(key), weights, latents)[0]
 
-def check_numbers(numbers: Any, latent_dim: int, name: str) -> None:
-    """Raise ValueError unless a network gives a mean and a log-variance for each latent."""
-    if numbers.shape[1:] != (2 * latent_dim,):
-        raise Refusal(
-            f"The {name} gives {numbers.shape[1:]} numbers for each example; {latent_dim} latents "
-            f"need {(2 * latent_dim,)}, their means and log-variances."
+    def bound(self, key: KeyArray, weights: Weights, batch: Batch, posterior: Gaussian) -> Bound:
+        """The terms of L with any Gaussian in place of q(z|x)."""
+        return self._bound(asked, key, weights, batch, posterior)[0]
+
+    def log_weights(
+        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
+    ) -> Float[Array, "samples batch"]:
+        """log p(x, z) - log q(z|x), z ~ q."""
+        return self._log_weights(asked, key, weights, batch, num_samples)[0]
+
+    def trained_log_weights(
+        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
+    ) -> tuple[Float[Array, "samples batch"], Weights]:
+        """`log_weights` by the networks as they are trained, and the weights that this leaves."""
+        return self._log_weights(train, key, weights, batch, num_samples)
+
+    def _log_weights(self, run: Run, key: KeyArray, weights: Weights, batch: Batch, num: int):
+        key_encoder, key_bound = jax.random.split(key)
+        posterior, weights = self._posterior(run, key_encoder, weights, batch)
+        log_likelihood, log_ratio, weights = self._terms(
+            run, key_bound, weights, batch, posterior, num
         )
+        return log_likelihood - log_ratio, weights
+
+    def _posterior(
+        self, run: Run, key: KeyArray, weights: Weights, batch: Batch
+    ) -> tuple[Gaussian, Weights]:
+        x = take_floats(batch, self.field)
+        one = jnp.zeros((1, self.latent_dim))
+        made = jax.eval_shape(lambda: self.likelihood.mean(self.decode(weights, one)))
+        check_shape(x, made, self.field, "decoder")
+        numbers, weights = of_part(run, "encoder")(self.encoder, weights, key, x)
+        return read_gaussian(numbers), weights
+
+    def _decode(self, run: Run, key: KeyArray, weights: Weights, latents: Array):
+        return over_axes(of_part(run, "decoder"), self.decoder, weights, key, latents)
+
+    def _bound(
+        self, run: Run, key: KeyArray, weights: Weights, batch: Batch, posterior: Gaussian
+    ) -> tuple[Bound, Weights]:
+        log_likelihood, log_ratio, weights = self._terms(
+            run, key, weights, batch, posterior, self.num_samples
+        )
+        if self.kl == "closed":
+            divergence = losses.gaussian_kl(*posterior)
+        else:
+            divergence = jnp.mean(log_ratio, axis=0)
+        return Bound(jnp.mean(log_likelihood, axis=0), divergence), weights
+
+    def _terms(
+        self, run: Run, key: KeyArray, weights: Weights, batch: Batch, posterior: Gaussian, num: int
+    ):
+        """log p(x|z) and log q(z|x) - log p(z), (num, batch), and the weights after it."""
+        key_latents, key_decoder = jax.random.split(key)
+        posterior = repeat(posterior, num)
+        latents = draw(jax.random.fold_in(key_latents, 0), posterior)
+        outputs, weights = self._decode(run, key_decoder, weights, latents)
+        log_likelihood = self.likelihood.log_prob(take_floats(batch, self.field), outputs)
+        log_ratio = log_density(latents, posterior) - losses.gaussian_log_density(latents)
+        return log_likelihood, log_ratio, weights
+
+
+def fixed(key: KeyArray | None) -> KeyArray:
+    """The key, or always the same one where there is none."""
+    return jax.random.key(FIXED) if key is None else key

@@ -21,7 +21,7 @@ from gan_jax.games import (
     toy,
 )
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
-from gan_jax.systems import gan
+from gan_jax.systems import GAN, networks
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(2)
@@ -40,15 +40,15 @@ def start(x, y, optimizers):
 
 
 def network(width=4):
-    system = gan(
+    system = GAN(
         generator=MLPGenerator((2,), (width,), activation=jnp.tanh),
         discriminator=MLPDiscriminator((width,), activation=jnp.tanh),
         loss=losses.minimax(),
-        latent_dim=2,
+        latents=networks.normal(2),
         field="point",
     )
-    state = system.init(jax.random.key(1), optimizers=sgd(0.1))
-    return system.game, state, {"point": jax.random.normal(KEY, (16, 2))}
+    batch = {"point": jax.random.normal(KEY, (16, 2))}
+    return system.game, system.init(jax.random.key(1), batch, optimizers=sgd(0.1)), batch
 
 
 def dense_jacobian(game, state, batch):

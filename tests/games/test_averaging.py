@@ -45,8 +45,8 @@ def test_the_average_is_the_weighted_sum_of_the_path():
         state, _ = step(KEY, state, {})
         plain, _ = PLAIN(KEY, plain, {})
         expected = decay * expected + (1 - decay) * plain.generator.weights.params
-    np.testing.assert_allclose(averaged(state).generator.weights.params, expected, rtol=1e-6)
-    assert float(averaged(state).generator.weights.state["kept"]) == 7.0
+    np.testing.assert_allclose(averaged(state).generator.params, expected, rtol=1e-6)
+    assert float(averaged(state).generator.state["kept"]) == 7.0
     chex.assert_trees_all_close(state.generator, plain.generator, rtol=1e-6)
     chex.assert_trees_all_close(state.discriminator, plain.discriminator, rtol=1e-6)
 
@@ -60,8 +60,8 @@ def test_the_uniform_average_is_the_mean_of_both_players_after_each_step():
         visited.append((state.generator.weights.params, state.discriminator.weights.params))
     at = averaged(state)
     means = np.mean(visited, axis=0)
-    np.testing.assert_allclose(at.generator.weights.params, means[0], rtol=1e-6)
-    np.testing.assert_allclose(at.discriminator.weights.params, means[1], rtol=1e-6)
+    np.testing.assert_allclose(at.generator.params, means[0], rtol=1e-6)
+    np.testing.assert_allclose(at.discriminator.params, means[1], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_the_mean_of_alternating_play_converges_like_one_over_t(step, converges)
             KEY, uniform_average_memory(start()), {}, step=step, num_steps=num_steps
         )
         mean = averaged(end)
-        params = mean.generator.weights.params, mean.discriminator.weights.params
+        params = mean.generator.params, mean.discriminator.params
         scaled.append(num_steps * np.linalg.norm(params))
     assert (max(scaled) < 60) == converges  # the sum of a rotation's points is bounded
 
@@ -90,7 +90,7 @@ def test_state_is_copied_from_the_generator_as_it_is_now():
 
     step = exponential_average(moving, decay=0.9)
     state, _ = step(KEY, exponential_average_memory(start()), {})
-    assert float(averaged(state).generator.weights.state["kept"]) == 8.0
+    assert float(averaged(state).generator.state["kept"]) == 8.0
 
 
 def test_averages_nest():

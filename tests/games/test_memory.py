@@ -14,7 +14,7 @@ from gan_jax.games import (
     unrolled_step,
 )
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator
-from gan_jax.systems import gan
+from gan_jax.systems import GAN, networks
 
 METHODS = {
     "consensus": (consensus_step, {"weight": 1.0}),
@@ -28,17 +28,17 @@ METHODS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_memory_is_within_five_times_that_of_alternating_play(name):
-    system = gan(
+    system = GAN(
         generator=DCGANGenerator(32, 1, width=16),
         discriminator=DCGANDiscriminator(width=16),
         loss=losses.minimax(),
-        latent_dim=32,
+        latents=networks.normal(32),
     )
     sgd = optax.sgd(1e-2)
     optimizers = Optimizers(generator=sgd, discriminator=sgd)
     key = jax.random.key(0)
-    state = system.init(key, optimizers=optimizers)
     batch = {"image": jax.random.uniform(key, (64, 32, 32, 1), minval=-1.0)}
+    state = system.init(key, batch, optimizers=optimizers)
 
     def temporaries(step, **options):
         def play(key, state, batch):

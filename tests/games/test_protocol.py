@@ -40,6 +40,19 @@ WRAPPERS = {
 }
 
 
+def test_what_is_frozen_is_averaged_over_no_devices():
+    statistics = {"batch_stats": {"mean": jnp.arange(NUM_DEVICES) / 7}}
+    state = {**statistics, "frozen": {"first": statistics}, "pool": jnp.arange(NUM_DEVICES) / 7}
+
+    def averaged(state):
+        outcome = PlayerOutcome(jnp.zeros(()), state)
+        return games.core.across_devices({}, outcome, "device")[1].state
+
+    after = jax.pmap(averaged, "device")(state)
+    chex.assert_trees_all_equal((after["frozen"], after["pool"]), (state["frozen"], state["pool"]))
+    np.testing.assert_allclose(after["batch_stats"]["mean"], np.full(NUM_DEVICES, 1.5 / 7))
+
+
 def played(name: str, game, axis_name=None) -> Step:
     if name in WRAPPERS:
         return WRAPPERS[name][0](played("alternating_step", game, axis_name))

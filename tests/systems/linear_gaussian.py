@@ -10,7 +10,7 @@ from scipy import stats
 from gan_jax import losses
 from gan_jax.games import Weights
 from gan_jax.nets import MLPEncoder, MLPGenerator
-from gan_jax.systems import vae
+from gan_jax.systems import VAE
 
 RNG = np.random.default_rng(0)
 C, DIM, LATENTS = 0.3, 4, 2
@@ -24,7 +24,7 @@ PRECISION = 1 + np.sum(W**2, axis=0) / C  # the posterior's, diagonal since W'W 
 POSTERIOR = W / C / PRECISION  # x - b -> its mean
 
 build = partial(
-    vae,
+    VAE,
     encoder=MLPEncoder(2 * LATENTS, widths=()),
     decoder=MLPGenerator((DIM,), widths=()),
     likelihood=losses.gaussian(C),

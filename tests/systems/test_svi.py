@@ -1,6 +1,5 @@
 """Variational inference for single data points, where the best q is known; and tables of rows."""
 
-import inspect
 from functools import partial
 
 import chex
@@ -13,7 +12,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from gan_jax import losses
 from gan_jax.games import PlayerOutcome, Weights, init_rows, rows_step
-from gan_jax.systems import svi
+from gan_jax.systems import SVI
 from tests.systems.linear_gaussian import BATCH, LOG_P, PRECISION, build, exact_weights
 
 KEY = jax.random.key(0)
@@ -45,7 +44,7 @@ def test_it_ends_at_the_best_and_never_below_the_encoder(start):
     trained = exact_weights(shift=0.5)  # an encoder that errs: its gap is amortisation alone
     amortised = exact_bound(model.encode(trained, BATCH), exact)
     np.testing.assert_allclose(LOG_P - amortised, np.sum(PRECISION) * 0.5**2 / 2, rtol=1e-3)
-    refined = exact_bound(refine(svi(model=model, trained=trained, start=start), 400), exact)
+    refined = exact_bound(refine(SVI(model=model, trained=trained, start=start), 400), exact)
     assert np.all(refined >= amortised)
     np.testing.assert_allclose(refined, LOG_P, atol=0.02)
 
@@ -53,12 +52,12 @@ def test_it_ends_at_the_best_and_never_below_the_encoder(start):
 def test_started_at_the_optimum_it_stays_there():
     model = build(num_samples=8)
     exact = model.encode(exact_weights(), BATCH)
-    refined = refine(svi(model=model, trained=exact_weights()), 100)
+    refined = refine(SVI(model=model, trained=exact_weights()), 100)
     assert np.all(LOG_P - exact_bound(refined, exact) < 0.01)
 
 
 def test_absent_rows_do_not_move_nor_do_their_moments():
-    system = svi(model=build(), trained=exact_weights(0.5))
+    system = SVI(model=build(), trained=exact_weights(0.5))
     optimizer = optax.adam(0.1)
     step = jax.jit(partial(rows_step, objective=system.objective, optimizer=optimizer))
     before = system.init(BATCH, optimizer=optimizer)
@@ -99,7 +98,7 @@ def test_a_row_moves_as_it_would_alone():
 
 
 def test_jit_and_sharded_jit_agree():
-    system = svi(model=build(), trained=exact_weights(0.5))
+    system = SVI(model=build(), trained=exact_weights(0.5))
     optimizer = optax.sgd(0.1)
     step = partial(rows_step, objective=system.objective, optimizer=optimizer)
     state = system.init(BATCH, optimizer=optimizer)
@@ -113,12 +112,12 @@ def test_jit_and_sharded_jit_agree():
 
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match='start is "zero"; it must be "encoder" or "prior"'):
-        inspect.unwrap(svi)(model=build(), trained=exact_weights(), start="zero")
+        SVI(model=build(), trained=exact_weights(), start="zero")
     with pytest.raises(ValueError, match=r"have \[\(2,\), \(3,\)\] rows"):
         init_rows(
             weights=Weights(params=(jnp.ones((2, 1)), jnp.ones((3, 1)))), optimizer=optax.sgd(1.0)
         )
-    system = svi(model=build(), trained=exact_weights())
+    system = SVI(model=build(), trained=exact_weights())
     state = system.init(BATCH, optimizer=optax.sgd(0.1))
     with pytest.raises(ValueError, match="The batch holds point; it must name the rows"):
         rows_step(KEY, state, BATCH, objective=system.objective, optimizer=optax.sgd(0.1))

@@ -1,0 +1,167 @@
+"""How systems run networks: their start, their training, their answers, and several in one player.
+
+A network is called as `network(*inputs, *conditions, train=...)`: a generator as `(latents, y)`, a
+discriminator as `(x, y)`, whatever y is (labels, an embedding, an image), each condition in a place
+of its own. It returns an array, or a tuple whose first entry is that array (examples, logits) and
+whose rest is for further terms of a loss (class logits, a mean and a log-variance, a mask). It
+always has the random streams `dropout` and `noise`.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from gan_jax.errors import Refusal
+from gan_jax.games import Weights
+from gan_jax.typing import KeyArray
+
+Latents: TypeAlias = Callable[[KeyArray, int], Array]
+"""(key, num) -> that many latents."""
+
+Run: TypeAlias = Callable[..., tuple[Any, Weights]]
+"""`train`, or `asked`: (network, weights, key, *inputs) -> (output, weights)."""
+
+
+def normal(*shape: int) -> Latents:
+    """z ~ N(0, I), of this shape for each example.
+
+    >>> import jax
+    >>> from gan_jax.systems import networks
+    >>> networks.normal(100)(jax.random.key(0), 4).shape
+    (4, 100)
+    """
+    _check_shape(shape)
+    return lambda key, num: jax.random.normal(key, (num, *shape))
+
+
+def uniform(*shape: int, low: float = -1.0, high: float = 1.0) -> Latents:
+    """z ~ U[low, high), independently for each number of this shape: a vector, or a plane."""
+    _check_shape(shape)
+    if not -math.inf < low < high < math.inf:
+        raise Refusal(f"low is {low} and high {high}; both must be finite, and low below high.")
+    return lambda key, num: jax.random.uniform(key, (num, *shape), minval=low, maxval=high)
+
+
+def start(network: nn.Module, key: KeyArray, *inputs: Any) -> tuple[Any, Weights]:
+    """Draw a network's weights; give also what it makes of these inputs."""
+    key_params, key_streams = jax.random.split(key)
+    rngs = {"params": key_params, **streams(key_streams)}
+    output, variables = network.init_with_output(rngs, *inputs)
+    state = {name: kept for name, kept in variables.items() if name != "params"}
+    return output, Weights(params=variables.get("params", {}), state=state)
+
+
+def train(network: nn.Module, weights: Weights, key: KeyArray, *inputs: Any) -> tuple[Any, Weights]:
+    """Run a network as it is trained: its output, and its weights with the state that it leaves."""
+    output, state = network.apply(
+        variables_of(weights), *inputs, train=True, mutable=list(weights.state), rngs=streams(key)
+    )
+    return output, weights.replace(state=dict(state))
+
+
+def infer(network: nn.Module, weights: Weights, *inputs: Any, key: KeyArray | None = None) -> Any:
+    """Ask a network, which stays as it is. Without a key its random streams are always the same."""
+    key = jax.random.key(0) if key is None else key
+    return network.apply(variables_of(weights), *inputs, rngs=streams(key))
+
+
+def asked(network: nn.Module, weights: Weights, key: KeyArray, *inputs: Any) -> tuple[Any, Weights]:
+    """`infer` in the form of `train`."""
+    return infer(network, weights, *inputs, key=key), weights
+
+
+def variables_of(weights: Weights) -> dict[str, Any]:
+    """A network's variables, as Flax has them."""
+    return {"params": weights.params, **weights.state}
+
+
+def streams(key: KeyArray) -> dict[str, KeyArray]:
+    """A key for each random stream that a network may draw from."""
+    dropout, noise = jax.random.split(key)
+    return {"dropout": dropout, "noise": noise}
+
+
+def first(output: Any) -> Any:
+    """What a network is for, where it returns more."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+def part(weights: Weights, name: str) -> Weights:
+    """Take one network of a player who has several."""
+    return Weights(params=weights.params[name], state=weights.state.get(name, {}))
+
+
+def join(parts: Mapping[str, Weights]) -> Weights:
+    """Make one player of several networks; those that keep no state have no entry there."""
+    return Weights(
+        params={name: weights.params for name, weights in parts.items()},
+        state={name: weights.state for name, weights in parts.items() if weights.state},
+    )
+
+
+def of_part(run: Run, name: str) -> Run:
+    """Run one network of a player who has several: from and to the weights of the whole player."""
+
+    def run_part(network: nn.Module, weights: Weights, key: KeyArray, *inputs: Any):
+        output, after = run(network, part(weights, name), key, *inputs)
+        state = {**weights.state, name: after.state} if after.state else weights.state
+        return output, weights.replace(state=state)
+
+    return run_part
+
+
+class Frozen(nn.Module):
+    """A network inside another, with variables that no gradient moves.
+
+    They are the collection "frozen", hence in `Weights.state`: kept in checkpoints, averaged by
+    nobody, and put there by `freeze`. The network answers as it is asked, not as it is trained.
+    """
+
+    network: nn.Module
+
+    @nn.compact
+    def __call__(self, *inputs: Any) -> Any:
+        network = self.network.clone(parent=None, name=None)
+        # Flax gives "noise" and "dropout" the key of "params" where a start has no others.
+        streams = ("params", "dropout", "noise")
+        kept = self.variable(
+            "frozen",
+            "variables",
+            lambda: network.init({name: self.make_rng(name) for name in streams}, *inputs),
+        )
+        rngs = {name: self.make_rng(name) for name in streams[1:]}
+        return jax.lax.stop_gradient(network.apply(kept.value, *inputs, rngs=rngs))
+
+
+def freeze(weights: Weights, frozen: Weights, *path: str) -> Weights:
+    """Copy trained weights into the `Frozen` module at this path of submodules.
+
+    Raises:
+        ValueError: there is no such module, or its network has other variables.
+    """
+    kept = weights.state.get("frozen", {})
+    for name in path:
+        kept = kept.get(name, {})
+    new = jax.tree.map(jnp.copy, variables_of(frozen))
+    if jax.tree.map(jnp.shape, kept.get("variables")) != jax.tree.map(jnp.shape, new):
+        raise Refusal(
+            f"There is no Frozen module at {'.'.join(path) or 'the top'} that holds a network of "
+            "these variables: give the names of its submodules, and weights of the same network."
+        )
+
+    def put(tree: Any, names: tuple[str, ...]) -> Any:
+        if not names:
+            return {"variables": new}
+        return {**tree, names[0]: put(tree[names[0]], names[1:])}
+
+    return weights.replace(state={**weights.state, "frozen": put(weights.state["frozen"], path)})
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
+    if any(size < 1 for size in shape):
+        raise Refusal(f"Latents of shape {shape} are none; each size must be at least 1.")

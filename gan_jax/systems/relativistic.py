@@ -1,0 +1,40 @@
+"""The relativistic GAN: the discriminator compares real examples with fake ones."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import jax.numpy as jnp
+
+from gan_jax.losses import AdversarialLoss, RelativisticLoss
+from gan_jax.systems.gan import GAN, Term
+
+
+def relativistic_gan(
+    *,
+    loss: RelativisticLoss,
+    generator_terms: Mapping[str, Term] = MappingProxyType({}),
+    discriminator_terms: Mapping[str, Term] = MappingProxyType({}),
+    **arguments: Any,
+) -> GAN:
+    """Play a loss of paired logits: one term for each player beside curves that are 0.
+
+    L_D = mean discriminator(D(x), D(G(z))), L_G = mean generator(D(x), D(G(z))), each real example
+    beside the fake in the same place of its batch. Other arguments and terms are those of `GAN`;
+    the metric is `relativistic`.
+
+    Jolicoeur-Martineau 2019.
+    """
+    silent = AdversarialLoss(jnp.zeros_like, jnp.zeros_like, jnp.zeros_like)
+    return GAN(
+        loss=silent,
+        generator_terms={
+            "relativistic": lambda r: loss.generator(r.real_logits, r.fake_logits),
+            **generator_terms,
+        },
+        discriminator_terms={
+            "relativistic": lambda r: loss.discriminator(r.real_logits, r.fake_logits),
+            **discriminator_terms,
+        },
+        **arguments,
+    )

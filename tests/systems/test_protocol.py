@@ -1,0 +1,289 @@
+"""What every system promises: it starts, steps, is traced once, samples, refuses, resumes.
+
+A row says how a system is built and on what batch; a system's own file holds its equations alone.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax import losses, systems
+from gan_jax.games import Optimizers, alternating_step, descent_step, simultaneous_step
+from gan_jax.nets import MLPDiscriminator, MLPEncoder, MLPGenerator
+from gan_jax.systems import GAN, networks
+from gan_jax.training import Checkpoints
+
+slow = pytest.mark.slow
+KEY = jax.random.key(0)
+NUM = 6
+SGD = optax.sgd(1e-2)
+BOTH = Optimizers(generator=SGD, discriminator=SGD)
+IMAGES = {"image": jax.random.uniform(jax.random.key(1), (NUM, 2, 2, 1))}
+LABELLED = {**IMAGES, "label": jnp.arange(NUM) % 3}
+COMPLETED = {"condition": jnp.ones((NUM, 3)), "target": jnp.ones((NUM, 2, 1))}
+
+
+class Normalised(nn.Module):
+    """Batch normalisation and dropout in front of a network, conditions beside its input."""
+
+    network: nn.Module
+
+    @nn.compact
+    def __call__(self, x, *conditions, train=False):
+        vectors = [x.reshape(len(x), -1)]
+        for y in conditions:
+            whole = jnp.issubdtype(y.dtype, jnp.integer)
+            vectors.append(jax.nn.one_hot(y, 3) if whole else y.reshape(len(y), -1))
+        x = nn.BatchNorm(not train)(jnp.concatenate(vectors, axis=-1))
+        return self.network(nn.Dropout(0.1, deterministic=not train)(x), train=train)
+
+
+class Row(NamedTuple):
+    """build(dtype) -> a system; conditions: what `sample` is given after the number."""
+
+    build: Callable[[Any], Any]
+    batch: Any
+    conditions: tuple[Any, ...] = ()
+    num_dims: int = 0
+    """Axes of samples that are in front of the batch's."""
+
+
+def players(dtype):
+    return {
+        "generator": Normalised(MLPGenerator((2, 2, 1), (4,), dtype=dtype)),
+        "discriminator": Normalised(MLPDiscriminator((4,), dtype=dtype)),
+    }
+
+
+def gan(dtype, **changes):
+    arguments = {"loss": losses.non_saturating(), "latents": networks.normal(3)}
+    return GAN(**players(dtype) | arguments | changes)
+
+
+def encoder_and_decoder(dtype, numbers=6, shape=(2, 2, 1)):
+    return {
+        "encoder": Normalised(MLPEncoder(numbers, (4,), dtype=dtype)),
+        "decoder": Normalised(MLPGenerator(shape, (4,), dtype=dtype)),
+    }
+
+
+def vae(dtype, **changes):
+    arguments = {"likelihood": losses.bernoulli(), "latent_dim": 3}
+    return systems.VAE(**encoder_and_decoder(dtype) | arguments | changes)
+
+
+def cvae(dtype):
+    return systems.CVAE(
+        **encoder_and_decoder(dtype, shape=(2, 1)),
+        prior=Normalised(MLPEncoder(6, (4,), dtype=dtype)),
+        likelihood=losses.bernoulli(),
+        latent_dim=3,
+        alpha=0.5,
+    )
+
+
+def hierarchical_vae(dtype):
+    upper = encoder_and_decoder(dtype, 2, (6,))
+    lower = encoder_and_decoder(dtype)
+    return systems.HierarchicalVAE(
+        encoders=[lower["encoder"], upper["encoder"]],
+        decoders=[lower["decoder"], upper["decoder"]],
+        likelihood=losses.bernoulli(),
+        latent_dims=[3, 1],
+    )
+
+
+def gmmn(dtype):
+    return systems.GMMN(
+        generator=players(dtype)["generator"],
+        kernel=losses.gaussian_kernel([1.0]),
+        latents=networks.uniform(3),
+    )
+
+
+def relativistic(dtype):
+    return systems.relativistic_gan(
+        **players(dtype),
+        loss=losses.relativistic(losses.non_saturating()),
+        latents=networks.normal(3),
+    )
+
+
+def between(r):
+    return 0.1 * jnp.mean(jnp.square(networks.first(r.generate(*r.conditions))), axis=(1, 2, 3))
+
+
+def penalty(r):
+    return losses.gradient_penalty(r.critic, r.real, r.fake, r.key)
+
+
+LABELS = (jnp.arange(4) % 3,)
+ROWS = {
+    "gan": Row(gan, IMAGES),
+    "gan with conditions and terms": Row(
+        partial(
+            gan,
+            conditions=("label",),
+            generator_terms={"between": between},
+            discriminator_terms={"penalty": penalty},
+        ),
+        LABELLED,
+        LABELS,
+    ),
+    "gan of conditions alone": Row(
+        partial(gan, latents=None, conditions=("label",)), LABELLED, LABELS
+    ),
+    "packed gan": Row(partial(gan, packing=2), IMAGES),
+    "relativistic gan": Row(relativistic, IMAGES),
+    "vae": Row(vae, IMAGES),
+    "vae, sampled": Row(partial(vae, kl="sampled", num_samples=2), IMAGES),
+    "hierarchical vae": Row(hierarchical_vae, IMAGES),
+    "cvae": Row(cvae, COMPLETED, (jnp.ones((5, 3)),), num_dims=1),
+    "autoencoder": Row(
+        lambda dtype: systems.Autoencoder(**encoder_and_decoder(dtype, 3), latent_dim=3), IMAGES
+    ),
+    "gmmn": Row(gmmn, IMAGES),
+}
+every_system = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+VARIANTS = {"gan", "gan of conditions alone", "packed gan", "vae, sampled"}
+"""Of systems that have another row, too: compiled among the slow tests."""
+compiled_systems = pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, id=name, marks=slow if name in VARIANTS else ())
+        for name, row in ROWS.items()
+    ],
+)
+WEIGHTED = [name for name, row in ROWS.items() if hasattr(row.build(None), "trained_log_weights")]
+
+
+def start(system, batch):
+    if hasattr(system, "game"):
+        return system.init(KEY, batch, optimizers=BOTH)
+    return system.init(KEY, batch, optimizer=SGD)
+
+
+def step_of(system, objective=None):
+    """One step; of a game both orders of play, one after the other."""
+    if not hasattr(system, "game"):
+        return partial(descent_step, objective=objective or system.objective, optimizer=SGD)
+
+    def both(key, state, batch):
+        for step in (simultaneous_step, alternating_step):
+            state, metrics = step(key, state, batch, game=system.game, optimizers=BOTH)
+        return state, metrics
+
+    return both
+
+
+def weights_of(state):
+    return state.generator.weights if hasattr(state, "generator") else state.player.weights
+
+
+def play(system, batch):
+    """What a step of the system reports, without computing anything."""
+    state = jax.eval_shape(lambda: start(system, batch))
+    return jax.eval_shape(step_of(system), KEY, state, batch)
+
+
+@compiled_systems
+def test_it_steps_is_traced_once_and_resumes(row, tmp_path):
+    system = row.build(None)
+    chex.clear_trace_counter()
+    step = step_of(system)
+    jitted = jax.jit(chex.assert_max_traces(lambda k, s, b: step(k, s, b), n=1))
+    before = state = jax.jit(lambda: start(system, row.batch))()
+    keys = jax.random.split(KEY, 3)
+    with Checkpoints(tmp_path) as checkpoints:
+        for t, key in enumerate(keys):
+            state, metrics = jitted(key, state, row.batch)
+            if t == 0:
+                checkpoints.save(1, state)
+        chex.assert_tree_all_finite((state, metrics))
+        chex.assert_trees_all_equal_shapes_and_dtypes(state, before)
+        _, resumed = checkpoints.restore_latest(before)
+    for key in keys[1:]:
+        resumed, _ = jitted(key, resumed, row.batch)
+    chex.assert_trees_all_equal(resumed, state)
+    old, new = weights_of(before), weights_of(state)
+    for name in ("params", "state"):  # batch statistics are kept, and carried on
+        pairs = zip(
+            jax.tree.leaves(getattr(old, name)), jax.tree.leaves(getattr(new, name)), strict=True
+        )
+        assert any((a != b).any() for a, b in pairs), name
+
+
+@every_system
+def test_it_samples(row):
+    system = row.build(None)
+    if not hasattr(system, "sample"):
+        pytest.skip("nothing is said of how its codes are distributed")
+    weights = weights_of(jax.eval_shape(lambda: start(system, row.batch)))
+    made = jax.eval_shape(lambda key, w: system.sample(key, w, 4, *row.conditions), KEY, weights)
+    (field,) = {"image", "target"} & set(row.batch)
+    assert made.shape[0] == 4
+    assert made.shape[row.num_dims + 1 :] == row.batch[field].shape[1:]
+    assert made.dtype == jnp.float32
+
+
+@every_system
+def test_losses_and_reports_are_float32_where_networks_compute_in_bfloat16(row):
+    state, metrics = play(row.build(jnp.bfloat16), row.batch)
+    assert {leaf.dtype for leaf in jax.tree.leaves(metrics)} == {jnp.dtype(jnp.float32)}
+    floating = [x for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
+    assert {leaf.dtype for leaf in floating} == {jnp.dtype(jnp.float32)}
+
+
+@every_system
+def test_a_batch_that_does_not_fit_is_refused_in_words(row):
+    system = row.build(None)
+    (field,) = {"image", "target"} & set(row.batch)
+    state = jax.eval_shape(lambda: start(system, row.batch))
+    shape = row.batch[field].shape
+    for name in row.batch:
+        less = {other: array for other, array in row.batch.items() if other != name}
+        words = f"this system needs `{name}`: name it among the fields"
+        with pytest.raises(ValueError, match=words):
+            start(system, less)
+        with pytest.raises(ValueError, match=words) as refusal:
+            jax.eval_shape(step_of(system), KEY, state, less)
+        assert "\n" not in str(refusal.value)
+    bytes_ = {**row.batch, field: jnp.zeros(shape, jnp.uint8)}
+    with pytest.raises(ValueError, match=f"`{field}` is uint8; scale it to floating-point numbers"):
+        jax.eval_shape(step_of(system), KEY, state, bytes_)
+    with pytest.raises(ValueError, match=rf"`{field}` holds examples of shape .*give the"):
+        start(system, {**row.batch, field: jnp.zeros((*shape, 1))})
+
+
+@pytest.mark.parametrize(
+    "name", [name if name == "vae" else pytest.param(name, marks=slow) for name in WEIGHTED]
+)
+def test_the_importance_weighted_bound_trains_every_model_that_has_an_encoder(name):
+    row = ROWS[name]
+    model = row.build(None)
+    step = step_of(model, objective=systems.iwae(model, num_samples=3))
+    state = jax.jit(lambda: start(model, row.batch))()
+    after, metrics = jax.jit(step)(KEY, state, row.batch)
+    assert 1 <= float(metrics["effective_samples"]) <= 3
+    assert np.isfinite(metrics["bound"])
+    chex.assert_trees_all_equal_shapes_and_dtypes(after, state)
+    kept = zip(
+        jax.tree.leaves(state.player.weights.state),
+        jax.tree.leaves(after.player.weights.state),
+        strict=True,
+    )
+    assert any((a != b).any() for a, b in kept)
+
+
+def test_every_system_has_a_row_or_rows_of_its_own():
+    classes = {name for name in systems.__all__ if hasattr(getattr(systems, name), "init")}
+    built = {type(row.build(None)).__name__ for row in ROWS.values()}
+    assert classes == built | {"SVI"}  # which moves rows of a table: tests/systems/test_svi.py

@@ -9,18 +9,19 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "gan_jax"
-ROOMS = ("losses", "nets", "games", "systems", "data", "metrics", "plots", "training")
+ROOMS = ("losses", "signals", "nets", "games", "systems", "data", "metrics", "plots", "training")
 MAY_IMPORT = {
     "losses": set(),
-    "nets": set(),
+    "signals": set(),
+    "nets": {"signals"},
     "games": set(),
-    "systems": {"losses", "nets", "games"},
+    "systems": {"losses", "signals", "nets", "games"},
     "training": {"games"},
-    "data": set(),
-    "plots": set(),
-    "metrics": {"losses"},
+    "data": {"signals"},
+    "plots": {"signals"},
+    "metrics": {"losses", "signals"},
 }
-CORE = ("losses", "nets", "games", "systems")
+CORE = ("losses", "signals", "nets", "games", "systems")
 OUTSIDE_THE_CORE = {
     "experiments",
     "grain",
@@ -91,6 +92,8 @@ def test_the_core_imports_nothing_of_the_extras(room):
     [
         ("losses", "flax"),
         ("losses", "optax"),
+        ("signals", "flax"),
+        ("signals", "optax"),
         ("nets", "optax"),
         ("plots", "matplotlib.pyplot"),  # needs a display, and keeps state
     ],
@@ -107,7 +110,8 @@ def test_nothing_imports_the_experiments():
 
 def test_importing_the_core_loads_nothing_of_the_extras():
     program = (
-        "import sys, gan_jax.losses, gan_jax.nets, gan_jax.games, gan_jax.systems, gan_jax.data\n"
+        "import sys, gan_jax.losses, gan_jax.signals, gan_jax.nets, gan_jax.games\n"
+        "import gan_jax.systems, gan_jax.data\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )
     result = subprocess.run(

@@ -3,10 +3,9 @@
 Every network is called as `network(x, train=...)`; `train` decides what batch normalisation uses.
 """
 
-from gan_jax.nets.conv import ConvDecoder, ConvEncoder
+from gan_jax.nets.conv_vae import ConvDecoder, ConvEncoder
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
-from gan_jax.nets.layers import Conv, ConvTranspose
-from gan_jax.nets.minibatch import MinibatchDiscrimination
+from gan_jax.nets.layers import Conv, ConvTranspose, MinibatchDiscrimination
 from gan_jax.nets.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 
 __all__ = [

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gan_jax.nets.minibatch import MinibatchDiscrimination
+from gan_jax.nets.layers import MinibatchDiscrimination
 
 
 class MLPGenerator(nn.Module):

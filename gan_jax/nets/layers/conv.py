@@ -10,16 +10,23 @@ from flax.linen.linear import canonicalize_padding
 from jaxtyping import Array, Float
 
 from gan_jax.errors import Refusal
-from gan_jax.nets.convolution import conv_general_dilated
+from gan_jax.nets.layers.adjoints import check_groups, conv_general_dilated
 
 
 class Conv(nn.Conv):
     """Convolve as `flax.linen.Conv` does, fast on CPU inside loops too.
 
     Equal to Flax's layer in arguments, parameters, values and every derivative.
+
+    Raises:
+        ValueError: the maps would be empty, or the channels are no multiple of the groups.
     """
 
     conv_general_dilated: Callable | None = conv_general_dilated
+
+    def __call__(self, inputs: Float[Array, "*num_spatial in"]) -> Float[Array, "*num_map out"]:
+        check_groups(inputs.shape[-1], self.features, self.feature_group_count)
+        return super().__call__(inputs)
 
 
 class ConvTranspose(nn.Module):
@@ -29,12 +36,16 @@ class ConvTranspose(nn.Module):
     is "SAME" (the output is `strides` times the input), "VALID" (it holds all that the kernel
     touches), or a number or a pair (low, high), for all spatial axes or each, by which the dilated
     input is padded. As in Flax, any number of axes may lead, also none.
+
+    Raises:
+        ValueError: `padding` is another string, or the images would be empty.
     """
 
     features: int
     kernel_size: int | Sequence[int]
     strides: int | Sequence[int] | None = None
     padding: str | int | Sequence[int | tuple[int, int]] = "SAME"
+    kernel_dilation: int | Sequence[int] | None = None
     use_bias: bool = True
     dtype: Any = None
     param_dtype: Any = jnp.float32
@@ -45,6 +56,7 @@ class ConvTranspose(nn.Module):
     def __call__(self, x: Float[Array, "*num_spatial in"]) -> Float[Array, "*num_image out"]:
         kernel_size = _per_axis(self.kernel_size, 1)
         strides = _per_axis(self.strides or 1, len(kernel_size))
+        holes = _per_axis(self.kernel_dilation or 1, len(kernel_size))
         shape = (*kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
         bias = None
@@ -54,13 +66,15 @@ class ConvTranspose(nn.Module):
         padding = canonicalize_padding(self.padding, len(kernel_size))
         if isinstance(padding, str):
             padding = [
-                _pads(size, stride, padding)
-                for size, stride in zip(kernel_size, strides, strict=True)
+                _pads((size - 1) * hole + 1, stride, padding)
+                for size, stride, hole in zip(kernel_size, strides, holes, strict=True)
             ]
         ones = (1,) * len(kernel_size)
         leading = x.shape[: -len(kernel_size) - 1]
         images = x.reshape(-1, *x.shape[len(leading) :])
-        y = conv_general_dilated(images, kernel, ones, padding, lhs_dilation=strides)
+        y = conv_general_dilated(
+            images, kernel, ones, padding, lhs_dilation=strides, rhs_dilation=holes
+        )
         y = y if bias is None else y + bias.reshape(*ones, 1, -1)
         return y.reshape(*leading, *y.shape[1:])
 

@@ -1,0 +1,91 @@
+"""Images resized, against NumPy and Pillow."""
+
+import re
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import PIL.Image
+import pytest
+
+from gan_jax.signals import resize
+
+RNG = np.random.default_rng(0)
+IMAGES = jnp.asarray(RNG.uniform(-1, 1, (2, 3, 8, 6, 2)), jnp.float32)
+resized = jax.jit(resize, static_argnums=1)
+
+
+def triangles(m, n):
+    """The weights by which n pixels are means of m, read off the docstring."""
+    weights = np.zeros((n, m))
+    for i in range(n):
+        for j in range(m):
+            distance = abs((i + 0.5) * m / n - (j + 0.5)) / max(m / n, 1)
+            weights[i, j] = max(0, 1 - distance)
+    return weights / weights.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("size", [(4, 3), (3, 6), (5, 9), (1, 1)])
+def test_pixels_are_means_under_triangles(size):
+    """Halved, shrunk along one axis, shrunk and enlarged, and the smallest."""
+    along_height, along_width = triangles(8, size[0]), triangles(6, size[1])
+    expected = np.einsum("ij,kl,...jlc->...ikc", along_height, along_width, IMAGES)
+    np.testing.assert_allclose(resized(IMAGES, size), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(4, 3), (5, 9)])
+def test_it_is_what_pillow_computes(size):
+    image = IMAGES[0, 0, :, :, 0]
+    expected = PIL.Image.fromarray(np.asarray(image)).resize(size[::-1], PIL.Image.BILINEAR)
+    np.testing.assert_allclose(resized(image[..., None], size)[..., 0], expected, atol=1e-6)
+
+
+def test_a_constant_stays_and_a_ramp_stays_away_from_the_edges():
+    rows = jnp.arange(12.0).reshape(12, 1, 1) * jnp.ones((1, 12, 1))
+    np.testing.assert_allclose(resized(jnp.full((12, 12, 1), 0.3), (5, 17)), 0.3, rtol=1e-6)
+    centres = (np.arange(4) + 0.5) * 3 - 0.5
+    inner = resized(rows, (4, 12))[1:-1, :, 0]
+    np.testing.assert_allclose(inner, np.tile(centres[1:-1, None], 12), rtol=1e-6)
+    centres = (np.arange(24) + 0.5) / 2 - 0.5
+    inner = resized(rows, (24, 12))[1:-1, :, 0]
+    np.testing.assert_allclose(inner, np.tile(centres[1:-1, None], 12), rtol=1e-6)
+
+
+def test_the_same_size_is_the_identity():
+    np.testing.assert_array_equal(resize(IMAGES, (8, 6)), IMAGES)
+
+
+def test_leading_axes_are_mapped():
+    together, function = resized(IMAGES, (4, 9)), partial(resize, size=(4, 9))
+    assert together.shape == (2, 3, 4, 9, 2)
+    mapped = jax.jit(jax.vmap(jax.vmap(function)))(IMAGES)
+    np.testing.assert_allclose(mapped, together, rtol=0, atol=1e-6)
+    half = jax.eval_shape(function, IMAGES.astype(jnp.bfloat16))
+    assert (half.shape, half.dtype) == (together.shape, jnp.bfloat16)
+
+
+@pytest.mark.parametrize(
+    ("image", "size", "sentence"),
+    [
+        (IMAGES, (0, 3), "The size is (0, 3); a height and a width must each be at least 1."),
+        (
+            IMAGES[0, 0, :, :, 0],
+            (4, 3),
+            "An image of shape (8, 6) has no height, width and channels; give it all three axes "
+            "(image[..., None] where it has one channel).",
+        ),
+        (
+            jnp.zeros((8, 6, 1), jnp.uint8),
+            (4, 3),
+            "The image is uint8; only floating-point images are resized: scale it first, for "
+            "instance with gan_jax.data.signed.",
+        ),
+    ],
+)
+def test_what_is_no_image_is_refused(image, size, sentence, monkeypatch):
+    """Outside of these tests nothing checks the annotations."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        resize(image, size)

@@ -13,16 +13,27 @@ from gan_jax.training.compile import (
     unstack,
 )
 from gan_jax.training.distributed import initialize, process_rows
-from gan_jax.training.loop import Hook, NonFiniteError, Timetable, train
-from gan_jax.training.rundir import RunDirectoryError, open_run
+from gan_jax.training.evaluation import Evaluation, File, Hook
+from gan_jax.training.logs import read_log
+from gan_jax.training.loop import NonFiniteError, Trained, train
+from gan_jax.training.phases import Phase, train_phases
+from gan_jax.training.record import RunDirectoryError
+from gan_jax.training.restoring import Restored, restore
+from gan_jax.training.rundir import open_run
+from gan_jax.training.timetable import Timetable
 
 __all__ = [
     "CheckpointError",
     "Checkpoints",
+    "Evaluation",
+    "File",
     "Hook",
     "NonFiniteError",
+    "Phase",
+    "Restored",
     "RunDirectoryError",
     "Timetable",
+    "Trained",
     "compiler_options",
     "data_mesh",
     "enable_compilation_cache",
@@ -31,9 +42,12 @@ __all__ = [
     "open_run",
     "pmap_step",
     "process_rows",
+    "read_log",
+    "restore",
     "scan_steps",
     "split",
     "stack",
     "train",
+    "train_phases",
     "unstack",
 ]

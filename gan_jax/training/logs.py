@@ -1,21 +1,22 @@
-"""What a run writes down: metrics.jsonl, TensorBoard events, and a progress bar."""
+"""What a run writes down: metrics.jsonl, samples/ and TensorBoard's events."""
 
 import json
 import math
 import os
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import jax
-from tqdm import tqdm
 
-from gan_jax.errors import Refusal, require_extra
+from gan_jax.errors import Refusal
+from gan_jax.training.evaluation import File
+from gan_jax.training.events import Events
 
 METRICS_FILE = "metrics.jsonl"
-EVENTS_FILES = "events.out.tfevents.*.gan_jax"
+SAMPLES = "samples"
 WALL_CLOCK_FIELDS = ("time", "steps_per_second")
 """What differs between two equal runs: seconds since the epoch, and speed since the last line."""
 
@@ -24,25 +25,28 @@ class MetricsLog:
     """Append metrics to `metrics.jsonl` and to TensorBoard's events; a context manager.
 
     A run resumed at step s first cuts its log back to the lines of steps up to s, and writes the
-    events anew from them: those of the last seconds before a kill never reached the disk. Only
-    process 0 writes.
+    events anew from them and their pictures: those of the last seconds before a kill never reached
+    the disk. Only process 0 writes.
 
     Raises:
         MissingPackage: tensorboardX is not installed.
     """
 
     def __init__(self, directory: Path | str, *, resume_step: int):
+        self._directory = Path(directory)
         self._file = self._events = None
         self._last = (resume_step, time.time())
         if jax.process_index() != 0:
             return
-        path = Path(directory) / METRICS_FILE
-        _cut_back(path, resume_step)
-        self._events = _open_events(Path(directory))
-        self._file = path.open("a+")
-        self._file.seek(0)
-        for line in self._file:
-            self._write_events(json.loads(line))
+        records = [record for record in read_log(directory) if record["step"] <= resume_step]
+        _write_anew(self._directory / METRICS_FILE, records)
+        self._events = Events(self._directory)
+        pictures = _pictures(self._directory / SAMPLES)
+        for record in records:
+            self._events.numbers(record)
+            for name, path in pictures[record["step"]]:
+                self._events.picture(name, path, record)
+        self._file = (self._directory / METRICS_FILE).open("a")
 
     def __enter__(self) -> "MetricsLog":
         return self
@@ -52,10 +56,13 @@ class MetricsLog:
             self._file.close()
             self._events.close()
 
-    def write(self, step: int, metrics: Mapping[str, Any]) -> None:
+    def write(
+        self, step: int, metrics: Mapping[str, Any], files: Mapping[str, File] | None = None
+    ) -> None:
         """Write one line: step, metrics by name, time in seconds since the epoch, steps per second.
 
-        The line is handed to the operating system before this returns.
+        The files go to `samples/<name>-<step><suffix>` before the line that is of their step. The
+        line is handed to the operating system before this returns.
 
         Raises:
             ValueError: a metric has the name of a field of the line.
@@ -66,19 +73,24 @@ class MetricsLog:
             raise Refusal(f"rename the metric {min(taken)!r}: each line has a field so named")
         if self._file is None or self._events is None:
             return
+        saved = self._save(step, files or {})
         numbers = {name: float(metrics[name]) for name in sorted(metrics)}
         values = {name: x if math.isfinite(x) else None for name, x in numbers.items()}
         clock = dict(zip(WALL_CLOCK_FIELDS, self._tick(step), strict=True))
         record = {"step": step, **values, **clock}
         self._file.write(json.dumps(record, allow_nan=False) + "\n")
         self._file.flush()
-        self._write_events(record)
+        self._events.numbers(record)
+        for name, path in saved.items():
+            self._events.picture(name, path, record)
 
-    def _write_events(self, record: dict[str, Any]) -> None:
-        assert self._events is not None
-        for name, value in record.items():
-            if value is not None and name not in ("step", "time"):
-                self._events.add_scalar(name, value, record["step"], walltime=record["time"])
+    def _save(self, step: int, files: Mapping[str, File]) -> dict[str, Path]:
+        samples, saved = self._directory / SAMPLES, {}
+        for name, file in files.items():
+            samples.mkdir(exist_ok=True)
+            saved[name] = samples / f"{name}-{step:06d}{file.suffix}"
+            file.save(saved[name])
+        return saved
 
     def _tick(self, step: int) -> tuple[float, float]:
         now = time.time()
@@ -87,105 +99,39 @@ class MetricsLog:
         return now, (step - last_step) / max(now - last_time, 1e-9)
 
 
-def last_logged_step(directory: Path | str) -> int:
-    """The step of the last line of `metrics.jsonl`, 0 where there is none."""
-    path = Path(directory) / METRICS_FILE
-    if not path.exists():
-        return 0
-    with path.open(errors="replace") as lines:
-        return max((json.loads(line)["step"] for line in _lines_until(math.inf, lines)), default=0)
+def read_log(workdir: Path | str) -> list[dict[str, Any]]:
+    """Read the lines of `metrics.jsonl`, none where there is no such file.
 
-
-def _cut_back(path: Path, step: int) -> None:
-    if path.exists():
-        kept = path.with_name(path.name + ".tmp")
-        with path.open(errors="replace") as lines, kept.open("w") as file:
-            file.writelines(_lines_until(step, lines))
-        os.replace(kept, path)
-
-
-def _lines_until(step: int | float, lines: TextIO) -> Iterator[str]:
-    for line in lines:
+    A line that cannot be read, since the process was killed as it wrote it, is left out.
+    """
+    path = Path(workdir) / METRICS_FILE
+    records = []
+    for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
         try:
             record = json.loads(line)
-        except ValueError:  # the process was killed as it wrote the line
+        except ValueError:
             continue
-        if isinstance(record, dict) and "step" in record and record["step"] <= step:
-            yield line.rstrip("\n") + "\n"
+        if isinstance(record, dict) and "step" in record:
+            records.append(record)
+    return records
 
 
-def _open_events(directory: Path) -> Any:
-    writer = require_extra("tensorboardX").SummaryWriter
-    for old in directory.glob(EVENTS_FILES):
-        old.unlink()
-    # tensorboardX names files by the second, and TensorBoard takes one name for one file.
-    suffix = f".{time.time_ns()}.gan_jax"
-    return writer(str(directory), purge_step=0, flush_secs=5, filename_suffix=suffix)
+def last_logged_step(directory: Path | str) -> int:
+    """The step of the last line of `metrics.jsonl`, 0 where there is none."""
+    return max((record["step"] for record in read_log(directory)), default=0)
 
 
-class ProgressBar:
-    """Show steps and examples per second, and the metrics named in `shown`; a context manager.
-
-    On a terminal it is a bar; elsewhere a line every ten seconds. Only process 0 shows it.
-
-    Args:
-        total: the step at which the run ends.
-        start: the step at which it begins, or resumes.
-        examples_per_step: the size of the global batch.
-        unit: what an example is called.
-    """
-
-    def __init__(
-        self,
-        total: int,
-        start: int = 0,
-        *,
-        examples_per_step: int,
-        unit: str = "images",
-        shown: Sequence[str] = (),
-    ):
-        terminal = sys.stderr.isatty()
-        self._examples_per_step, self._unit, self._shown = examples_per_step, unit, shown
-        self._bar = tqdm(
-            total=total,
-            initial=start,
-            unit=" steps",
-            file=sys.stderr if terminal else _PlainLines(sys.stderr),
-            mininterval=0.1 if terminal else 10.0,
-            miniters=1,
-            dynamic_ncols=terminal,
-            disable=jax.process_index() != 0,
-        )
-
-    def __enter__(self) -> "ProgressBar":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.close()
-
-    def update(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """Move to a step and show its metrics; those not `shown` are ignored."""
-        if self._bar.disable:
-            return
-        speed = self._bar.format_dict
-        rate = speed["rate"] or (step - speed["initial"]) / max(speed["elapsed"], 1e-9)
-        self._bar.set_postfix(
-            {f"{self._unit}/s": f"{rate * self._examples_per_step:.4g}"}
-            | {name: float(metrics[name]) for name in self._shown if name in metrics},
-            refresh=False,
-        )
-        self._bar.update(step - self._bar.n)
+def _write_anew(path: Path, records: list[dict[str, Any]]) -> None:
+    kept = path.with_name(path.name + ".tmp")
+    kept.write_text("".join(json.dumps(record) + "\n" for record in records))
+    os.replace(kept, path)
 
 
-class _PlainLines:
-    """A stream that turns each redrawing of a bar into a line of its own."""
-
-    def __init__(self, stream: TextIO):
-        self._stream = stream
-
-    def write(self, text: str) -> None:
-        if text.strip():
-            self._stream.write(text.strip() + "\n")
-
-    def flush(self) -> None:
-        self._stream.flush()
+def _pictures(samples: Path) -> Mapping[int, list[tuple[str, Path]]]:
+    """The names and paths of the pictures of each step."""
+    found = defaultdict(list)
+    for path in sorted(samples.glob("*-*.png")):
+        name, _, step = path.stem.rpartition("-")
+        if step.isdecimal():
+            found[int(step)].append((name, path))
+    return found

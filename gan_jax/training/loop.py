@@ -1,8 +1,8 @@
 """The loop: dispatch, look at the numbers, evaluate, log, save; and stop when asked to."""
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,68 +12,32 @@ import numpy as np
 from gan_jax.errors import Refusal
 from gan_jax.training.checkpoints import CheckpointError, Checkpoints
 from gan_jax.training.compile import Parallel
+from gan_jax.training.evaluation import Evaluation, Hook, evaluate
 from gan_jax.training.interrupts import Interrupts
-from gan_jax.training.logs import MetricsLog, ProgressBar, last_logged_step
-from gan_jax.training.rundir import CHECKPOINTS, START_OVER, open_run
-from gan_jax.training.runtime import runtime
+from gan_jax.training.logs import MetricsLog, last_logged_step
+from gan_jax.training.progress import ProgressBar, say
+from gan_jax.training.record import START_OVER
+from gan_jax.training.rundir import CHECKPOINTS, open_run
+from gan_jax.training.runtime import Runtime, runtime
+from gan_jax.training.shapes import batch_shapes
+from gan_jax.training.timetable import Timetable
 from gan_jax.typing import Feed, KeyArray, PyTree, Step
 
-MAY_CHANGE = frozenset({"steps"})
-"""The fields of a configuration that a resumed run may have changed."""
+WAYS = {"jit": "sharded jit", "pmap": "pmap"}
 
 
 class NonFiniteError(Refusal, FloatingPointError):
     """A loss or a gradient that is no finite number; the message names the step and the player."""
 
 
-class Hook(NamedTuple):
-    """Look at the state every so many steps, and at the end.
+class Trained(NamedTuple):
+    """The state after the last step, and what the hooks found out about it.
 
-    `call(step, state)` may return metrics for the log. All processes make the call.
+    evaluation: None where the run was finished already, so that no hook was called.
     """
 
-    every: int
-    call: Callable[[int, PyTree], Mapping[str, Any] | None]
-
-
-class Timetable(NamedTuple):
-    """When a run ends, and at which of its steps the program comes back to Python.
-
-    A dispatch compiles and runs `steps_per_dispatch` steps; each gives one line of the log, the
-    mean over its steps. Checkpoints fall on dispatch boundaries, so that a resumed run dispatches
-    the same programs.
-    """
-
-    num_steps: int
-    steps_per_dispatch: int
-    checkpoint_every: int
-
-    def check(self, hooks: Sequence[Hook]) -> None:
-        """Raise ValueError where a number is out of range or an interval meets no boundary."""
-        for name, value in self._asdict().items():
-            if value < 1:
-                raise Refusal(f"{name} is {value}; it must be at least 1.")
-        intervals = [("checkpoint_every", self.checkpoint_every)]
-        intervals += [("the interval between evaluations", hook.every) for hook in hooks]
-        for name, value in intervals:
-            if value < 1 or value % self.steps_per_dispatch:
-                raise Refusal(
-                    f"{name} is {value}; it must be a multiple of "
-                    f"steps_per_dispatch={self.steps_per_dispatch}."
-                )
-
-    def dispatches(self, start: int) -> Iterator[tuple[int, int]]:
-        """Give the ranges of steps (start, stop) from `start` to the end."""
-        while start < self.num_steps:
-            stop = min(
-                (start // self.steps_per_dispatch + 1) * self.steps_per_dispatch, self.num_steps
-            )
-            yield start, stop
-            start = stop
-
-    def due(self, every: int, step: int) -> bool:
-        """Whether something to be done at that interval is due at this boundary."""
-        return step % every == 0 or step == self.num_steps
+    state: PyTree
+    evaluation: Evaluation | None
 
 
 def train(
@@ -86,13 +50,15 @@ def train(
     batch_size: int,
     workdir: Path,
     config: dict[str, Any],
+    experiment: str = "",
+    label_names: Sequence[str] | None = None,
     fresh: bool = False,
     parallel: Parallel = "jit",
     hooks: Sequence[Hook] = (),
     shown: Sequence[str] = ("generator/loss", "discriminator/loss"),
     unit: str = "images",
-) -> PyTree:
-    """Run the steps that are missing in the run directory, and return the state after the last.
+) -> Trained:
+    """Run the steps that are missing in the run directory; return the state after the last.
 
     The key is split once, into that of the steps and that of the data. Step t has the first folded
     with t, and batch t of the feed, drawn with the second folded with t; so the state after step t
@@ -103,8 +69,10 @@ def train(
         state: any pytree of arrays; its buffers are taken.
         key: to be used for nothing else, since split and fold_in give the same keys.
         batch_size: the examples of a global batch.
-        config: what defines the run. A run of the same configuration (but for `steps`) that is
-            found in `workdir` is resumed at its newest checkpoint; `fresh` deletes it first.
+        config: what defines the run, with `experiment`. A run of the same configuration (but for
+            `steps`) that is found in `workdir` is resumed at its newest checkpoint; `fresh`
+            deletes it first.
+        label_names: what the labels mean, for whoever reads the run.
         shown: the metrics in the progress bar, `unit` what it calls an example.
 
     Raises:
@@ -114,34 +82,35 @@ def train(
     """
     timetable.check(hooks)
     run = runtime(step, feed.read, parallel=parallel, batch_size=batch_size)
-    open_run(workdir, config, fresh=fresh, ignore=MAY_CHANGE)
-    state, key, resident = run.place(state), run.place_whole(key), run.place_whole(feed.resident)
-    with Checkpoints(workdir / CHECKPOINTS) as checkpoints, Interrupts() as interrupts:
+    said = {"experiment": experiment, "label_names": label_names}
+    open_run(workdir, config, fresh=fresh, batch=partial(batch_shapes, feed), **said)
+    say(f"on {_named(run.devices, parallel)}")
+    with (
+        Checkpoints(workdir / CHECKPOINTS, num_replicas=run.num_replicas) as checkpoints,
+        Interrupts() as interrupts,
+    ):
+        state = run.place(state)
         start, state = checkpoints.restore_latest(state) or _from_the_start(
             state, workdir, timetable
         )
-        ranges = list(timetable.dispatches(start))
         _say_where(start, timetable)
-        with (
-            MetricsLog(workdir, resume_step=start) as log,
-            ProgressBar(
-                timetable.num_steps, start, examples_per_step=batch_size, unit=unit, shown=shown
-            ) as bar,
-            closing(feed.chunks(ranges)) as chunks,
-        ):
-            for (begin, end), chunk in zip(ranges, chunks, strict=True):
-                state, metrics = run.dispatch(key, begin, state, resident, run.place_chunk(chunk))
-                line = _summarise(begin, jax.device_get(metrics))
-                line |= _evaluate(hooks, timetable, end, run.view(state))
-                log.write(end, line)
+        evaluation, total = None, timetable.num_steps
+        bar = ProgressBar(total, start, examples_per_step=batch_size, unit=unit, shown=shown)
+        dispatches = _dispatches(run, key, state, feed, list(timetable.dispatches(start)))
+        with MetricsLog(workdir, resume_step=start) as log, bar, closing(dispatches):
+            for end, state, metrics in dispatches:
+                due = [hook for hook in hooks if timetable.due(hook.every, end)]
+                evaluation = evaluate(due, end, run.view(state))
+                line = {**metrics, **evaluation.metrics}
+                log.write(end, line, evaluation.files)
                 bar.update(end, line)
                 stop = interrupts.poll()
                 if stop or timetable.due(timetable.checkpoint_every, end):
                     checkpoints.save(end, state)
                 if stop:
-                    _say(f"stopped at step {end}; run the same command again to resume there")
+                    say(f"stopped at step {end}; run the same command again to resume there")
                     raise SystemExit(interrupts.exit_status)
-    return run.view(state)
+    return Trained(run.view(state), evaluation)
 
 
 def _from_the_start(state: PyTree, workdir: Path, timetable: Timetable) -> tuple[int, PyTree]:
@@ -154,14 +123,15 @@ def _from_the_start(state: PyTree, workdir: Path, timetable: Timetable) -> tuple
     return 0, state
 
 
-def _evaluate(
-    hooks: Sequence[Hook], timetable: Timetable, step: int, state: PyTree
-) -> dict[str, Any]:
-    metrics: dict[str, Any] = {}
-    for hook in hooks:
-        if timetable.due(hook.every, step):
-            metrics |= hook.call(step, state) or {}
-    return metrics
+def _dispatches(
+    run: Runtime, key: KeyArray, state: PyTree, feed: Feed, ranges: list[tuple[int, int]]
+) -> Generator[tuple[int, PyTree, dict[str, Any]], None, None]:
+    """Give after each dispatch the step, the state, and the mean of each metric."""
+    key, resident = run.place_whole(key), run.place_whole(feed.resident)
+    with closing(feed.chunks(ranges)) as chunks:
+        for (begin, end), chunk in zip(ranges, chunks, strict=True):
+            state, metrics = run.dispatch(key, begin, state, resident, run.place_chunk(chunk))
+            yield end, state, _summarise(begin, jax.device_get(metrics))
 
 
 def _summarise(begin: int, metrics: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -181,11 +151,11 @@ def _summarise(begin: int, metrics: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 def _say_where(start: int, timetable: Timetable) -> None:
     if start >= timetable.num_steps:
-        _say(f"the run is already at step {start}; ask for more steps to continue it")
+        say(f"the run is already at step {start}; ask for more steps to continue it")
     elif start:
-        _say(f"resuming at step {start} of {timetable.num_steps}")
+        say(f"resuming at step {start} of {timetable.num_steps}")
 
 
-def _say(text: str) -> None:
-    if jax.process_index() == 0:
-        print(text, file=sys.stderr, flush=True)
+def _named(devices: list[Any], parallel: Parallel) -> str:
+    num, kind = len(devices), devices[0].device_kind
+    return f"1 {kind} device" if num == 1 else f"{num} {kind} devices, {WAYS[parallel]}"

@@ -1,34 +1,32 @@
 """The directory of a run: config.json, metrics.jsonl, events, samples/ and checkpoints/."""
 
-import json
-import os
+import contextlib
 import shutil
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
 
-from gan_jax.errors import Refusal
-from gan_jax.training.logs import EVENTS_FILES, METRICS_FILE
-
-CONFIG_FILE = "config.json"
-SAMPLES = "samples"
-CHECKPOINTS = "checkpoints"
-WRITTEN_BY_A_RUN = (
-    CHECKPOINTS,
-    SAMPLES,
-    METRICS_FILE,
-    EVENTS_FILES,
-    CONFIG_FILE,  # last: a directory half deleted is still known as that of a run
+from gan_jax.training.events import EVENTS_FILES
+from gan_jax.training.logs import METRICS_FILE, SAMPLES
+from gan_jax.training.record import (
+    CONFIG_FILE,
+    MARK,
+    RunDirectoryError,
+    check_same,
+    no_access,
+    read_record,
+    write_record,
 )
-MARK = {"written_by": "gan_jax"}
+from gan_jax.training.shapes import to_json
+from gan_jax.typing import Batch
 
-START_OVER = "choose another --workdir, or --fresh to delete the run and start over"
-
-
-class RunDirectoryError(Refusal):
-    """A directory that cannot hold this run."""
+CHECKPOINTS = "checkpoints"
+BEING_DELETED = "being_deleted"
+WRITTEN_BY_A_RUN = (CHECKPOINTS, SAMPLES, METRICS_FILE, EVENTS_FILES, CONFIG_FILE)
 
 
 def open_run(
@@ -36,57 +34,74 @@ def open_run(
     config: dict[str, Any],
     *,
     fresh: bool,
-    ignore: frozenset[str] = frozenset(),
+    experiment: str = "",
+    label_names: Sequence[str] | None = None,
+    phases: Sequence[str] = (),
+    batch: Callable[[], Batch] = dict,
 ) -> None:
     """Make the directory of a run, or check that it is the directory of this very run.
 
     Process 0 writes; all processes check, and go on together. Only what carries the mark of a run
-    is ever deleted.
+    is ever deleted, and a deletion that was cut short is brought to its end.
 
     Args:
         workdir: the directory; it may hold other files, which stay.
-        config: what defines the run, serialisable as JSON.
+        config: what defines the run beside `experiment`, serialisable as JSON.
         fresh: delete what an earlier run wrote there.
-        ignore: the fields that may change between a run and its resumption.
+        label_names: what a batch's labels mean, for whoever reads the run.
+        phases: the names of the phases, of a directory that holds a run for each. A later one may
+            have more of them.
+        batch: the shapes of a batch, asked for where the directory does not say.
 
     Raises:
         RunDirectoryError: another configuration, files that no run wrote, or no access.
     """
     workdir = Path(workdir)
-    old = _read_config(workdir)
-    if old is None:
-        _check_no_foreign_files(workdir)
-    elif not fresh:
-        _check_same(workdir, old, config, ignore)
+    old = check_run(workdir, config, fresh=fresh, experiment=experiment, phases=phases) or {}
+    fresh = fresh or BEING_DELETED in old
+    known = None if fresh else old.get("batch")
+    record = MARK | {
+        "version": version("gan_jax"),
+        "experiment": experiment,
+        "label_names": None if label_names is None else list(label_names),
+        "batch": to_json(batch()) if known is None else known,
+        "config": config,
+    }
+    if phases:
+        record["phases"] = max(list(phases), [] if fresh else old.get("phases", []), key=len)
     _meet("checked")
     try:
         if jax.process_index() == 0:
-            _write(workdir, config, fresh)
+            _write(workdir, record, delete=[*old.get("phases", ()), *phases] if fresh else None)
     finally:
         _meet("written")
-    if _read_config(workdir) is None:
+    if read_record(workdir) is None:
         raise RunDirectoryError(
             f"process {jax.process_index()} does not see the files of process 0 in {workdir}: "
             "choose a --workdir on a file system that all processes share"
         )
 
 
-def _read_config(workdir: Path) -> dict[str, Any] | None:
-    path = workdir / CONFIG_FILE
-    try:
-        config = json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise _no_access(workdir, error) from error
-    except ValueError:
-        config = None
-    if not isinstance(config, dict) or not MARK.items() <= config.items():
-        raise RunDirectoryError(
-            f"{path} is damaged, or no run of gan_jax wrote it, so nothing in {workdir} is "
-            "touched: choose another --workdir, or repair or remove the file"
-        )
-    return {field: value for field, value in config.items() if field not in MARK}
+def check_run(
+    workdir: Path,
+    config: dict[str, Any],
+    *,
+    fresh: bool,
+    experiment: str = "",
+    phases: Sequence[str] = (),
+) -> dict[str, Any] | None:
+    """Raise what `open_run` would raise of a directory, and touch nothing.
+
+    Returns:
+        What config.json says, if there is one.
+    """
+    old = read_record(workdir)
+    if old is None:
+        _check_no_foreign_files(workdir)
+    elif not fresh and BEING_DELETED not in old:
+        new = {"experiment": experiment, "config": config} | ({"phases": phases} if phases else {})
+        check_same(workdir, old, new)
+    return old
 
 
 def _check_no_foreign_files(workdir: Path) -> None:
@@ -98,51 +113,35 @@ def _check_no_foreign_files(workdir: Path) -> None:
         )
 
 
-def _check_same(workdir: Path, old: dict, new: dict, ignore: frozenset[str]) -> None:
-    fields = [field for field in old | new if field not in ignore]
-    changes = [
-        f"{field} was {_value(old, field)} and is {_value(new, field)}"
-        for field in fields
-        if _value(old, field) != _value(new, field)
-    ]
-    if changes:
-        raise RunDirectoryError(
-            f"{workdir} holds a run with another configuration ({'; '.join(changes)}): give the "
-            f"old values to resume it, {START_OVER}"
-        )
-
-
-def _value(config: dict, field: str) -> str:
-    return json.dumps(config[field], sort_keys=True) if field in config else "absent"
-
-
-def _write(workdir: Path, config: dict[str, Any], fresh: bool) -> None:
+def _write(workdir: Path, record: dict[str, Any], delete: list[str] | None) -> None:
+    """Write config.json; before that delete the run there, and those of its phases."""
     try:
-        if fresh:
-            _delete_run(workdir)
         workdir.mkdir(parents=True, exist_ok=True)
-        written = workdir / f"{CONFIG_FILE}.tmp"
-        written.write_text(json.dumps(MARK | config, indent=2) + "\n")
-        os.replace(written, workdir / CONFIG_FILE)
-        (workdir / SAMPLES).mkdir(exist_ok=True)
+        if delete is not None:
+            # A deletion that is cut short must not leave some of the phases to be taken up again.
+            write_record(workdir, MARK | {BEING_DELETED: True, "phases": delete})
+            _delete(workdir, delete)
+        write_record(workdir, record)
+        if "phases" not in record:
+            (workdir / SAMPLES).mkdir(exist_ok=True)
     except OSError as error:
-        raise _no_access(workdir, error) from error
+        raise no_access(workdir, error) from error
 
 
-def _delete_run(workdir: Path) -> None:
-    for pattern in WRITTEN_BY_A_RUN:
+def _delete(workdir: Path, phases: Iterable[str]) -> None:
+    """Delete what runs wrote, but the config.json of the directory itself."""
+    for phase in {*phases}:
+        if read_record(workdir / phase) is not None:
+            _delete(workdir / phase, ())
+            (workdir / phase / CONFIG_FILE).unlink()
+            with contextlib.suppress(OSError):  # other files in it stay
+                (workdir / phase).rmdir()
+    for pattern in WRITTEN_BY_A_RUN[:-1]:
         for path in workdir.glob(pattern):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
-
-
-def _no_access(workdir: Path, error: OSError) -> RunDirectoryError:
-    return RunDirectoryError(
-        f"{workdir} cannot be used ({error.strerror}: {error.filename}): "
-        "choose a --workdir that can be read and written"
-    )
 
 
 def _meet(place: str) -> None:

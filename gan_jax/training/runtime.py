@@ -55,6 +55,12 @@ def runtime(step: Step, read: Read, *, parallel: Parallel, batch_size: int) -> R
     Raises:
         ValueError: the batch does not divide over the devices, several processes without "jit".
     """
+    devices = check_devices(parallel, batch_size)
+    return (_pmapped if parallel == "pmap" else _sharded)(step, read, devices)
+
+
+def check_devices(parallel: Parallel, batch_size: int) -> list[Any]:
+    """Give the devices to run on; raise what `runtime` raises."""
     if parallel != "jit" and jax.process_count() > 1:
         raise Refusal(
             f"{jax.process_count()} processes train together under sharded jit alone, not under "
@@ -66,7 +72,7 @@ def runtime(step: Step, read: Read, *, parallel: Parallel, batch_size: int) -> R
             f"batch_size={batch_size} does not divide over {len(devices)} devices; "
             f"choose a multiple of {len(devices)}."
         )
-    return (_pmapped if parallel == "pmap" else _sharded)(step, read, devices)
+    return devices
 
 
 def _sharded(step: Step, read: Read, devices: list[Any]) -> Runtime:

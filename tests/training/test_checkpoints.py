@@ -12,6 +12,7 @@ from flax import struct
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from gan_jax.training import checkpoints as module
 from gan_jax.training.checkpoints import CheckpointError, Checkpoints
 
 
@@ -171,15 +172,15 @@ def test_a_checkpoint_that_cannot_be_read_today_can_be_put_back(tmp_path, monkey
         with Checkpoints(tmp_path) as checkpoints:
             for step in (1, 2):
                 checkpoints.save(step, state)
-            read = Checkpoints._read
+            read = module._read
 
-            def fail(self, step, read=read):
+            def fail(manager, step, read=read):
                 if step == 2:
                     raise OSError("input/output error")
-                return read(self, step)
+                return read(manager, step)
 
             with monkeypatch.context() as patch:
-                patch.setattr(Checkpoints, "_read", fail)
+                patch.setattr(module, "_read", fail)
                 assert checkpoints.restore_latest(state)[0] == 1
     (tmp_path / "2.damaged").rename(tmp_path / "2")
     with Checkpoints(tmp_path) as checkpoints:
@@ -202,10 +203,13 @@ def test_refuses_to_go_on_when_all_are_damaged(tmp_path):
 @pytest.mark.parametrize(
     ("like", "words"),
     [
-        ({"w": jnp.ones((2, 4))}, r"holds \['w'\] float32\[2, 3\] where the program has \['w'\]"),
+        (
+            {"w": jnp.ones((2, 4))},
+            r"holds w float32\[2, 3\] where .* w float32\[2, 4\]",
+        ),
         ({"w": jnp.ones((2, 3), jnp.bfloat16)}, r"bfloat16\[2, 3\]"),
-        ({"v": jnp.ones(1), "w": jnp.ones((2, 3))}, r"holds nothing where .* \['v'\] float32\[1\]"),
-        ({"a": jnp.ones((2, 3)), "b": jnp.ones(1)}, r"has \['a'\] float32\[2, 3\] \(and 1 more\)"),
+        ({"v": jnp.ones(1), "w": jnp.ones((2, 3))}, r"holds nothing where .* v float32\[1\]"),
+        ({"a": {"c": jnp.ones(2)}, "b": jnp.ones(1)}, r"has a/c float32\[2\] \(and 1 more\)"),
     ],
 )
 def test_another_model_is_an_error_and_no_reason_to_fall_back(tmp_path, like, words):

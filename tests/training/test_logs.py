@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 from tensorboardX.proto import event_pb2
 
+from gan_jax.errors import MissingPackage
+from gan_jax.plots import Picture
 from gan_jax.training.logs import (
     METRICS_FILE,
     WALL_CLOCK_FIELDS,
     MetricsLog,
-    ProgressBar,
     last_logged_step,
+    read_log,
 )
+from gan_jax.training.progress import ProgressBar, say
 
 
 def lines(directory):
@@ -66,11 +69,15 @@ def test_what_is_no_finite_number_is_null_in_strict_json(tmp_path, value):
     assert "loss" not in {v.tag for e in events(tmp_path) for v in e.summary.value}
 
 
-def test_the_last_step_of_a_log(tmp_path):
+def test_what_can_be_read_of_a_log(tmp_path):
+    assert read_log(tmp_path) == []
     assert last_logged_step(tmp_path) == 0
     write(tmp_path, [1, 2])
-    with (tmp_path / METRICS_FILE).open("a") as file:
-        file.write('{"step": 3, "lo')
+    whole = lines(tmp_path)
+    for text in ('{"step": 2, "lo', "\n[7]\n", '{"loss": 1}\n', "\xff\n", '{"step": 3'):
+        with (tmp_path / METRICS_FILE).open("a") as file:
+            file.write(text)
+    assert read_log(tmp_path) == whole
     assert last_logged_step(tmp_path) == 2
 
 
@@ -119,6 +126,51 @@ def test_the_events_of_a_resumed_run_are_those_of_its_lines(tmp_path):
     assert list(expected) == [1, 2, 3, 4]
 
 
+class Drawing:
+    """A file whose contents are given."""
+
+    def __init__(self, contents, suffix=".png"):
+        self.contents, self.suffix = contents, suffix
+
+    def save(self, path):
+        path.write_bytes(self.contents)
+
+
+def png(width, height):
+    return Picture(np.zeros((height, width, 3), np.uint8))._repr_png_()
+
+
+def test_files_go_to_samples_and_pictures_to_the_events_of_every_resumed_run(tmp_path):
+    with MetricsLog(tmp_path, resume_step=0) as log:
+        log.write(1, {}, {"a-grid": Drawing(png(5, 3)), "sound": Drawing(b"beep", ".wav")})
+        log.write(2, {}, {"a-grid": Drawing(png(7, 3)), "broken": Drawing(b"no picture")})
+        log.write(3, {}, {"a-grid": Drawing(png(9, 3))})
+    samples = tmp_path / "samples"
+    assert sorted(path.name for path in samples.iterdir()) == [
+        "a-grid-000001.png",
+        "a-grid-000002.png",
+        "a-grid-000003.png",
+        "broken-000002.png",
+        "sound-000001.wav",
+    ]
+    assert (samples / "sound-000001.wav").read_bytes() == b"beep"
+    (samples / "of-mine.png").write_bytes(png(1, 1))
+    for resume_step in (3, 2):
+        times = {record["step"]: record["time"] for record in lines(tmp_path)}
+        shown = {
+            (e.step, e.wall_time, v.tag): v.image
+            for e in events(tmp_path)
+            for v in e.summary.value
+            if v.HasField("image")
+        }
+        assert list(shown) == [(step, times[step], "a-grid") for step in times]
+        for (step, *_), image in shown.items():
+            assert (image.width, image.height) == (3 + 2 * step, 3)
+            assert image.encoded_image_string == png(3 + 2 * step, 3)
+        write(tmp_path, [], resume_step=resume_step)
+    assert [record["step"] for record in lines(tmp_path)] == [1, 2]
+
+
 def test_a_metric_may_not_take_the_name_of_a_field(tmp_path):
     with MetricsLog(tmp_path, resume_step=0) as log, pytest.raises(ValueError, match="'time'"):
         log.write(1, {"time": 0.0})
@@ -127,15 +179,18 @@ def test_a_metric_may_not_take_the_name_of_a_field(tmp_path):
 def test_only_process_zero_writes(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(jax, "process_index", lambda: 1)
     write(tmp_path, [1, 2])
+    with MetricsLog(tmp_path, resume_step=2) as log:
+        log.write(3, {}, {"grid": Drawing(b"")})
     with ProgressBar(2, examples_per_step=8) as bar:
         bar.update(2, {})
+    say("nothing")
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr().err == ""
 
 
 def test_a_missing_tensorboardx_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(ModuleNotFoundError, match=r"gan_jax\[experiments\]"):
+    with pytest.raises(MissingPackage, match=r"gan_jax\[experiments\]"):
         MetricsLog(tmp_path, resume_step=0)
 
 

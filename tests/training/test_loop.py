@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +17,7 @@ from gan_jax.data import ArrayDataset, drawn_feed, map_feed, resident_feed, stre
 from gan_jax.games import PlayerOutcome, Weights, descent_step, init_descent
 from gan_jax.training import (
     CheckpointError,
+    Evaluation,
     Hook,
     NonFiniteError,
     RunDirectoryError,
@@ -23,6 +25,7 @@ from gan_jax.training import (
     train,
 )
 from gan_jax.training.logs import WALL_CLOCK_FIELDS
+from gan_jax.training.loop import _named
 
 SEED = 7
 NUM_EXAMPLES = 50
@@ -71,7 +74,7 @@ def feed(make=resident_feed):
     return make(DATASET, FIELDS, batch_size=BATCH_SIZE, seed=SEED)
 
 
-def run(workdir, *, step=step, **changes):
+def run_whole(workdir, *, step=step, **changes):
     arguments = {
         "key": jax.random.key(SEED),
         "timetable": TIMETABLE,
@@ -82,6 +85,10 @@ def run(workdir, *, step=step, **changes):
     }
     arguments |= {"feed": feed()} | changes
     return train(step, start(), arguments.pop("feed"), workdir=workdir, **arguments)
+
+
+def run(workdir, **changes):
+    return run_whole(workdir, **changes).state
 
 
 def bits(state):
@@ -187,6 +194,14 @@ def test_every_step_has_its_own_key_and_batch(whole):
             np.testing.assert_allclose(record[name], mean, rtol=1e-5)
 
 
+class Note(NamedTuple):
+    text: str
+    suffix = ".txt"
+
+    def save(self, path):
+        path.write_text(self.text)
+
+
 def test_hooks_look_at_intervals_and_at_the_end_and_change_nothing(tmp_path, whole):
     calls = []
 
@@ -194,11 +209,12 @@ def test_hooks_look_at_intervals_and_at_the_end_and_change_nothing(tmp_path, who
         player, memory = state
         assert int(player.step) == step
         calls.append((name, step))
-        return {f"{name}/seen": memory.seen} if name == "often" else None
+        files = {name: Note(str(step))}
+        return Evaluation(files, {f"{name}/seen": memory.seen}) if name == "often" else None
 
     timetable = TIMETABLE._replace(num_steps=33)
     hooks = [Hook(10, partial(look, "often")), Hook(25, partial(look, "seldom"))]
-    state = run(tmp_path, timetable=timetable, hooks=hooks)
+    state, evaluation = run_whole(tmp_path, timetable=timetable, hooks=hooks)
     assert calls == [
         ("often", 10),
         ("often", 20),
@@ -207,6 +223,9 @@ def test_hooks_look_at_intervals_and_at_the_end_and_change_nothing(tmp_path, who
         ("often", 33),
         ("seldom", 33),
     ]
+    assert evaluation == ({"often": Note("33")}, {"often/seen": state[1].seen})
+    written = {path.name: path.read_text() for path in (tmp_path / "samples").iterdir()}
+    assert written == {f"often-0000{step}.txt": str(step) for step in (10, 20, 30, 33)}
     found = {r["step"]: r["often/seen"] for r in lines(tmp_path) if "often/seen" in r}
     assert list(found) == [10, 20, 30, 33]
     assert found[33] == int(state[1].seen)
@@ -263,8 +282,15 @@ def test_a_finished_run_is_returned_as_it_is(tmp_path, whole, capfd, make):
     capfd.readouterr()
     calls = []
     hook = Hook(5, lambda step, state: calls.append(step))
-    whole.assert_equals(run(tmp_path, feed=feed(make), hooks=[hook]), tmp_path)
+
+    def none(ranges):
+        calls.extend(ranges)
+        yield from ()
+
+    state, evaluation = run_whole(tmp_path, feed=feed(make)._replace(chunks=none), hooks=[hook])
+    whole.assert_equals(state, tmp_path)
     assert calls == []
+    assert evaluation is None
     assert "already at step 30; ask for more steps" in capfd.readouterr().err
     assert (tmp_path / "checkpoints" / "30").stat().st_mtime_ns == modified
 
@@ -428,8 +454,34 @@ def test_only_the_run_of_this_configuration_is_resumed(tmp_path, whole):
     assert saved(tmp_path) == [10, 20, 30]
 
 
-def test_the_bar_shows_what_there_is_to_show(tmp_path, capfd):
+def test_a_run_says_on_what_it_runs_and_shows_what_there_is_to_show(tmp_path, capfd):
     run(tmp_path, shown=("generator/loss", "loss"))
-    last = capfd.readouterr().err.splitlines()[-1]
+    first, *_, last = capfd.readouterr().err.splitlines()
+    assert first == "on 1 cpu device"
     assert " loss=" in last
     assert "generator" not in last
+
+
+@pytest.mark.parametrize(
+    ("parallel", "name", "words"),
+    [
+        ("jit", "NVIDIA H100", "4 NVIDIA H100 devices, sharded jit"),
+        ("pmap", "cpu", "4 cpu devices, pmap"),
+    ],
+)
+def test_several_devices_are_named_with_how_they_are_used(parallel, name, words):
+    assert _named([SimpleNamespace(device_kind=name)] * 4, parallel) == words
+
+
+def test_a_directory_says_what_its_run_is_about(tmp_path):
+    run(tmp_path, experiment="toy", label_names=("cat", "dog"))
+    said = json.loads((tmp_path / "config.json").read_text())
+    assert said["experiment"] == "toy"
+    assert said["label_names"] == ["cat", "dog"]
+    assert said["batch"] == {
+        "x": {"shape": [BATCH_SIZE, 3], "dtype": "float32"},
+        "index": {"shape": [BATCH_SIZE], "dtype": "int32"},
+    }
+    assert said["config"] == {"seed": SEED}
+    with pytest.raises(RunDirectoryError, match='experiment was "toy" and is "other"'):
+        run(tmp_path, experiment="other")

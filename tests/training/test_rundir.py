@@ -1,8 +1,16 @@
-import json
+"""Whose directory it is, and what may be done in it."""
 
+import json
+import shutil
+from importlib.metadata import version
+
+import jax
+import jax.numpy as jnp
 import pytest
 
 from gan_jax.training.rundir import MARK, RunDirectoryError, open_run
+
+BATCH = {"a": jax.ShapeDtypeStruct((8, 2), jnp.bfloat16), "b": jax.ShapeDtypeStruct((8,), int)}
 
 CONFIG = {"seed": 0, "rate": 1e-3, "widths": (8, 16), "steps": 100}
 
@@ -14,7 +22,13 @@ def config_of(workdir):
 def test_makes_a_run_and_resumes_it(tmp_path):
     workdir = tmp_path / "runs" / "first"
     open_run(workdir, CONFIG, fresh=False)
-    assert config_of(workdir) == MARK | CONFIG | {"widths": [8, 16]}
+    assert config_of(workdir) == MARK | {
+        "version": version("gan_jax"),
+        "experiment": "",
+        "label_names": None,
+        "batch": {},
+        "config": CONFIG | {"widths": [8, 16]},
+    }
     assert {path.name for path in workdir.iterdir()} == {"config.json", "samples"}
     (workdir / "samples" / "1.png").write_text("")
     open_run(workdir, CONFIG, fresh=False)
@@ -23,22 +37,83 @@ def test_makes_a_run_and_resumes_it(tmp_path):
 
 def test_a_field_that_may_change_is_recorded(tmp_path):
     open_run(tmp_path, CONFIG, fresh=False)
-    longer = CONFIG | {"steps": 200}
-    open_run(tmp_path, longer, fresh=False, ignore=frozenset({"steps"}))
-    assert config_of(tmp_path)["steps"] == 200
+    open_run(tmp_path, CONFIG | {"steps": 200}, fresh=False)
+    assert config_of(tmp_path)["config"]["steps"] == 200
 
 
 def test_another_configuration_is_refused_field_by_field(tmp_path):
     open_run(tmp_path, CONFIG, fresh=False)
     other = {"seed": True, "rate": 2e-3, "widths": (8, 16), "loss": "hinge"}
     with pytest.raises(RunDirectoryError) as error:
-        open_run(tmp_path, other, fresh=False)
-    assert "seed was 0 and is true; rate was 0.001 and is 0.002" in str(error.value)
-    assert 'steps was 100 and is absent; loss was absent and is "hinge"' in str(error.value)
+        open_run(tmp_path, other, fresh=False, experiment="gan")
+    assert 'experiment was "" and is "gan"; seed was 0 and is true' in str(error.value)
+    assert 'rate was 0.001 and is 0.002; loss was absent and is "hinge"' in str(error.value)
+    assert "steps" not in str(error.value)
     assert "widths" not in str(error.value)
     assert "--fresh" in str(error.value)
     assert "--workdir" in str(error.value)
-    assert config_of(tmp_path)["rate"] == 1e-3
+    assert config_of(tmp_path)["config"]["rate"] == 1e-3
+
+
+def test_what_only_informs_may_change_and_a_batch_is_asked_for_once(tmp_path):
+    asked = []
+
+    def batch(shapes):
+        asked.append(shapes)
+        return shapes
+
+    for names, shapes, fresh in [("ab", BATCH, False), ("cd", {}, False), (None, {}, True)]:
+        open_run(tmp_path, CONFIG, fresh=fresh, label_names=names, batch=lambda s=shapes: batch(s))
+        found = config_of(tmp_path)
+        assert found["label_names"] == (names and list(names))
+        described = {
+            "a": {"shape": [8, 2], "dtype": "bfloat16"},
+            "b": {"shape": [8], "dtype": "int64"},
+        }
+        assert found["batch"] == ({} if fresh else described)
+    assert asked == [BATCH, {}]
+
+
+def test_a_run_and_a_directory_of_phases_are_not_taken_for_each_other(tmp_path):
+    open_run(tmp_path / "run", CONFIG, fresh=False)
+    open_run(tmp_path / "phases", CONFIG, fresh=False, phases=["a", "b"])
+    for name, phases, words in [
+        ("run", ["a"], r'phases was absent and is \["a"\]'),
+        ("phases", [], r'phases was \["a", "b"\] and is absent'),
+        ("phases", ["b"], r'phases was \["a"\] and is \["b"\]'),
+    ]:
+        with pytest.raises(RunDirectoryError, match=words):
+            open_run(tmp_path / name, CONFIG, fresh=False, phases=phases)
+    for phases in (["a", "b", "c"], ["a"]):
+        open_run(tmp_path / "phases", CONFIG, fresh=False, phases=phases)
+        assert config_of(tmp_path / "phases")["phases"] == ["a", "b", "c"]
+
+
+def test_a_deletion_that_was_cut_short_is_brought_to_its_end(tmp_path, monkeypatch):
+    open_run(tmp_path, CONFIG, fresh=False, phases=["a", "b"])
+    for phase in "ab":
+        open_run(tmp_path / phase, CONFIG, fresh=False)
+        (tmp_path / phase / "checkpoints").mkdir()
+    (tmp_path / "b" / "notes.md").write_text("mine")
+    removed, rmtree = [], shutil.rmtree
+
+    def killed(path):
+        if removed:
+            raise KeyboardInterrupt
+        removed.append(path)
+        rmtree(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            open_run(tmp_path, {"seed": 1}, fresh=True, phases=["a", "c"])
+    open_run(tmp_path, {"seed": 2}, fresh=False, phases=["c"])
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")} == {
+        "config.json",
+        "b",
+        "b/notes.md",
+    }
+    assert config_of(tmp_path)["phases"] == ["c"]
 
 
 def test_nan_in_a_configuration_is_equal_to_itself(tmp_path):
@@ -55,7 +130,7 @@ def test_fresh_deletes_what_a_run_wrote_and_nothing_else(tmp_path):
     for name in mine:
         (tmp_path / name).write_text("mine")
     open_run(tmp_path, {"seed": 1}, fresh=True)
-    assert config_of(tmp_path) == MARK | {"seed": 1}
+    assert config_of(tmp_path)["config"] == {"seed": 1}
     assert list((tmp_path / "samples").iterdir()) == []
     assert {path.name for path in tmp_path.iterdir()} == {"config.json", "samples", *mine}
 

@@ -1,0 +1,87 @@
+"""config.json: what a run directory says of itself."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from gan_jax.errors import Refusal
+
+CONFIG_FILE = "config.json"
+MARK = {"written_by": "gan_jax"}
+BEING_DELETED = "being_deleted"
+MAY_CHANGE = frozenset({"steps"})
+"""The fields of a configuration that a resumed run may have changed."""
+START_OVER = "choose another --workdir, or --fresh to delete the run and start over"
+
+
+class RunDirectoryError(Refusal):
+    """A directory that cannot hold this run, or holds none."""
+
+
+def read_record(workdir: Path) -> dict[str, Any] | None:
+    """Read config.json, None where there is none.
+
+    Raises:
+        RunDirectoryError: no run wrote it, it is damaged, or it cannot be read.
+    """
+    path = workdir / CONFIG_FILE
+    try:
+        record = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise no_access(workdir, error) from error
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or not MARK.items() <= record.items():
+        raise RunDirectoryError(
+            f"{path} is damaged, or no run of gan_jax wrote it, so nothing in {workdir} is "
+            "touched: choose another --workdir, or repair or remove the file"
+        )
+    return record
+
+
+def check_same(workdir: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Refuse to go on with another experiment, other options, or other phases.
+
+    Of the phases, a later run may have more.
+    """
+    num = min(len(record.get("phases", ())) for record in (old, new))
+    if num:
+        old, new = ({**record, "phases": list(record["phases"][:num])} for record in (old, new))
+    options = old.get("config", {}), new["config"]
+    fields = [field for field in options[0] | options[1] if field not in MAY_CHANGE]
+    if changes := _changes(old, new, ["experiment", "phases"]) + _changes(*options, fields):
+        raise RunDirectoryError(
+            f"{workdir} holds a run with another configuration ({'; '.join(changes)}): give the "
+            f"old values to resume it, {START_OVER}"
+        )
+
+
+def _changes(old: dict[str, Any], new: dict[str, Any], fields: Iterable[str]) -> list[str]:
+    return [
+        f"{field} was {_value(old, field)} and is {_value(new, field)}"
+        for field in fields
+        if _value(old, field) != _value(new, field)
+    ]
+
+
+def _value(record: dict[str, Any], field: str) -> str:
+    return json.dumps(record[field], sort_keys=True) if field in record else "absent"
+
+
+def write_record(workdir: Path, record: dict[str, Any]) -> None:
+    """Replace config.json in one stroke."""
+    written = workdir / f"{CONFIG_FILE}.tmp"
+    written.write_text(json.dumps(record, indent=2) + "\n")
+    os.replace(written, workdir / CONFIG_FILE)
+
+
+def no_access(workdir: Path, error: OSError) -> RunDirectoryError:
+    """Say that a directory cannot be read or written."""
+    return RunDirectoryError(
+        f"{workdir} cannot be used ({error.strerror}: {error.filename}): "
+        "choose a --workdir that can be read and written"
+    )

@@ -2,27 +2,25 @@
 
 Two Gaussians, N(0, 1) and N(1, 1): log p/q = 1/2 - x. A logistic discriminator and three critics of
 f-GAN are trained to tell their samples apart, and the ratio is read back from each.
-Cost: 20 seconds on 2 CPU cores; expect log ratios within 0.02 on the bulk, Pearson's within 0.12
-(3 seeds).
 """
 
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.command import main
-from experiments.options import RunOptions
-from gan_jax import data, losses
-from gan_jax.games import DescentState, PlayerOutcome, Weights, descent_step, init_descent
+from experiments.harness.bounds import Count, Rate
+from experiments.harness.command import main
+from experiments.harness.options import Evaluate, Result, RunOptions
+from gan_jax import data, losses, plots
+from gan_jax.games import PlayerOutcome, descent_step, init_descent, together
 from gan_jax.nets import MLPDiscriminator
-from gan_jax.plots import save_curves
-from gan_jax.training.rundir import SAMPLES
+from gan_jax.systems import networks
+from gan_jax.training import Evaluation
 
 ESTIMATORS = {
     "logistic": (losses.non_saturating(), losses.logistic_density_ratio),
@@ -42,102 +40,88 @@ EXACT = 0.5 - GRID
 
 @dataclass(frozen=True, kw_only=True)
 class Config(RunOptions):
-    width: int = 32
+    width: Count = 32
     """Units in each of the two hidden layers."""
-    batch_size: int = 2_048
+    batch_size: Count = 2_048
     """Samples of each of the two in a step."""
-    learning_rate: float = 3e-3
+    learning_rate: Rate = 3e-3
     """Adam's, lowered along half a cosine to nothing."""
-    decay_steps: int = 3_000
+    decay_steps: Count = 3_000
     """How many steps that takes."""
-    steps: int = 3_000
-    steps_per_dispatch: int = 100
-    evaluate_every: int = 1_000
-    checkpoint_every: int = 1_000
+    steps: Count = 3_000
+    steps_per_dispatch: Count = 100
+    evaluate_every: Count = 1_000
+    checkpoint_every: Count = 1_000
 
 
 CONFIGS = {"gaussians": Config()}
 
 
-class Result(NamedTuple):
-    state: dict[str, DescentState]
-    log_ratios: dict[str, np.ndarray]
-    picture: Path
+def build(config: Config) -> MLPDiscriminator:
+    return MLPDiscriminator((config.width,) * 2)
 
-    def __str__(self) -> str:
-        found = []
-        for name, log_ratio in self.log_ratios.items():
-            slope, intercept = np.polyfit(GRID, log_ratio, 1)
-            worst = np.max(np.abs(log_ratio - EXACT))
-            found.append(f"{name} {intercept:.3f} {slope:+.3f} x (largest error {worst:.3f})")
-        return f"log p/q = 0.5 - x, found: {'; '.join(found)}; picture in {self.picture}"
+
+def objective(network: MLPDiscriminator, loss: losses.AdversarialLoss, *, weights, batch, key):
+    p, q = (networks.infer(network, weights, batch[name]) for name in ("p", "q"))
+    return PlayerOutcome(jnp.mean(loss.real(p)) + jnp.mean(loss.fake(q)))
+
+
+def evaluator(config: Config, network: MLPDiscriminator) -> Evaluate:
+    """Read the log ratio off every critic, and draw it beside the exact one."""
+
+    def evaluate(key, state) -> Evaluation:
+        log_ratios = {}
+        for name, (_, ratio) in ESTIMATORS.items():
+            output = networks.infer(network, state[name].player.weights, jnp.asarray(GRID)[:, None])
+            # A chi-squared critic may ask for a negative ratio before it is trained.
+            log_ratios[name] = np.log(np.maximum(ratio(output), 1e-6))
+        metrics = {}
+        for name, y in log_ratios.items():
+            slope, intercept = np.polyfit(GRID, y, 1)
+            error = np.max(np.abs(y - EXACT))
+            metrics |= {f"{name}/slope": slope, f"{name}/intercept": intercept}
+            metrics[f"{name}/error"] = error
+        curves = {"exact": EXACT, **log_ratios}
+        picture = plots.curves(x=GRID, curves=curves, x_label="x", y_label="log p(x)/q(x)")
+        return Evaluation({"log_ratios": picture}, metrics)
+
+    return evaluate
+
+
+def draw(key, num: int):
+    p, q = jax.random.normal(key, (2, num, 1))
+    return {"p": p, "q": q + 1}
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     """Train all discriminators on the same samples, and read the ratio back."""
-    network = MLPDiscriminator((config.width,) * 2)
+    network = build(config)
     optimizer = optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.decay_steps))
-    key_run, key_init = config.keys(2)
-    variables: Any = network.init(key_init, jnp.zeros((1, 1)))
-    state = {
-        name: init_descent(weights=Weights(params=variables["params"]), optimizer=optimizer)
-        for name in ESTIMATORS
-    }
-
-    def objective(loss, *, weights, batch, key):
-        outputs = [network.apply({"params": weights.params}, batch[name]) for name in ("p", "q")]
-        return PlayerOutcome(jnp.mean(loss.real(outputs[0])) + jnp.mean(loss.fake(outputs[1])))
-
-    def step(key, state, batch):
-        p, q = jax.random.normal(key, (2, config.batch_size, 1))
-        moved, found = {}, {}
-        for name, (loss, _) in ESTIMATORS.items():
-            moved[name], metrics = descent_step(
-                key,
-                state[name],
-                {"p": p, "q": q + 1},
-                objective=partial(objective, loss),
-                optimizer=optimizer,
-            )
-            found |= {f"{name}/{metric}": value for metric, value in metrics.items()}
-        return moved, found
-
-    def log_ratios(state: dict[str, DescentState]) -> dict[str, np.ndarray]:
-        found = {}
-        for name, (_, ratio) in ESTIMATORS.items():
-            params = state[name].player.weights.params
-            output: Any = network.apply({"params": params}, jnp.asarray(GRID)[:, None])
-            # A chi-squared critic may ask for a negative ratio before it is trained.
-            found[name] = np.log(np.maximum(ratio(output), 1e-6))
-        return found
-
-    def picture_at(step: int) -> Path:
-        return workdir / SAMPLES / f"{step:06d}.png"
-
-    def evaluate(step: int, state: dict[str, DescentState]) -> dict[str, float]:
-        found = log_ratios(state)
-        save_curves(
-            picture_at(step),
-            x=GRID,
-            curves={"exact": EXACT, **found},
-            x_label="x",
-            y_label="log p(x)/q(x)",
-        )
-        return {f"{name}/error": float(np.max(np.abs(y - EXACT))) for name, y in found.items()}
-
-    state = config.train(
-        step,
-        state,
-        data.no_feed(),
-        evaluate,
-        key=key_run,
+    _, weights = networks.start(network, config.key("init"), jnp.zeros((1, 1)))
+    descend = partial(descent_step, optimizer=optimizer)
+    result = config.train(
+        together(
+            {
+                name: partial(descend, objective=partial(objective, network, loss))
+                for name, (loss, _) in ESTIMATORS.items()
+            }
+        ),
+        {name: init_descent(weights=weights, optimizer=optimizer) for name in ESTIMATORS},
+        data.drawn_feed(draw, batch_size=config.batch_size),
+        evaluator(config, network),
         workdir=workdir,
         fresh=fresh,
-        batch_size=2 * config.batch_size,
+        batch_size=config.batch_size,
         shown=("logistic/loss",),
-        unit="points",
+        unit="pairs",
     )
-    return Result(state, log_ratios(state), picture_at(int(state["logistic"].step)))
+    read = [
+        "{} {:.3f} {:+.3f} x (largest error {:.3f})".format(
+            name, *(result.metrics[f"{name}/{what}"] for what in ("intercept", "slope", "error"))
+        )
+        for name in ESTIMATORS
+    ]
+    return result.says(f"log p/q = 0.5 - x, read off: {'; '.join(read)}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 Every method plays the bilinear game, the Dirac-GAN near its equilibrium, a game that is part
 potential and part rotation, and a bilinear game seen through noise. Prints the factor per step by
 which each run grew or shrank, beside the exact one, and draws the runs over the vector field.
-Cost: a minute and a half on 2 CPU cores; expect every factor within 0.0003 of the exact one.
 """
 
 from dataclasses import dataclass
@@ -15,14 +14,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.command import main
-from experiments.methods import INTERVAL, METHODS, MOMENTUM, RATE, Method, MethodName, choose
-from experiments.options import RunOptions
-from gan_jax import data, losses
-from gan_jax.games import Game, GameState, Gradients, Weights, init, rates, toy
+from experiments.harness.bounds import Count, CountOr0, Rate, Weight
+from experiments.harness.command import main
+from experiments.harness.methods import (
+    INTERVAL,
+    METHODS,
+    MOMENTUM,
+    RATE,
+    Method,
+    MethodName,
+    choose,
+)
+from experiments.harness.options import Evaluate, Result, RunOptions
+from gan_jax import data, losses, plots
+from gan_jax.games import Game, GameState, Gradients, Weights, init, rates, together, toy
 from gan_jax.games.analysis import phase_portrait, spectral_radius, trajectory
-from gan_jax.plots import save_phase_portraits
-from gan_jax.training.rundir import SAMPLES
+from gan_jax.training import Evaluation
 from gan_jax.typing import Step
 
 POTENTIAL = np.array([[0.4, 0.0], [0.0, 0.2]])
@@ -40,17 +47,16 @@ LINEAR = (*SINGULAR_VALUES, "mixed")
 
 @dataclass(frozen=True, kw_only=True)
 class Config(RunOptions):
-    MAY_BE_0 = frozenset({"num_unrolled_steps"})
-    learning_rate: float = 0.3
+    learning_rate: Rate = 0.3
     """Of plain gradient descent, for both players of every game."""
-    weight: float = 0.5
+    weight: Weight = 0.5
     """Of consensus and of symplectic adjustment."""
-    num_unrolled_steps: int = 5
+    num_unrolled_steps: CountOr0 = 5
     """Moves that an unrolled generator foresees."""
-    steps: int = 300
-    steps_per_dispatch: int = 50
-    evaluate_every: int = 300
-    checkpoint_every: int = 100
+    steps: Count = 300
+    steps_per_dispatch: Count = 50
+    evaluate_every: Count = 300
+    checkpoint_every: Count = 100
 
 
 CONFIGS = {"games": Config()}
@@ -62,24 +68,6 @@ class Playground(NamedTuple):
     game: Game
     start: Gradients
     equilibrium: Gradients
-
-
-class Rate(NamedTuple):
-    """A factor per step: as it was measured on a run, and as it should be."""
-
-    measured: float
-    exact: float
-
-
-class Result(NamedTuple):
-    state: dict[str, dict[str, GameState]]
-    rates: dict[str, dict[str, Rate]]
-    distances: dict[str, float]
-    """From the equilibrium of the stochastic game at the end, against 1 at the start."""
-    picture: Path
-
-    def __str__(self) -> str:
-        return f"{table(self.rates, self.distances)}\n\npictures beside {self.picture}"
 
 
 def playgrounds(config: Config) -> dict[str, Playground]:
@@ -118,70 +106,79 @@ def stochastic(seed: int) -> Playground:
     )
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
-    """Play every game by every method, all at once."""
+def build(config: Config) -> dict[str, dict[MethodName, Method]]:
+    """Every method on every game."""
+    return {
+        ground: {
+            name: choose(
+                name,
+                at.game,
+                learning_rate=config.learning_rate,
+                rule="sgd",
+                weight=config.weight,
+                num_unrolled_steps=config.num_unrolled_steps,
+            )
+            for name in METHODS
+        }
+        for ground, at in playgrounds(config).items()
+    }
+
+
+def evaluator(config: Config, methods: dict[str, dict[MethodName, Method]]) -> Evaluate:
+    """Draw every run so far."""
     grounds = playgrounds(config)
-    options = {
-        "learning_rate": config.learning_rate,
-        "rule": "sgd",
-        "weight": config.weight,
-        "num_unrolled_steps": config.num_unrolled_steps,
-    }
-    methods: dict[str, dict[MethodName, Method]] = {
-        ground: {name: choose(name, at.game, **options) for name in METHODS}
-        for ground, at in grounds.items()
-    }
-    state = {
-        ground: {name: start(method, grounds[ground].start) for name, method in row.items()}
-        for ground, row in methods.items()
-    }
+
+    def evaluate(key, state) -> Evaluation:
+        num_steps = int(state["bilinear"]["simultaneous"].step)
+        shown = min(num_steps, NUM_SHOWN)
+        return Evaluation({g: portrait(grounds[g], methods[g], shown) for g in LINEAR})
+
+    return evaluate
+
+
+def step_of(method: Method, at: Playground) -> Step:
+    """The method's step, which says how far from the equilibrium it ended."""
 
     def step(key, state, batch):
-        moved, found = {}, {}
-        for ground, row in methods.items():
-            moved[ground] = {}
-            for name, method in row.items():
-                after, metrics = method.step(key, state[ground][name], batch)
-                moved[ground][name] = after
-                metrics["distance"] = toy.distance(after, grounds[ground].equilibrium)
-                found |= {f"{ground}/{name}/{metric}": x for metric, x in metrics.items()}
-        return moved, found
+        state, metrics = method.step(key, state, batch)
+        return state, {**metrics, "distance": toy.distance(state, at.equilibrium)}
 
-    def picture_at(step: int, of: str = "") -> Path:
-        return workdir / SAMPLES / f"{step:06d}{of}.png"
+    return step
 
-    def evaluate(step: int, state) -> dict[str, float]:
-        for ground in LINEAR:
-            path = picture_at(step) if ground == "bilinear" else picture_at(step, f"_{ground}")
-            draw(path, grounds[ground], methods[ground], num_steps=min(step, NUM_SHOWN))
-        return {}
 
-    state = config.train(
-        step,
-        state,
-        data.no_feed(),
-        evaluate,
-        key=config.keys(1)[0],
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+    """Play every game by every method, all at once."""
+    grounds, methods = playgrounds(config), build(config)
+    result = config.train(
+        together(
+            {
+                ground: together(
+                    {name: step_of(method, grounds[ground]) for name, method in row.items()}
+                )
+                for ground, row in methods.items()
+            }
+        ),
+        {
+            ground: {name: start(method, grounds[ground].start) for name, method in row.items()}
+            for ground, row in methods.items()
+        },
+        data.drawn_feed(lambda key, num: {}, batch_size=1),
+        evaluator(config, methods),
         workdir=workdir,
         fresh=fresh,
         shown=("bilinear/simultaneous/distance", "bilinear/extragradient/distance"),
         unit="plays",
     )
-    found = {
-        ground: {
-            name: Rate(
-                measure(method, grounds[ground], config.steps),
-                exact(config, ground, name, method, grounds[ground]),
-            )
-            for name, method in methods[ground].items()
-        }
-        for ground in LINEAR
+    scores = {
+        f"stochastic/{name}/end": float(toy.distance(state, grounds["stochastic"].equilibrium))
+        for name, state in result.state["stochastic"].items()
     }
-    distances = {
-        name: float(toy.distance(of_method, grounds["stochastic"].equilibrium))
-        for name, of_method in state["stochastic"].items()
-    }
-    return Result(state, found, distances, picture_at(config.steps))
+    for ground in LINEAR:
+        at = grounds[ground]
+        for name, method in methods[ground].items():
+            scores[f"{ground}/{name}/factor"] = measure(method, at, config.steps)
+            scores[f"{ground}/{name}/exact"] = exact(config, ground, name, method, at)
+    return result.says(table({**result.metrics, **scores}), scores)
 
 
 def start(method: Method, point: Gradients) -> GameState:
@@ -248,7 +245,7 @@ def of_step(name: MethodName, method: Method, at: Playground) -> float:
     return spectral_radius(key, state, {}, step=block) ** (1 / num)
 
 
-def draw(path: Path, at: Playground, methods: dict[MethodName, Method], num_steps: int) -> None:
+def portrait(at: Playground, methods: dict[MethodName, Method], num_steps: int) -> plots.Picture:
     """A panel for each method, over the flow on a plane that holds the start."""
     first = next(iter(methods.values()))
     extent = EXTENT * float(np.hypot(*map(np.ravel, at.start))[0])
@@ -265,8 +262,7 @@ def draw(path: Path, at: Playground, methods: dict[MethodName, Method], num_step
     for name, method in methods.items():
         path_of_method = path_of(start(method, at.start), step=method.step, num_steps=num_steps)
         trajectories[name] = tuple(np.ravel(z) for z in path_of_method)
-    save_phase_portraits(
-        path,
+    return plots.phase_portraits(
         x=ticks,
         y=ticks,
         flow=(np.asarray(flow.generator), np.asarray(flow.discriminator)),
@@ -274,18 +270,16 @@ def draw(path: Path, at: Playground, methods: dict[MethodName, Method], num_step
     )
 
 
-def table(rates_of: dict[str, dict[str, Rate]], distances: dict[str, float]) -> str:
+def table(metrics) -> str:
     """A row for each method, a pair of columns for each game."""
     lines = [
-        "factor per step " + " ".join(f"{ground:>17s}" for ground in rates_of) + "    stochastic",
-        f"{'':18s} "
-        + " ".join(f"{'measured':>9s} {'exact':>7s}" for _ in rates_of)
-        + "  at the end",
+        "factor per step " + " ".join(f"{ground:>17s}" for ground in LINEAR) + "    stochastic",
+        f"{'':18s} " + " ".join(f"{'measured':>9s} {'exact':>7s}" for _ in LINEAR) + "  at the end",
     ]
     for name in METHODS:
-        pairs = (rates_of[ground][name] for ground in rates_of)
-        cells = " ".join(f"{pair.measured:9.4f} {pair.exact:7.4f}" for pair in pairs)
-        lines.append(f"{name:18s} {cells} {distances[name]:12.3g}")
+        pairs = ([metrics[f"{g}/{name}/{what}"] for what in ("factor", "exact")] for g in LINEAR)
+        cells = " ".join(f"{factor:9.4f} {exact:7.4f}" for factor, exact in pairs)
+        lines.append(f"{name:18s} {cells} {metrics[f'stochastic/{name}/end']:12.3g}")
     return "\n".join(lines)
 
 

@@ -2,22 +2,22 @@
 
 One stochastic layer, trained by the bound of the VAE or by that of the IWAE with k samples, and
 scored by the negative log-likelihood of unseen images with 5,000 importance samples.
-Cost: a minute and a half on 2 CPU cores; expect a negative log-likelihood of 107.4 +- 1.3 nats
-(seed 0; standard error over images).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.command import main
-from experiments.explicit import (
+from experiments.harness.bounds import Count
+from experiments.harness.command import main
+from experiments.harness.likelihoods import (
     LikelihoodOptions,
     logits,
     mean_image,
@@ -25,15 +25,14 @@ from experiments.explicit import (
     starting_at,
     with_error,
 )
-from gan_jax import losses
-from gan_jax.data import Dataset
-from gan_jax.games import DescentState, Weights
+from experiments.harness.options import Evaluate, Result
+from gan_jax import data, losses, plots
+from gan_jax.games import Objective, Weights
 from gan_jax.metrics import active_units
 from gan_jax.nets import MLPEncoder, MLPGenerator
-from gan_jax.plots import save_image_grid
-from gan_jax.systems import VAE, HierarchicalVAE, iwae, vae
-from gan_jax.training.rundir import SAMPLES
-from gan_jax.typing import Batch, KeyArray
+from gan_jax.systems import VAE, HierarchicalVAE, iwae
+from gan_jax.training import Evaluation, batch_shapes
+from gan_jax.typing import Batch
 
 PUBLISHED = {
     ("vae", 1): "86.76 (19)",
@@ -55,15 +54,15 @@ class IWAEOptions(LikelihoodOptions):
 
     objective: Literal["iwae", "vae"] = "iwae"
     """The importance-weighted bound of k samples, or the mean of k samples of the plain one."""
-    num_samples: int = 5
+    num_samples: Count = 5
     """k, the samples of each image in each step."""
     schedule: Literal["constant", "paper"] = "constant"
     """The learning rate as it is, or divided by 10^(i/7) for 3^i epochs, i = 0 to 7."""
-    num_importance_samples: int = 5_000
-    steps: int = 2_250
-    steps_per_dispatch: int = 45
-    evaluate_every: int = 450
-    checkpoint_every: int = 450
+    num_importance_samples: Count = 5_000
+    steps: Count = 2_250
+    steps_per_dispatch: Count = 45
+    evaluate_every: Count = 450
+    checkpoint_every: Count = 450
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,12 +74,16 @@ class IWAEOptions(LikelihoodOptions):
             rate = stages(self.learning_rate, num_examples / self.batch_size)
         return optax.adam(rate, eps=1e-4)
 
+    def objective_of(self, model: VAE | HierarchicalVAE) -> Objective:
+        plain = self.objective == "vae"
+        return model.objective if plain else iwae(model, num_samples=self.num_samples)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config(IWAEOptions):
-    width: int = 200
+    width: Count = 200
     """Units of each of the two deterministic layers on both sides."""
-    latent_dim: int = 50
+    latent_dim: Count = 50
 
 
 MNIST: dict[str, Any] = {
@@ -103,101 +106,102 @@ PAPER: dict[str, Any] = {
     "checkpoint_every": 100_000,
 }
 CONFIGS = {"digits": Config(), "mnist": Config(**MNIST), "paper": Config(**PAPER)}
+TABLES = {
+    "mnist": {f"k = {k}": replace(CONFIGS["mnist"], num_samples=k) for k in (1, 5, 50)},
+}
 
 
-class Result(NamedTuple):
-    state: DescentState
-    unseen: Batch
-    key: KeyArray  # for what comes after
-    nll: np.ndarray
-    num_active: list[int]
-    config: IWAEOptions
-    published: dict[tuple[str, int], str]
-    samples: Path
-
-    def __str__(self) -> str:
-        config = self.config
-        row = self.published.get((config.objective, config.num_samples), "no such row")
-        return (
-            f"{config.objective}, k = {config.num_samples}: negative log-likelihood "
-            f"{with_error(self.nll)} nats on {len(self.nll)} images of {config.dataset}'s test "
-            f"set, {'+'.join(map(str, self.num_active))} active units\n"
-            f"published for MNIST after 3,280 epochs: {row}; samples in {self.samples}"
-        )
-
-
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
-    """Train, draw samples, and estimate the likelihood of unseen images."""
-    dataset = config.images()
-    model = build(config, mean_image(dataset))
-
-    def means(key: KeyArray, weights: Weights, batch: Batch) -> list[jax.Array]:
-        return [model.encode(weights, batch).mean]
-
-    return train_and_score(config, model, dataset, means, PUBLISHED, workdir=workdir, fresh=fresh)
-
-
-def train_and_score(
-    config: IWAEOptions,
-    model: VAE | HierarchicalVAE,
-    dataset: Dataset,
-    means: Callable[[KeyArray, Weights, Batch], list[jax.Array]],
-    published: dict[tuple[str, int], str],
-    *,
-    workdir: Path,
-    fresh: bool,
-) -> Result:
-    """Train, drawing samples on the way; score. `means` gives each layer's E_q(h|x) of a batch."""
-    key_run, key_init, key_shown, key_pixels, key_bound, key_nll, key_after = config.keys(7)
-    unseen = {"image": config.unseen(key_pixels)[0]}
-    some = {"image": unseen["image"][:NUM_BOUNDED]}
-    optimizer = config.optimizer(len(dataset))
-    bound = jax.jit(model.objective)
-
-    def evaluate(step: int, state: DescentState) -> dict[str, float]:
-        images = np.asarray(model.sample(key_shown, state, NUM_SHOWN))
-        if jax.process_index() == 0:
-            save_image_grid(workdir / SAMPLES / f"{step:06d}.png", 2 * images - 1)
-        outcome = bound(weights=state.player.weights, batch=some, key=key_bound)
-        return {"unseen/loss": float(outcome.loss)}
-
-    state = config.descend(
-        config.descent(model.objective, optimizer),
-        model.init(key_init, optimizer=optimizer),
-        dataset,
-        evaluate,
-        key=key_run,
-        workdir=workdir,
-        fresh=fresh,
-    )
-    weights = state.player.weights
-    active = [
-        int(active_units(m).sum()) for m in means(jax.random.fold_in(key_bound, 1), weights, unseen)
-    ]
-    nll = config.negative_log_likelihoods(key_nll, model.log_weights, weights, unseen)
-    return Result(state, unseen, key_after, nll, active, config, published, workdir / SAMPLES)
-
-
-def build(config: Config, mean: jax.Array, kl: Literal["closed", "sampled"] = "sampled") -> VAE:
+def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> VAE:
+    """The model, whose outputs start at the `mean` image where it is to be trained."""
     glorot = nn.initializers.glorot_uniform()
-    widths = (config.width,) * 2
-    model = vae(
-        encoder=MLPEncoder(2 * config.latent_dim, widths, nn.tanh, kernel_init=glorot),
+    widths, dtype = (config.width,) * 2, jnp.dtype(config.dtype)
+    return VAE(
+        encoder=MLPEncoder(2 * config.latent_dim, widths, nn.tanh, kernel_init=glorot, dtype=dtype),
         decoder=MLPGenerator(
-            mean.shape,
+            batch["image"].shape[1:],
             widths,
             nn.tanh,
             kernel_init=glorot,
             output_bias_init=starting_at(logits(mean)),
+            dtype=dtype,
         ),
         likelihood=losses.bernoulli(),
         latent_dim=config.latent_dim,
-        kl=kl,
+        kl="sampled",
         num_samples=config.num_samples,
     )
-    if config.objective == "vae":
-        return model
-    return iwae(model, num_samples=config.num_samples)
+
+
+def evaluator(config: IWAEOptions, model: VAE | HierarchicalVAE, dataset: data.Dataset) -> Evaluate:
+    """Draw samples, and take the loss of unseen images."""
+    some = {"image": config.unseen()[0][:NUM_BOUNDED]}
+    objective = config.objective_of(model)
+
+    @jax.jit
+    def look(key, weights):
+        key_drawn, key_bound = jax.random.split(key)
+        outcome = objective(weights=weights, batch=some, key=key_bound)
+        return model.sample(key_drawn, weights, NUM_SHOWN), outcome.loss
+
+    def evaluate(key, state) -> Evaluation:
+        images, loss = look(key, state.player.weights)
+        picture = plots.image_grid(2 * np.asarray(images) - 1)
+        return Evaluation({"samples": picture}, {"unseen/loss": loss})
+
+    return evaluate
+
+
+def train(
+    config: IWAEOptions,
+    build: Callable[[Any, Batch, jax.Array | None], VAE | HierarchicalVAE],
+    workdir: Path,
+    *,
+    fresh: bool,
+) -> tuple[Result, Any, Batch]:
+    """Train, drawing samples on the way; give also the model and the unseen images."""
+    dataset = config.images()
+    feed = config.image_feed(dataset)
+    model = build(config, batch_shapes(feed), mean_image(dataset))
+    optimizer = config.optimizer(len(dataset))
+    result = config.descend(
+        config.descent(config.objective_of(model), optimizer),
+        model.init(config.key("init"), batch_shapes(feed), optimizer=optimizer),
+        feed,
+        evaluator(config, model, dataset),
+        workdir=workdir,
+        fresh=fresh,
+    )
+    return result, model, {"image": config.unseen()[0]}
+
+
+def scored(
+    config: IWAEOptions,
+    result: Result,
+    model: VAE | HierarchicalVAE,
+    unseen: Batch,
+    means: list[jax.Array],
+    published: dict[tuple[str, int], str],
+) -> Result:
+    """Estimate the likelihood of unseen images; `means` are each layer's E_q(h|x) of them."""
+    weights: Weights = result.state.player.weights
+    nll = config.negative_log_likelihoods(model.log_weights, weights, unseen)
+    active = [int(active_units(layer).sum()) for layer in means]
+    row = published.get((config.objective, config.num_samples), "no such row")
+    scores = {f"active_units/{layer + 1}": num for layer, num in enumerate(active)}
+    return result.says(
+        f"{config.objective}, k = {config.num_samples}: negative log-likelihood "
+        f"{with_error(nll)} nats on {len(nll)} images of {config.dataset}'s test "
+        f"set, {'+'.join(map(str, active))} active units\n"
+        f"published for MNIST after 3,280 epochs: {row}",
+        {"nll": nll.mean(), **scores},
+    )
+
+
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+    """Train, draw samples, and estimate the likelihood of unseen images."""
+    result, model, unseen = train(config, build, workdir, fresh=fresh)
+    means = [model.encode(result.state.player.weights, unseen).mean]
+    return scored(config, result, model, unseen, means, PUBLISHED)
 
 
 def stages(learning_rate: float, steps_per_epoch: float) -> optax.Schedule:

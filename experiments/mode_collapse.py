@@ -2,32 +2,28 @@
 
 Trains 64 GANs at once, alike but for their seeds, on a ring or a grid of Gaussians, by any method
 and any loss, packed or not, and counts the modes that each covers, beside the published rows.
-Cost: 3.5 minutes on 2 CPU cores, 5 to 8 packed, unrolled several times as long; expect 7.7 +- 0.1
-of 8 modes and 75 % +- 2 % high-quality samples (mean and standard error over the population).
 """
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.command import main
-from experiments.methods import MethodName, choose
-from experiments.options import LOSSES, LossName, RunOptions
-from gan_jax import data
-from gan_jax.errors import Refusal
-from gan_jax.games import GameState
-from gan_jax.metrics import ModeCoverage, mode_coverage
+from experiments.harness.bounds import Count, CountOr0, Rate, Several, Weight
+from experiments.harness.command import main
+from experiments.harness.methods import MethodName, choose
+from experiments.harness.options import Evaluate, Result, RunOptions
+from experiments.harness.play import LOSSES, LossName
+from gan_jax import data, plots
+from gan_jax.metrics import mode_coverage
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
-from gan_jax.plots import save_mode_coverage
-from gan_jax.systems import gan
-from gan_jax.training.logs import METRICS_FILE
-from gan_jax.training.rundir import SAMPLES
+from gan_jax.systems import GAN, networks
+from gan_jax.training import Evaluation, read_log
+from gan_jax.typing import Batch
 
 NUM_SAMPLES = 2_500
 MIXTURES = {"ring": data.ring(), "grid": data.grid()}
@@ -60,35 +56,34 @@ from each other and from ours.
 
 @dataclass(frozen=True, kw_only=True)
 class Config(RunOptions):
-    MAY_BE_0 = frozenset({"num_minibatch_kernels", "num_unrolled_steps"})
     mixture: Literal["ring", "grid"] = "ring"
     """8 modes on a circle of radius 1 (std 0.01), or 25 on a lattice of spacing 2 (std 0.05)."""
     method: MethodName = "alternating"
     """The way of playing, on Adam with beta1 = 0.5."""
     loss: LossName = "non_saturating"
     """The adversarial loss."""
-    packing: int = 1
+    packing: Count = 1
     """Examples that the discriminator judges at once, joined (PacGAN)."""
-    num_minibatch_kernels: int = 0
+    num_minibatch_kernels: CountOr0 = 0
     """Features of minibatch discrimination in the discriminator's last layer; 0 for none."""
-    weight: float = 10.0
+    weight: Weight = 10.0
     """Of consensus and of symplectic adjustment."""
-    num_unrolled_steps: int = 5
+    num_unrolled_steps: CountOr0 = 5
     """Moves of the discriminator that an unrolled generator foresees."""
-    num_seeds: int = 64
+    num_seeds: Several = 64
     """GANs in the population."""
-    width: int = 64
+    width: Count = 64
     """Units in each of the three hidden layers of both networks."""
-    latent_dim: int = 2
+    latent_dim: Count = 2
     """Size of the latents, from N(0, I)."""
-    batch_size: int = 128
+    batch_size: Count = 128
     """Logits on real points, and as many on fakes, in each step of each GAN."""
-    learning_rate: float = 1e-3
+    learning_rate: Rate = 1e-3
     """Adam's, for both players."""
-    steps: int = 4_000
-    steps_per_dispatch: int = 100
-    evaluate_every: int = 500
-    checkpoint_every: int = 1_000
+    steps: Count = 4_000
+    steps_per_dispatch: Count = 100
+    evaluate_every: Count = 500
+    checkpoint_every: Count = 1_000
 
 
 CONFIGS = {
@@ -101,29 +96,40 @@ CONFIGS = {
 }
 
 
-class Result(NamedTuple):
-    state: GameState
-    coverage: ModeCoverage
-    """With a leading axis of seeds."""
-    config: Config
-    picture: Path
-
-    def __str__(self) -> str:
-        config = self.config
-        ours = (
-            f"{mean_and_error(self.coverage.modes, '.2f')} modes, "
-            f"{mean_and_error(100 * np.asarray(self.coverage.high_quality), '.1f')} %, "
-            f"reverse KL {mean_and_error(self.coverage.reverse_kl, '.3f')}"
-        )
-        lines = [f"{name:32s} {row}" for name, row in PUBLISHED[config.mixture].items()]
-        lines += [f"{f'this run ({config.num_seeds} runs)':32s} {ours}"]
-        lines += ["means ± standard errors; a perfect sampler has 98.9 % of high quality"]
-        return "\n".join([*lines, f"picture in {self.picture}"])
+def build(config: Config) -> GAN:
+    widths = (config.width,) * 3
+    return GAN(
+        generator=MLPGenerator((2,), widths),
+        discriminator=MLPDiscriminator(widths, num_minibatch_kernels=config.num_minibatch_kernels),
+        loss=LOSSES[config.loss](),
+        latents=networks.normal(config.latent_dim),
+        field="point",
+        packing=config.packing,
+    )
 
 
-def mean_and_error(values, form: str) -> str:
-    values = np.asarray(values, float)
-    return f"{values.mean():{form}} ± {deviation(values, ddof=1) / math.sqrt(len(values)):{form}}"
+def evaluator(config: Config, system: GAN, workdir: Path) -> Evaluate:
+    """Count the modes that each GAN covers, and draw the counts so far."""
+    mixture = MIXTURES[config.mixture]
+
+    @jax.jit
+    @jax.vmap
+    def measure(key, weights):
+        samples = system.sample(key, weights, NUM_SAMPLES)
+        return mode_coverage(samples, mixture.means, mixture.std)
+
+    def evaluate(key, state) -> Evaluation:
+        keys = jax.random.split(key, config.num_seeds)
+        coverage = jax.device_get(measure(keys, state.generator.weights))
+        metrics = {
+            f"{name}/{statistic}": float(of(values))
+            for name, values in coverage._asdict().items()
+            for statistic, of in (("mean", np.mean), ("std", deviation), ("error", error))
+        }
+        now = {"step": int(state.step[0]), **metrics}
+        return Evaluation({"coverage": picture(config, workdir, now)}, metrics)
+
+    return evaluate
 
 
 def deviation(values: np.ndarray, ddof: int = 0) -> float:
@@ -131,20 +137,49 @@ def deviation(values: np.ndarray, ddof: int = 0) -> float:
     return float(np.std(values, ddof=ddof)) if np.isfinite(values).all() else math.nan
 
 
+def error(values: np.ndarray) -> float:
+    """The standard error of the mean."""
+    return deviation(values, ddof=1) / math.sqrt(len(values))
+
+
+def picture(config: Config, workdir: Path, now: dict[str, float]) -> plots.Picture:
+    """What the log has of earlier evaluations, and this one."""
+    lines = [line for line in read_log(workdir) if "modes/mean" in line] + [now]
+
+    def band(name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        columns = (f"{name}/mean", f"{name}/std")
+        mean, spread = (np.array([line[column] for line in lines]) for column in columns)
+        return {f"{config.method}, packing {config.packing}": (mean, spread)}
+
+    return plots.coverage_curves(
+        steps=np.array([line["step"] for line in lines]),
+        modes=band("modes"),
+        high_quality=band("high_quality"),
+        num_modes=len(MIXTURES[config.mixture].means),
+    )
+
+
+def table(config: Config, metrics) -> str:
+    """The published rows, and this run's."""
+    modes, high_quality, reverse_kl = (
+        (metrics[f"{name}/mean"], metrics[f"{name}/error"])
+        for name in ("modes", "high_quality", "reverse_kl")
+    )
+    ours = (
+        f"{modes[0]:.2f} ± {modes[1]:.2f} modes, "
+        f"{100 * high_quality[0]:.1f} ± {100 * high_quality[1]:.1f} %, "
+        f"reverse KL {reverse_kl[0]:.3f} ± {reverse_kl[1]:.3f}"
+    )
+    rows = {**PUBLISHED[config.mixture], f"this run ({config.num_seeds} runs)": ours}
+    lines = [f"{name:32s} {row}" for name, row in rows.items()]
+    return "\n".join(
+        [*lines, "means ± standard errors; a perfect sampler has 98.9 % of high quality"]
+    )
+
+
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     """Train the population, and evaluate each GAN by the protocol of VEEGAN and PacGAN."""
-    if config.num_seeds < 2:
-        raise Refusal(f"--num-seeds is {config.num_seeds}; a spread needs at least 2.")
-    mixture = MIXTURES[config.mixture]
-    widths = (config.width,) * 3
-    system = gan(
-        generator=MLPGenerator((2,), widths),
-        discriminator=MLPDiscriminator(widths, num_minibatch_kernels=config.num_minibatch_kernels),
-        loss=LOSSES[config.loss](),
-        latent_dim=config.latent_dim,
-        field="point",
-        packing=config.packing,
-    )
+    system, num_points = build(config), config.packing * config.batch_size
     method = choose(
         config.method,
         system.game,
@@ -153,76 +188,33 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
         weight=config.weight,
         num_unrolled_steps=config.num_unrolled_steps,
     )
-    key_run, key_init, key_samples = config.keys(3)
 
     def init(key):
-        return method.remember(system.init(key, optimizers=method.optimizers))
+        blank = {"point": jnp.zeros((1, 2))}
+        return method.remember(system.init(key, blank, optimizers=method.optimizers))
 
-    def play(key, state):
-        key_data, key_step = jax.random.split(key)
-        points = data.mixtures.sample(key_data, mixture, config.packing * config.batch_size)
-        return method.step(key_step, state, {"point": points})
+    def draw(key, num_seeds: int) -> Batch:
+        """Points for each GAN of the population."""
+        points = data.mixtures.sample(key, MIXTURES[config.mixture], num_seeds * num_points)
+        return {"point": points.reshape(num_seeds, num_points, 2)}
 
     def step(key, state, batch):
         """Every GAN plays one step on data of its own; metrics are means over the population."""
-        state, metrics = jax.vmap(play)(jax.random.split(key, config.num_seeds), state)
+        keys = jax.random.split(key, config.num_seeds)
+        state, metrics = jax.vmap(method.step)(keys, state, batch)
         return state, {name: jnp.mean(values) for name, values in metrics.items()}
 
-    @jax.jit
-    @jax.vmap
-    def measure(key, state) -> ModeCoverage:
-        return mode_coverage(system.sample(key, state, NUM_SAMPLES), mixture.means, mixture.std)
-
-    keys_samples = jax.random.split(key_samples, config.num_seeds)
-
-    def picture_at(step: int) -> Path:
-        return workdir / SAMPLES / f"{step:06d}.png"
-
-    def evaluate(step: int, state: GameState) -> dict[str, float]:
-        found = jax.device_get(measure(keys_samples, state))
-        measured = {
-            f"{name}/{statistic}": float(of(values))
-            for name, values in found._asdict().items()
-            for statistic, of in (("mean", np.mean), ("std", deviation))
-        }
-        save_coverage(picture_at(step), workdir, config, {"step": step, **measured})
-        return measured
-
-    state = config.train(
+    result = config.train(
         step,
-        jax.vmap(init)(jax.random.split(key_init, config.num_seeds)),
-        data.no_feed(),
-        evaluate,
-        key=key_run,
+        jax.vmap(init)(jax.random.split(config.key("init"), config.num_seeds)),
+        data.drawn_feed(draw, batch_size=config.num_seeds),
+        evaluator(config, system, workdir),
         workdir=workdir,
         fresh=fresh,
-        batch_size=config.num_seeds * config.packing * config.batch_size,
-        unit="points",
+        batch_size=config.num_seeds,
+        unit="GANs",
     )
-    coverage = measure(keys_samples, state)
-    return Result(state, coverage, config, picture_at(int(state.step[0])))
-
-
-def save_coverage(path: Path, workdir: Path, config: Config, now: dict[str, float]) -> None:
-    """Draw what the log has of earlier evaluations, and this one."""
-    log = workdir / METRICS_FILE
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    lines = [line for line in lines if "modes/mean" in line] + [now]
-
-    def band(name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        mean, spread = (
-            np.array([line[f"{name}/{statistic}"] for line in lines])
-            for statistic in ("mean", "std")
-        )
-        return {f"{config.method}, packing {config.packing}": (mean, spread)}
-
-    save_mode_coverage(
-        path,
-        steps=np.array([line["step"] for line in lines]),
-        modes=band("modes"),
-        high_quality=band("high_quality"),
-        num_modes=len(MIXTURES[config.mixture].means),
-    )
+    return result.says(table(config, result.metrics))
 
 
 if __name__ == "__main__":

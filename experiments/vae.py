@@ -1,14 +1,13 @@
 """The variational autoencoder (Kingma & Welling 2014).    python -m experiments.vae
 
-Pictures hold a row of unseen images, a row of their reconstructions, and samples; one an epoch for
-the embedded digits. A model of two latents ends with a picture of its manifold.
-Cost: a minute of CPU; expect a negative log-likelihood of 160.5 +- 2.2 nats of unseen digits (seed
-0; standard error over images).
+Pictures hold a row of unseen images, a row of their reconstructions, and samples. A model of two
+latents has a picture of its manifold besides. Scored by the negative log-likelihood of unseen
+images, by importance sampling.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -17,17 +16,23 @@ import numpy as np
 import optax
 from jax.scipy.stats import norm
 
-from experiments.command import main
-from experiments.explicit import LikelihoodOptions, logits, mean_image, starting_at, with_error
-from gan_jax import losses
+from experiments.harness.bounds import Count, Weight
+from experiments.harness.command import main
+from experiments.harness.likelihoods import (
+    LikelihoodOptions,
+    logits,
+    mean_image,
+    starting_at,
+    with_error,
+)
+from experiments.harness.options import Evaluate, Result
+from gan_jax import data, losses, plots
 from gan_jax.errors import Refusal
-from gan_jax.games import DescentState
 from gan_jax.metrics import active_units
 from gan_jax.nets import ConvDecoder, ConvEncoder, MLPEncoder, MLPGenerator
-from gan_jax.plots import save_image_grid
-from gan_jax.systems import VAE, vae
-from gan_jax.training.rundir import SAMPLES
-from gan_jax.typing import Batch, KeyArray
+from gan_jax.systems import VAE
+from gan_jax.training import Evaluation, batch_shapes
+from gan_jax.typing import Batch
 
 LIKELIHOODS = {
     "bernoulli": losses.bernoulli(),
@@ -44,23 +49,23 @@ MANIFOLD_SIDE = 15
 class Config(LikelihoodOptions):
     networks: Literal["mlp", "conv"] = "mlp"
     """One hidden layer of tanh units on each side, or two convolutions and their mirror."""
-    width: int = 500
+    width: Count = 500
     """Hidden units of the perceptrons; channels of the first convolution."""
-    latent_dim: int = 2
+    latent_dim: Count = 2
     likelihood: Literal["bernoulli", "gaussian", "learned_gaussian", "discretized_logistic"] = (
         "bernoulli"
     )
     """How the decoder's outputs are read: bits; brightnesses of variance 0.02, or of a learned one
     that is at least 0.001; levels of 256. All but the first go with --binarization none."""
-    beta_weight: float = 1.0
+    beta_weight: Weight = 1.0
     """Weight of the divergence from the prior."""
     optimizer: Literal["adam", "adagrad"] = "adam"
     """The paper's Adagrad comes with its prior over weights, N(0, I). Weights start as Flax has
     them and outputs at the mean image; the paper starts them at N(0, 0.01)."""
-    steps: int = 2_250
-    steps_per_dispatch: int = 45
-    evaluate_every: int = 45
-    checkpoint_every: int = 450
+    steps: Count = 2_250
+    steps_per_dispatch: Count = 45
+    evaluate_every: Count = 45
+    checkpoint_every: Count = 450
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,98 +100,22 @@ CONFIGS = {
 }
 
 
-class Result(NamedTuple):
-    state: DescentState
-    bound: float
-    nll: np.ndarray
-    score: str
-    num_active: int
-    samples: Path
-
-    def __str__(self) -> str:
-        return (
-            f"unseen images: bound {self.bound:.2f}, {self.score} "
-            f"{with_error(self.nll)} nats, {self.num_active} active units; "
-            f"pictures in {self.samples}"
-        )
-
-
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
-    """Train, reconstruct and draw on the way, and estimate the likelihood of unseen images."""
-    key_fit, key_bound, key_nll = config.keys(3)
-    model, state, unseen = fit(config, key_fit, workdir, fresh=fresh)
-    weights = state.player.weights
-    if config.latent_dim == 2 and jax.process_index() == 0:
-        outputs = model.decode(weights, quantiles(MANIFOLD_SIDE))
-        images = LIKELIHOODS[config.likelihood].mean(outputs)
-        show(workdir, "manifold", images, columns=MANIFOLD_SIDE)
-    posterior = model.encode(weights, unseen)
-    bound = losses.elbo(*model.bound(key_bound, weights, unseen, posterior))
-    return Result(
-        state,
-        float(jnp.mean(bound)),
-        config.negative_log_likelihoods(key_nll, model.log_weights, weights, unseen),
-        score_of(config),
-        int(active_units(posterior.mean).sum()),
-        workdir / SAMPLES,
-    )
-
-
-def fit(
-    config: Config, key: KeyArray, workdir: Path, *, fresh: bool
-) -> tuple[VAE, DescentState, Batch]:
-    """Train, and show what is reconstructed and drawn on the way; give also the unseen images."""
-    dataset = config.images()
-    key_run, key_init, key_shown, key_pixels, key_bound = jax.random.split(key, 5)
-    unseen = {"image": config.unseen(key_pixels)[0]}
-    model = build(config, mean_image(dataset))
-    optimizer = optimizer_of(config, len(dataset))
-    bound = jax.jit(model.objective)
-    some = {"image": unseen["image"][:COLUMNS]}
-
-    @jax.jit
-    def draw(state: DescentState) -> jax.Array:
-        weights = state.player.weights
-        outputs = model.decode(weights, model.encode(weights, some).mean)
-        reconstructed = LIKELIHOODS[config.likelihood].mean(outputs)
-        sampled = model.sample(key_shown, state, NUM_DRAWN)
-        return jnp.concatenate([some["image"], reconstructed, sampled])
-
-    def evaluate(step: int, state: DescentState) -> dict[str, float]:
-        if jax.process_index() == 0:
-            show(workdir, f"{step:06d}", draw(state), columns=len(some["image"]))
-        outcome = bound(weights=state.player.weights, batch=unseen, key=key_bound)
-        return {f"unseen/{name}": float(value) for name, value in outcome.metrics.items()}
-
-    state = config.descend(
-        config.descent(model.objective, optimizer),
-        model.init(key_init, optimizer=optimizer),
-        dataset,
-        evaluate,
-        key=key_run,
-        workdir=workdir,
-        fresh=fresh,
-        shown=("elbo", "kl"),
-    )
-    return model, state, unseen
-
-
-def build(config: Config, mean: jax.Array) -> VAE:
+def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> VAE:
+    """The model, whose outputs start at the `mean` image where it is to be trained."""
     likelihood = LIKELIHOODS[config.likelihood]
-    numbers = 2 * config.latent_dim
-    outputs = (*mean.shape[:-1], likelihood.num_outputs * mean.shape[-1])
+    numbers, dtype = 2 * config.latent_dim, jnp.dtype(config.dtype)
+    _, *shape, channels = batch["image"].shape
+    outputs = (*shape, likelihood.num_outputs * channels)
     if config.networks == "conv":
-        encoder = ConvEncoder(numbers, config.width)
-        decoder = ConvDecoder(outputs, config.width)
+        encoder = ConvEncoder(numbers, config.width, dtype=dtype)
+        decoder = ConvDecoder(outputs, config.width, dtype=dtype)
     else:
-        encoder = MLPEncoder(numbers, (config.width,), nn.tanh)
+        encoder = MLPEncoder(numbers, (config.width,), nn.tanh, dtype=dtype)
+        first = None if mean is None else first_outputs(config, mean)
         decoder = MLPGenerator(
-            outputs,
-            (config.width,),
-            nn.tanh,
-            output_bias_init=starting_at(first_outputs(config, mean)),
+            outputs, (config.width,), nn.tanh, output_bias_init=starting_at(first), dtype=dtype
         )
-    return vae(
+    return VAE(
         encoder=encoder,
         decoder=decoder,
         likelihood=likelihood,
@@ -195,7 +124,7 @@ def build(config: Config, mean: jax.Array) -> VAE:
     )
 
 
-def first_outputs(config: Config, mean: jax.Array) -> jax.Array:
+def first_outputs(config: Config, mean: jax.Array) -> jax.Array | None:
     """The outputs that say the mean image, whatever the latents are.
 
     From a bias of 0 a network of one layer of tanh starts as an odd function of the latents, and
@@ -217,11 +146,35 @@ def optimizer_of(config: Config, num_examples: int) -> optax.GradientTransformat
     )
 
 
-def score_of(config: Config) -> str:
-    """What an estimate says: grey pixels have no likelihood under a model of bits."""
-    if config.likelihood == "bernoulli" and config.binarization == "none":
-        return "cross-entropy bound of brightnesses, no likelihood,"
-    return "negative log-likelihood"
+def evaluator(config: Config, model: VAE, dataset: data.Dataset) -> Evaluate:
+    """Reconstruct unseen images, draw others, and take the bound of all that are unseen."""
+    unseen = {"image": config.unseen()[0]}
+    some = unseen["image"][:COLUMNS]
+
+    @jax.jit
+    def look(key, weights):
+        key_drawn, key_bound = jax.random.split(key)
+        outputs = model.decode(weights, model.encode(weights, {"image": some}).mean)
+        drawn = model.sample(key_drawn, weights, NUM_DRAWN)
+        rows = jnp.concatenate([some, model.likelihood.mean(outputs), drawn])
+        bound = model.bound(key_bound, weights, unseen, model.encode(weights, unseen))
+        return rows, jax.tree.map(jnp.mean, bound)
+
+    def evaluate(key, state) -> Evaluation:
+        weights = state.player.weights
+        rows, bound = look(key, weights)
+        files = {"samples": grid(rows, len(some))}
+        if config.latent_dim == 2:
+            outputs = model.decode(weights, quantiles(MANIFOLD_SIDE))
+            files["manifold"] = grid(model.likelihood.mean(outputs), MANIFOLD_SIDE)
+        metrics = {"elbo": losses.elbo(*bound), **bound._asdict()}
+        return Evaluation(files, {f"unseen/{name}": x for name, x in metrics.items()})
+
+    return evaluate
+
+
+def grid(images: jax.Array, columns: int) -> plots.Picture:
+    return plots.image_grid(2 * np.asarray(images) - 1, columns=columns)
 
 
 def quantiles(side: int) -> jax.Array:
@@ -230,8 +183,36 @@ def quantiles(side: int) -> jax.Array:
     return jnp.stack(jnp.meshgrid(at, -at), axis=-1).reshape(-1, 2)
 
 
-def show(workdir: Path, name: str, images: jax.Array, columns: int) -> None:
-    save_image_grid(workdir / SAMPLES / f"{name}.png", 2 * np.asarray(images) - 1, columns=columns)
+def score_of(config: Config) -> str:
+    """What an estimate says: grey pixels have no likelihood under a model of bits."""
+    if config.likelihood == "bernoulli" and config.binarization == "none":
+        return "cross-entropy bound of brightnesses, no likelihood,"
+    return "negative log-likelihood"
+
+
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+    """Train, reconstruct and draw on the way, and estimate the likelihood of unseen images."""
+    dataset = config.images()
+    feed = config.image_feed(dataset)
+    model = build(config, batch_shapes(feed), mean_image(dataset))
+    optimizer = optimizer_of(config, len(dataset))
+    result = config.descend(
+        config.descent(model.objective, optimizer),
+        model.init(config.key("init"), batch_shapes(feed), optimizer=optimizer),
+        feed,
+        evaluator(config, model, dataset),
+        workdir=workdir,
+        fresh=fresh,
+        shown=("elbo", "kl"),
+    )
+    weights, unseen = result.state.player.weights, {"image": config.unseen()[0]}
+    nll = config.negative_log_likelihoods(model.log_weights, weights, unseen)
+    num_active = int(active_units(model.encode(weights, unseen).mean).sum())
+    return result.says(
+        f"unseen images: bound {float(result.metrics['unseen/elbo']):.2f}, {score_of(config)} "
+        f"{with_error(nll)} nats, {num_active} active units",
+        {"nll": nll.mean(), "active_units": num_active},
+    )
 
 
 if __name__ == "__main__":

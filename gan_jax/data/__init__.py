@@ -2,6 +2,7 @@
 
 from gan_jax.data import mixtures
 from gan_jax.data.batches import (
+    Fields,
     batch_indices,
     drawn_feed,
     feed,
@@ -14,13 +15,15 @@ from gan_jax.data.binary import binarize, binarized, join_quadrants, split_quadr
 from gan_jax.data.datasets import load
 from gan_jax.data.mixtures import Mixture, grid, ring
 from gan_jax.data.scaling import signed, to_uint8, unit
-from gan_jax.data.sources import ArrayDataset, Dataset
+from gan_jax.data.sources import ArrayDataset, Dataset, Examples
 from gan_jax.data.tfds import DatasetUnavailable, TFDSDataset
 
 __all__ = [
     "ArrayDataset",
     "Dataset",
     "DatasetUnavailable",
+    "Examples",
+    "Fields",
     "Mixture",
     "TFDSDataset",
     "batch_indices",

@@ -1,7 +1,7 @@
 """The runtime: compile a step, run it, keep what it makes. Needs the `experiments` extra."""
 
 from gan_jax.training.cache import enable_compilation_cache
-from gan_jax.training.checkpoints import CheckpointError, Checkpoints
+from gan_jax.training.checkpoints import Checkpoints
 from gan_jax.training.compile import (
     compiler_options,
     data_mesh,
@@ -17,9 +17,11 @@ from gan_jax.training.evaluation import Evaluation, File, Hook
 from gan_jax.training.logs import read_log
 from gan_jax.training.loop import NonFiniteError, Trained, train
 from gan_jax.training.phases import Phase, train_phases
+from gan_jax.training.reading import CheckpointError
 from gan_jax.training.record import RunDirectoryError
 from gan_jax.training.restoring import Restored, restore
 from gan_jax.training.rundir import open_run
+from gan_jax.training.shapes import batch_shapes
 from gan_jax.training.timetable import Timetable
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "RunDirectoryError",
     "Timetable",
     "Trained",
+    "batch_shapes",
     "compiler_options",
     "data_mesh",
     "enable_compilation_cache",

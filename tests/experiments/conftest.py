@@ -13,8 +13,8 @@ from jax.experimental.compilation_cache import compilation_cache
 
 import experiments
 
-ALWAYS = {"ring-ring"}
-"""The configuration that runs by default; the others are slow tests."""
+ALWAYS = {"ring"}
+"""The experiment that runs by default; the others are slow tests."""
 
 TINY = {
     "width": 4,
@@ -42,13 +42,18 @@ def _experiments() -> dict[str, ModuleType]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test for every `experiment`, or for every `named_config` of each."""
-    if "named_config" in metafunc.fixturenames:
+    """Run a test for every `experiment`, for all that are `running`, or for each `named_config`."""
+    if "running" in metafunc.fixturenames:
         cases = [
-            pytest.param(module, config, id=id, marks=() if id in ALWAYS else pytest.mark.slow)
+            pytest.param(module, id=name, marks=() if name in ALWAYS else pytest.mark.slow)
             for name, module in _experiments().items()
-            for config in module.CONFIGS
-            for id in [f"{name}-{config}"]
+        ]
+        metafunc.parametrize("running", cases)
+    elif "named_config" in metafunc.fixturenames:
+        cases = [
+            pytest.param(module, config, id=f"{name}-{config}", marks=pytest.mark.slow)
+            for name, module in _experiments().items()
+            for config in list(module.CONFIGS)[1:]
         ]
         metafunc.parametrize(("experiment", "named_config"), cases)
     elif "experiment" in metafunc.fixturenames:
@@ -83,7 +88,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """(experiment, name of a configuration) -> the same, as small as it can be."""
 
     def shrink(experiment: ModuleType, name: str) -> Any:
-        for constant in ("NUM_COMPARED", "NUM_SAMPLES", "NUM_AVERAGED"):
+        for constant in ("NUM_COMPARED", "NUM_SAMPLES", "NUM_AVERAGED", "NUM_POINTS"):
             if hasattr(experiment, constant):
                 monkeypatch.setattr(experiment, constant, 100)
         config = experiment.CONFIGS[name]

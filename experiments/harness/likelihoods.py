@@ -1,6 +1,6 @@
-"""What the experiments on explicit densities have in common: bits, descent, likelihoods."""
+"""The options of experiments on explicit densities: bits, descent, likelihoods."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,16 +12,26 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from experiments.options import RunOptions
+from experiments.harness.bounds import Count, Rate, Several
+from experiments.harness.options import (
+    Dtype,
+    Evaluate,
+    Result,
+    RunOptions,
+    first_examples,
+    load_images,
+)
 from gan_jax import data
 from gan_jax.errors import Refusal
-from gan_jax.games import Objective, PlayerOutcome, Weights, descent_step
+from gan_jax.games import Objective, Weights, descent_step
 from gan_jax.metrics import importance_log_likelihood
 from gan_jax.training.compile import AXIS, Parallel
-from gan_jax.typing import Batch, KeyArray, PyTree, Step
+from gan_jax.typing import Batch, Feed, KeyArray, PyTree, Step
 
 CHUNK = 50  # images, and samples of each, that are decoded at a time
 NUM_AVERAGED = 10_000
+
+Arrange = Callable[[jax.Array], Batch]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,75 +42,66 @@ class ImageOptions(RunOptions):
     """`digits` is embedded; any other name is that of an image dataset of TensorFlow Datasets."""
     binarization: Literal["stochastic", "static", "none"] = "stochastic"
     """Pixels drawn anew in each step, drawn once for all, or left as brightnesses in [0, 1]."""
-    batch_size: int = 100
+    batch_size: Count = 100
     """Images in each step."""
-    learning_rate: float = 1e-3
+    learning_rate: Rate = 1e-3
     """The optimiser's."""
-    num_unseen: int = 500
+    num_unseen: Several = 500
     """Images of the test set, the first ones, that are evaluated."""
+    dtype: Dtype = "float32"
+    """What the networks compute in; weights and losses stay float32."""
     parallel: Parallel = "jit"
     """All devices by sharded jit, all devices by pmap, or one device."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.num_unseen < 2:
-            raise Refusal(f"--num-unseen is {self.num_unseen}; an error needs at least 2 images.")
-
     def images(self, split: str = "train") -> data.Dataset:
-        dataset = data.load(self.dataset, split=split)
-        if "image" not in dataset[np.arange(1)]:
-            raise Refusal(f"--dataset {self.dataset} has no images: choose one that has.")
+        dataset = load_images(self.dataset, split)
         return data.binarized(dataset) if self.binarization == "static" else dataset
 
-    def unseen(self, key: KeyArray) -> tuple[jax.Array, np.ndarray]:
+    def image_feed(
+        self, dataset: data.Dataset, arrange: Arrange = lambda image: {"image": image}
+    ) -> Feed:
+        """Batches of images, whose pixels are drawn if they are drawn anew, as `arrange` has it."""
+
+        def seen(key: KeyArray, batch: Batch) -> Batch:
+            image = batch["image"]
+            stochastic = self.binarization == "stochastic"
+            return arrange(data.binarize(key, image) if stochastic else image)
+
+        stored = self.feed(dataset, {"image": data.unit}, self.batch_size)
+        return data.map_feed(seen, stored)
+
+    def unseen(self) -> tuple[jax.Array, np.ndarray]:
         """Images of the test set and their labels, or zeros where it has none.
 
         Pixels that are drawn anew in training are drawn once here.
         """
-        dataset = self.images("test")
-        some = dataset[np.arange(min(self.num_unseen, len(dataset)))]
+        some = first_examples(self.images("test"), self.num_unseen)
         images = data.unit(some["image"])
         if self.binarization == "stochastic":
-            images = data.binarize(key, images)
+            images = data.binarize(self.key("pixels"), images)
         return images, some.get("label", np.zeros(len(images), np.int32))
 
-    def descent(
-        self,
-        objective: Objective,
-        optimizer: optax.GradientTransformation,
-        arrange: Callable[[jax.Array], Batch] = lambda image: {"image": image},
-    ) -> Step:
-        """A step on images that are drawn, if they are drawn anew, and then arranged in a batch."""
-
-        def on_images(*, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
-            key_pixels, key_model = jax.random.split(key)
-            image = batch["image"]
-            if self.binarization == "stochastic":
-                image = data.binarize(key_pixels, image)
-            return objective(weights=weights, batch=arrange(image), key=key_model)
-
+    def descent(self, objective: Objective, optimizer: optax.GradientTransformation) -> Step:
         axis_name = AXIS if self.parallel == "pmap" else None
-        return partial(descent_step, objective=on_images, optimizer=optimizer, axis_name=axis_name)
+        return partial(descent_step, objective=objective, optimizer=optimizer, axis_name=axis_name)
 
     def descend(
         self,
         step: Step,
         state: PyTree,
-        dataset: data.Dataset,
-        evaluate: Callable[[int, Any], Mapping[str, Any]],
+        feed: Feed,
+        evaluate: Evaluate,
         *,
-        key: KeyArray,
         workdir: Path,
         fresh: bool,
         shown: tuple[str, ...] = ("loss",),
-    ) -> PyTree:
+    ) -> Result:
         """Train, from the start or from where the run in `workdir` was stopped."""
         return self.train(
             step,
             state,
-            self.image_feed(dataset, self.batch_size, data.unit),
+            feed,
             evaluate,
-            key=key,
             workdir=workdir,
             fresh=fresh,
             batch_size=self.batch_size,
@@ -113,7 +114,7 @@ class ImageOptions(RunOptions):
 class LikelihoodOptions(ImageOptions):
     """How likelihoods are estimated."""
 
-    num_importance_samples: int = 1_000
+    num_importance_samples: Count = 1_000
     """Samples of each unseen image in the estimate of its likelihood; up to 50, or a multiple."""
 
     def __post_init__(self) -> None:
@@ -126,43 +127,50 @@ class LikelihoodOptions(ImageOptions):
 
     def negative_log_likelihoods(
         self,
-        key: KeyArray,
         log_weights: Callable[[KeyArray, Weights, Batch, int], jax.Array],
         weights: Weights,
         batch: Batch,
     ) -> np.ndarray:
         """-log p(x) of each example in nats, by importance sampling, some examples at a time."""
-        chunk_size = min(self.num_importance_samples, CHUNK)
 
         @jax.jit
-        def estimate(key, weights, batch):
+        def estimate(key: KeyArray, weights: Weights, batch: Batch) -> jax.Array:
             return importance_log_likelihood(
                 key,
                 lambda key, num: log_weights(key, weights, batch, num),
                 num_samples=self.num_importance_samples,
-                chunk_size=chunk_size,
+                chunk_size=min(self.num_importance_samples, CHUNK),
             ).log_likelihood
 
-        found = []
+        estimates = []
         for start in range(0, len(next(iter(batch.values()))), CHUNK):
             part = {field: examples[start : start + CHUNK] for field, examples in batch.items()}
-            found.append(estimate(jax.random.fold_in(key, start), weights, part))
-        return -np.concatenate(found)
+            key = jax.random.fold_in(self.key("score"), start)
+            estimates.append(estimate(key, weights, part))
+        return -np.concatenate(estimates)
 
 
 def mean_image(dataset: data.Dataset) -> jax.Array:
     """Mean brightness of each pixel over the first images."""
-    images = dataset[np.arange(min(NUM_AVERAGED, len(dataset)))]["image"]
+    images = first_examples(dataset, NUM_AVERAGED)["image"]
     return jnp.asarray(images.mean(axis=0) / 255, jnp.float32)
 
 
-def starting_at(outputs: jax.Array) -> nn.initializers.Initializer:
-    """Bias a decoder's last layer to the outputs that it shall give at first."""
-    return lambda key, shape, dtype=jnp.float32: outputs.astype(dtype).reshape(shape)
+def starting_at(outputs: jax.Array | None) -> nn.initializers.Initializer:
+    """Bias a decoder's last layer to the outputs that it shall give at first, or to 0."""
+    if outputs is None:
+        return nn.initializers.zeros
+
+    def bias(key: KeyArray, shape: Any, dtype: Any = jnp.float32) -> jax.Array:
+        return outputs.astype(dtype).reshape(shape)
+
+    return bias
 
 
-def logits(probabilities: jax.Array) -> jax.Array:
+def logits(probabilities: jax.Array | None) -> jax.Array | None:
     """log p/(1 - p), for probabilities kept from 0 and 1 by a thousandth."""
+    if probabilities is None:
+        return None
     return jax.scipy.special.logit(jnp.clip(probabilities, 1e-3, 1 - 1e-3))
 
 

@@ -1,0 +1,1 @@
+"""What experiments share: the command line, options and their bounds, play, tables."""

@@ -1,0 +1,46 @@
+"""Kinds of options that say in which bounds they lie, and the check of a whole configuration."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, NamedTuple, TypeAlias, get_args, get_origin, get_type_hints
+
+from gan_jax.errors import Refusal
+
+
+class Bound(NamedTuple):
+    """What a value must be, and how that is said."""
+
+    holds: Callable[[Any], bool]
+    words: str
+
+
+Count: TypeAlias = Annotated[int, Bound(lambda x: x >= 1, "at least 1")]
+CountOr0: TypeAlias = Annotated[int, Bound(lambda x: x >= 0, "at least 0")]
+Several: TypeAlias = Annotated[int, Bound(lambda x: x >= 2, "at least 2, for a spread")]
+Rate: TypeAlias = Annotated[float, Bound(lambda x: 0 < x < math.inf, "positive and finite")]
+Weight: TypeAlias = Annotated[float, Bound(lambda x: 0 <= x < math.inf, "finite, and not below 0")]
+Share: TypeAlias = Annotated[float, Bound(lambda x: 0 <= x <= 1, "in [0, 1]")]
+Decay: TypeAlias = Annotated[float, Bound(lambda x: 0 <= x < 1, "in [0, 1)")]
+Seed: TypeAlias = Annotated[int, Bound(lambda x: 0 <= x < 2**32, "between 0 and 2^32 - 1")]
+
+
+def check_bounds(config: Any) -> None:
+    """Raise ValueError, in one line, at the first value that is out of its field's bounds."""
+    hints = get_type_hints(type(config), include_extras=True)
+    for field in dataclasses.fields(config):
+        given = getattr(config, field.name)
+        values = given if isinstance(given, tuple) else (given,)
+        for bound in _bounds(hints[field.name]):
+            for value in values:
+                if value is not None and not bound.holds(value):
+                    flag = field.name.replace("_", "-")
+                    raise Refusal(f"--{flag} is {value}; it must be {bound.words}.")
+
+
+def _bounds(hint: Any) -> Iterator[Bound]:
+    """The bounds in a field's type, also within tuples and beside None."""
+    if get_origin(hint) is Annotated:
+        yield from (note for note in get_args(hint)[1:] if isinstance(note, Bound))
+    for inner in get_args(hint):
+        yield from _bounds(inner)

@@ -1,0 +1,133 @@
+"""The options of every run, and the run that they describe."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.harness.bounds import Count, Seed, check_bounds
+from gan_jax import data
+from gan_jax.errors import Refusal
+from gan_jax.training import Evaluation, Hook, Timetable, process_rows, train
+from gan_jax.training.compile import Parallel
+from gan_jax.training.rundir import SAMPLES
+from gan_jax.typing import Feed, KeyArray, PyTree, Step
+
+Evaluate: TypeAlias = Callable[[KeyArray, PyTree], Evaluation]
+"""(key, state) -> what there is to see and to measure; the key is the same at every evaluation."""
+
+Purpose = Literal["run", "init", "evaluate", "data", "pixels", "score", "refine"]
+"""What a run draws keys for."""
+
+Dtype = Literal["float32", "bfloat16"]
+
+
+class Result(NamedTuple):
+    """A finished run: its last state, what was measured there, what the command prints."""
+
+    state: PyTree
+    metrics: Mapping[str, Any]
+    samples: Path
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text}\npictures in {self.samples}"
+
+    def says(self, text: str, scores: Mapping[str, Any] = MappingProxyType({})) -> "Result":
+        """Say what was found, and add what was measured after the run."""
+        return self._replace(metrics={**self.metrics, **scores}, text=text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How long a run is, and when it comes back to Python."""
+
+    steps: Count
+    """Where the run ends; a run that is resumed may be given more."""
+    seed: Seed = 0
+    """Seed of the weights, the order of the data and the latents."""
+    steps_per_dispatch: Count
+    """Steps that are compiled into one program, and averaged in one line of the log."""
+    evaluate_every: Count
+    """Steps between two evaluations; a multiple of steps_per_dispatch."""
+    checkpoint_every: Count
+    """Steps between two checkpoints; a multiple of steps_per_dispatch."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+    def key(self, purpose: Purpose) -> KeyArray:
+        """A key of its own for each purpose."""
+        return jax.random.fold_in(jax.random.key(self.seed), get_args(Purpose).index(purpose))
+
+    def feed(self, dataset: data.Dataset, fields: data.Fields, batch_size: int) -> Feed:
+        """The batches that this process reads of the dataset."""
+        if batch_size > len(dataset):
+            raise Refusal(
+                f"A step takes {batch_size} examples, but the dataset has {len(dataset)}: lower "
+                "--batch-size, or --num-discriminator-steps where there is one."
+            )
+        rows = process_rows(batch_size)
+        return data.feed(dataset, fields, batch_size=batch_size, seed=self.seed, rows=rows)
+
+    def train(
+        self,
+        step: Step,
+        state: PyTree,
+        feed: Feed,
+        evaluate: Evaluate,
+        *,
+        workdir: Path,
+        fresh: bool,
+        batch_size: int = 1,
+        parallel: Parallel = "none",
+        label_names: Sequence[str] | None = None,
+        **shown: Any,
+    ) -> Result:
+        """Train from the start, or from where the run in `workdir` was stopped."""
+
+        def look(step: int, state: PyTree) -> Evaluation:
+            return evaluate(self.key("evaluate"), state)
+
+        state, evaluation = train(
+            step,
+            state,
+            feed,
+            key=self.key("run"),
+            timetable=Timetable(self.steps, self.steps_per_dispatch, self.checkpoint_every),
+            batch_size=batch_size,
+            workdir=workdir,
+            experiment=Path(inspect.getfile(type(self))).stem,
+            config=asdict(self),
+            label_names=label_names,
+            fresh=fresh,
+            parallel=parallel,
+            hooks=[Hook(self.evaluate_every, look)],
+            **shown,
+        )
+        metrics = (evaluation or look(self.steps, state)).metrics
+        return Result(state, metrics, workdir / SAMPLES)
+
+
+def load_images(name: str, split: str = "train") -> data.Dataset:
+    """Load a dataset of images; refuse another in one line."""
+    dataset = data.load(name, split=split)
+    if "image" not in dataset[np.arange(1)]:
+        raise Refusal(f"--dataset {name} has no images: choose one that has.")
+    return dataset
+
+
+def first_examples(dataset: data.Dataset, num: int) -> data.Examples:
+    """The first examples, as many as there are of `num`."""
+    return dataset[np.arange(min(num, len(dataset)))]
+
+
+def flat(examples: Any) -> Any:
+    """One row for each example."""
+    return jnp.reshape(examples, (len(examples), -1))

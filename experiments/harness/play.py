@@ -1,0 +1,131 @@
+"""The options of experiments that play a GAN, and the game that they describe."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import jax.numpy as jnp
+import optax
+
+from experiments.harness.bounds import Count, Decay, Rate
+from experiments.harness.options import Dtype, Evaluate, Result, RunOptions
+from gan_jax import losses
+from gan_jax.errors import Refusal
+from gan_jax.games import (
+    Optimizers,
+    alternating_step,
+    exponential_average,
+    exponential_average_memory,
+    simultaneous_step,
+)
+from gan_jax.systems import GAN
+from gan_jax.training import batch_shapes
+from gan_jax.training.compile import AXIS, Parallel
+from gan_jax.typing import Feed, Step
+
+LOSSES = {
+    "minimax": losses.minimax,
+    "non_saturating": losses.non_saturating,
+    "maximum_likelihood": losses.maximum_likelihood,
+    "wasserstein": losses.wasserstein,
+    "hinge": losses.hinge,
+    "least_squares": losses.least_squares,
+}
+LossName = Literal[
+    "minimax", "non_saturating", "maximum_likelihood", "wasserstein", "hinge", "least_squares"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameOptions(RunOptions):
+    """How the game is played, and for how long."""
+
+    update: Literal["simultaneous", "alternating"] = "alternating"
+    """Both players move from the same point, or the discriminator first."""
+    num_discriminator_steps: Count = 1
+    """Moves of the discriminator in each step, each on a batch of its own (alternating only)."""
+    loss: LossName = "non_saturating"
+    """The adversarial loss."""
+    batch_size: Count
+    """Real examples in each move of the discriminator."""
+    learning_rate: Rate
+    """Adam's, for both players; beta1 is 0.5."""
+    generator_learning_rate: Rate | None = None
+    """The generator's, where it is another."""
+    discriminator_learning_rate: Rate | None = None
+    """The discriminator's, where it is another."""
+    average_decay: Decay
+    """Decay of the generator's moving average, which the samples are drawn from."""
+    dtype: Dtype = "float32"
+    """What the networks compute in; weights and losses stay float32."""
+    parallel: Parallel = "jit"
+    """All devices by sharded jit, all devices by pmap, or one device."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.update == "simultaneous" and self.num_discriminator_steps != 1:
+            raise Refusal(
+                f"--num-discriminator-steps is {self.num_discriminator_steps}, but in a "
+                "simultaneous update both players move once: choose 1, or --update alternating."
+            )
+
+    @property
+    def examples_per_step(self) -> int:
+        return self.batch_size * self.num_discriminator_steps
+
+    @property
+    def axis_name(self) -> str | None:
+        """The axis over which the step must average by itself: pmap's."""
+        return AXIS if self.parallel == "pmap" else None
+
+    @property
+    def network_dtype(self) -> jnp.dtype:
+        return jnp.dtype(self.dtype)
+
+    def each(self, optimizer: partial[optax.GradientTransformation]) -> Optimizers:
+        """An optimiser for each player, at the player's own learning rate."""
+        return Optimizers(
+            generator=optimizer(self.generator_learning_rate or self.learning_rate),
+            discriminator=optimizer(self.discriminator_learning_rate or self.learning_rate),
+        )
+
+    def optimizers(self) -> Optimizers:
+        return self.each(partial(optax.adam, b1=0.5))
+
+    def step(self, system: GAN) -> Step:
+        """The update, with the generator's moving average kept beside it."""
+        chosen = simultaneous_step
+        if self.update == "alternating":
+            chosen = partial(alternating_step, num_discriminator_steps=self.num_discriminator_steps)
+        step = partial(
+            chosen, game=system.game, optimizers=self.optimizers(), axis_name=self.axis_name
+        )
+        return exponential_average(step, decay=self.average_decay)
+
+    def play(
+        self,
+        system: GAN,
+        feed: Feed,
+        evaluate: Evaluate,
+        *,
+        workdir: Path,
+        fresh: bool,
+        unit: str = "images",
+        label_names: Sequence[str] | None = None,
+    ) -> Result:
+        """Train, from the start or from where the run in `workdir` was stopped."""
+        state = system.init(self.key("init"), batch_shapes(feed), optimizers=self.optimizers())
+        return self.train(
+            self.step(system),
+            exponential_average_memory(state),
+            feed,
+            evaluate,
+            workdir=workdir,
+            fresh=fresh,
+            batch_size=self.examples_per_step,
+            parallel=self.parallel,
+            label_names=label_names,
+            unit=unit,
+        )

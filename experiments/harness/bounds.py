@@ -26,16 +26,19 @@ Seed: TypeAlias = Annotated[int, Bound(lambda x: 0 <= x < 2**32, "between 0 and 
 
 
 def check_bounds(config: Any) -> None:
-    """Raise ValueError, in one line, at the first value that is out of its field's bounds."""
-    hints = get_type_hints(type(config), include_extras=True)
-    for field in dataclasses.fields(config):
-        given = getattr(config, field.name)
-        values = given if isinstance(given, tuple) else (given,)
-        for bound in _bounds(hints[field.name]):
-            for value in values:
-                if value is not None and not bound.holds(value):
-                    flag = field.name.replace("_", "-")
-                    raise Refusal(f"--{flag} is {value}; it must be {bound.words}.")
+    """Raise ValueError, in one line, at the first value that is out of its field's bounds.
+
+    Those of a field that a class inherits and declares anew, with another default, hold on.
+    """
+    for cls in filter(dataclasses.is_dataclass, type(config).__mro__):
+        for name, hint in get_type_hints(cls, include_extras=True).items():
+            given = getattr(config, name)
+            values = given if isinstance(given, tuple) else (given,)
+            for bound in _bounds(hint):
+                for value in values:
+                    if value is not None and not bound.holds(value):
+                        flag = name.replace("_", "-")
+                        raise Refusal(f"--{flag} is {value}; it must be {bound.words}.")
 
 
 def _bounds(hint: Any) -> Iterator[Bound]:

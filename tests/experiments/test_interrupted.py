@@ -197,7 +197,8 @@ import ctypes, gc, json, re, sys
 from functools import partial
 from pathlib import Path
 
-from experiments import command, options, ring
+from experiments import ring
+from experiments.harness import command, options
 from gan_jax.training import Hook
 
 train, sizes = options.train, {}

@@ -5,11 +5,13 @@ from functools import partial
 from typing import get_args
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 
-from experiments import ring
-from experiments.options import LOSSES, LossName
+from experiments import dcgan, ring, wgan
+from experiments.harness.play import LOSSES, LossName
 from gan_jax.games import (
     Optimizers,
     alternating_step,
@@ -19,22 +21,24 @@ from gan_jax.games import (
 )
 from gan_jax.losses import non_saturating
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
-from gan_jax.systems import gan
+from gan_jax.systems import GAN, networks
 from gan_jax.training.compile import AXIS
 
-SYSTEM = gan(
+SYSTEM = GAN(
     generator=MLPGenerator((2,), (4,)),
     discriminator=MLPDiscriminator((4,)),
     loss=non_saturating(),
-    latent_dim=2,
+    latents=networks.normal(2),
 )
 
 
 def program(step, optimizers, axis_name):
     """The step written out, for one device or for several that are told apart by `axis_name`."""
     key = jax.random.key(0)
-    state = exponential_average_memory(SYSTEM.init(key, optimizers=optimizers))
     batch = {"image": jax.ShapeDtypeStruct((4, 8, 2), "float32")}
+    state = exponential_average_memory(
+        SYSTEM.init(key, {"image": batch["image"].update(shape=(8, 2))}, optimizers=optimizers)
+    )
     mapped = jax.vmap(step, in_axes=(None, None, 0), axis_name=axis_name)
     return re.sub("0x[0-9a-f]+", "", str(jax.make_jaxpr(mapped)(key, state, batch)))
 
@@ -71,3 +75,25 @@ def test_the_step_is_that_of_the_flags_with_an_average_beside_it(flags, chosen):
 def test_a_step_consumes_a_batch_for_each_move_of_the_discriminator():
     config = ring.Config(batch_size=32, num_discriminator_steps=5)
     assert config.examples_per_step == 160
+
+
+def test_each_player_may_have_a_learning_rate_of_its_own():
+    gradient, params = jnp.ones(3), jnp.zeros(3)
+
+    def first_moves(**rates):
+        optimizers = ring.Config(learning_rate=0.5, **rates).optimizers()
+        return [
+            -float(player.update(gradient, player.init(params), params)[0][0])
+            for player in optimizers
+        ]
+
+    np.testing.assert_allclose(first_moves(), [0.5, 0.5], rtol=1e-5)
+    np.testing.assert_allclose(first_moves(generator_learning_rate=0.1), [0.1, 0.5], rtol=1e-5)
+    np.testing.assert_allclose(first_moves(discriminator_learning_rate=0.2), [0.5, 0.2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("module", [dcgan, ring, wgan])
+def test_networks_compute_in_the_type_of_the_flag(module):
+    size = {"image": jax.ShapeDtypeStruct((2, 28, 28, 1), "float32")}
+    system = module.build(module.Config(dtype="bfloat16"), size)
+    assert system.generator.dtype == system.discriminator.dtype == jnp.bfloat16

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments import command, dcgan, gmmn, ring, wgan
+from experiments import dcgan, gmmn, ring, wgan
+from experiments.harness import command
 from gan_jax import training
 from gan_jax.data import DatasetUnavailable
 from gan_jax.errors import MissingPackage, Refusal, require_extra
@@ -112,7 +113,7 @@ def snapshot(folder):
 def old_run(tmp_path):
     """A folder with what a run wrote, and with a file that it did not."""
     workdir = tmp_path / "run"
-    open_run(workdir, {"seed": 5}, fresh=False)
+    open_run(workdir, {"seed": 5}, experiment="ring", fresh=False)
     (workdir / "checkpoints" / "10").mkdir(parents=True)
     for name in ("checkpoints/10/data", "metrics.jsonl", "samples/000010.png", "notes.txt"):
         (workdir / name).write_text(name)
@@ -136,8 +137,8 @@ BAD = [
     (ring, "--evaluate-every 700", "evaluations is 700; it must be a multiple of"),
     (ring, "--checkpoint-every 700", "checkpoint_every is 700; it must be a multiple of"),
     (ring, "--mixture grid --num-modes 8", "a grid needs a square number"),
-    (ring, "--seed -1", "--seed is -1; it must lie between 0 and 2^32 - 1."),
-    (ring, "--seed 4294967296", "--seed is 4294967296; it must lie between 0 and 2^32 - 1."),
+    (ring, "--seed -1", "--seed is -1; it must be between 0 and 2^32 - 1."),
+    (ring, "--seed 4294967296", "--seed is 4294967296; it must be between 0 and 2^32 - 1."),
     (ring, "--batch-size 100004", "A step takes 100004 examples, but the dataset has 100000"),
     (ring, "--batch-size 18", "batch_size=18 does not divide over 4 devices"),
     (ring, "--batch-size 18 --parallel pmap", "does not divide over 4 devices"),
@@ -209,7 +210,7 @@ def test_another_run_is_refused_field_by_field_until_fresh_deletes_it(call, old_
     status, output, _ = call(ring, f"{where} --fresh")
     assert status == 0
     assert "of 8 modes" in output
-    assert json.loads((old_run / "config.json").read_text())["seed"] == 0
+    assert json.loads((old_run / "config.json").read_text())["config"]["seed"] == 0
     assert {path.name for path in (old_run / "checkpoints").iterdir()} == {"2", "4"}
     assert (old_run / "notes.txt").read_text() == "notes.txt"
     status, output, errors = call(ring, where)

@@ -1,5 +1,7 @@
 """What the experiments on explicit densities share: schedules, estimates and refusals."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,16 +9,9 @@ import optax
 import pytest
 from scipy import stats
 
-from experiments import (
-    amortisation_gap,
-    autoencoder,
-    cvae,
-    explicit,
-    hierarchical_vae,
-    iwae,
-    options,
-    vae,
-)
+from experiments import amortisation_gap, autoencoder, cvae, hierarchical_vae, iwae, vae
+from experiments.harness import likelihoods
+from gan_jax import data
 from gan_jax.games import Weights
 
 KEY = jax.random.key(0)
@@ -56,7 +51,7 @@ def test_the_manifold_is_a_grid_of_quantiles_from_the_top_left():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("num_examples", [3, explicit.CHUNK, 2 * explicit.CHUNK + 3])
+@pytest.mark.parametrize("num_examples", [3, likelihoods.CHUNK, 2 * likelihoods.CHUNK + 3])
 def test_likelihoods_are_estimated_for_every_example_with_its_sign(num_examples):
     x = jnp.arange(num_examples, dtype=jnp.float32)
 
@@ -65,24 +60,14 @@ def test_likelihoods_are_estimated_for_every_example_with_its_sign(num_examples)
 
     options = vae.Config(num_importance_samples=100)
     weights = Weights(params=jnp.array(2.0))
-    found = options.negative_log_likelihoods(KEY, log_weights, weights, {"point": x})
+    found = options.negative_log_likelihoods(log_weights, weights, {"point": x})
     np.testing.assert_allclose(found, 2 * x, rtol=1e-5)
-
-
-def test_one_step_moves_several_models_on_the_same_images():
-    def step_by(size):
-        return lambda key, state, batch: (state + size * batch["image"], {"loss": state})
-
-    step = options.together({"one": step_by(1.0), "two": step_by(2.0)})
-    state, metrics = step(KEY, {"one": 1.0, "two": 5.0}, {"image": 3.0})
-    assert state == {"one": 4.0, "two": 11.0}
-    assert metrics == {"one/loss": 1.0, "two/loss": 5.0}
 
 
 def test_static_bits_are_the_same_for_every_seed_and_stochastic_ones_are_not():
     def unseen(seed, binarization):
         config = vae.Config(seed=seed, binarization=binarization, num_unseen=20)
-        return np.asarray(config.unseen(jax.random.key(seed))[0])
+        return np.asarray(config.unseen()[0])
 
     np.testing.assert_array_equal(unseen(0, "static"), unseen(1, "static"))
     assert (unseen(0, "stochastic") != unseen(1, "stochastic")).any()
@@ -110,7 +95,7 @@ def test_a_run_that_is_resumed_for_longer_keeps_the_stages():
     ("build", "words"),
     [
         (lambda: vae.Config(likelihood="gaussian"), "add --binarization none"),
-        (lambda: vae.Config(num_unseen=1), "--num-unseen is 1; an error needs at least 2"),
+        (lambda: vae.Config(num_unseen=1), "--num-unseen is 1; it must be at least 2"),
         (lambda: vae.Config(num_importance_samples=99), "above 50 it must be a multiple of 50"),
         (lambda: iwae.Config(binarization="none"), "choose stochastic or static"),
         (lambda: cvae.Config(binarization="none"), "choose stochastic or static"),
@@ -128,3 +113,23 @@ def test_a_run_that_is_resumed_for_longer_keeps_the_stages():
 def test_what_makes_no_sense_is_refused(build, words):
     with pytest.raises(ValueError, match=words):
         build()
+
+
+def test_pixels_are_drawn_in_the_feed_anew_in_every_step():
+    config = vae.Config(batch_size=4)
+    images = np.full((8, 2, 2, 1), 128, np.uint8)
+
+    def batches(**changes):
+        changed = dataclasses.replace(config, **changes)
+        feed = changed.image_feed(data.ArrayDataset({"image": images}))
+        resident = jax.tree.map(jnp.asarray, feed.resident)
+        chunk = jnp.asarray(next(feed.chunks([(0, 2)])))
+        keys = jax.random.split(KEY)
+        return np.stack(
+            [feed.read(key, resident, item)["image"] for key, item in zip(keys, chunk, strict=True)]
+        )
+
+    drawn = batches()
+    assert set(np.unique(drawn)) == {0, 1}
+    assert (drawn[0] != drawn[1]).any()
+    np.testing.assert_array_equal(np.unique(batches(binarization="none")), np.float32(128 / 255))

@@ -15,18 +15,14 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from gan_jax.errors import Refusal
 from gan_jax.training.packing import Packed, describe, pack, unpack
+from gan_jax.training.reading import CheckpointError, in_short, refuse_if_any, try_to_read
 from gan_jax.training.record import START_OVER
 from gan_jax.typing import PyTree
 
 logger = logging.getLogger(__name__)
 # Orbax warns at every save that a single array leaves it nothing to merge.
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
-
-
-class CheckpointError(Refusal):
-    """A checkpoint that cannot be written, read, or fitted to the program."""
 
 
 class Checkpoints:
@@ -79,7 +75,7 @@ class Checkpoints:
             self._manager.save(step, args=items, force=True)
         except (OSError, ValueError) as error:
             raise CheckpointError(
-                f"checkpoint {step} cannot be written to {self.directory} ({_in_short(error)}); "
+                f"checkpoint {step} cannot be written to {self.directory} ({in_short(error)}); "
                 "the others are kept: give the directory room and write access, then run the "
                 "same command to resume"
             ) from error
@@ -101,14 +97,14 @@ class Checkpoints:
         """
         damaged: dict[int, str] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
-            packed = _try_to_read(self._manager, step, damaged)
+            packed = try_to_read(self._manager, step, damaged)
             if not _all_agree(packed is not None):
                 damaged.setdefault(step, "another process cannot read it")
             elif packed is not None:
                 self._check_fit(step, packed, like)
                 self._set_aside(damaged, step)
                 return step, unpack(packed, like)
-        _refuse_if_any(damaged, self.directory)
+        refuse_if_any(damaged, self.directory)
         return None
 
     def _set_aside(self, damaged: dict[int, str], good: int) -> None:
@@ -134,60 +130,6 @@ class Checkpoints:
             )
 
 
-def read_newest(directory: Path) -> tuple[int, Packed] | None:
-    """Read the newest intact checkpoint, without its program and leaving all files as they are.
-
-    Returns:
-        The step and its state, packed; None where there is no checkpoint at all.
-
-    Raises:
-        CheckpointError: none can be read.
-    """
-    if not directory.is_dir():
-        return None
-    damaged: dict[int, str] = {}
-    options = ocp.CheckpointManagerOptions(read_only=True)
-    with ocp.CheckpointManager(directory.absolute(), options=options) as manager:
-        for step in sorted(manager.all_steps(), reverse=True):
-            if packed := _try_to_read(manager, step, damaged):
-                for bad, reason in damaged.items():
-                    logger.warning(
-                        f"checkpoint {bad} in {directory} cannot be read ({reason}); checkpoint "
-                        f"{step} is read in its place"
-                    )
-                return step, packed
-    _refuse_if_any(damaged, directory)
-    return None
-
-
-def _try_to_read(manager: Any, step: int, damaged: dict[int, str]) -> Packed | None:
-    try:
-        return _read(manager, step)
-    except Exception as error:  # damaged files raise errors of many kinds
-        damaged[step] = f"{type(error).__name__}: {_in_short(error)}"
-        return None
-
-
-def _read(manager: Any, step: int) -> Packed:
-    items = ocp.args.Composite(manifest=ocp.args.JsonRestore(), data=ocp.args.ArrayRestore())
-    item = manager.restore(step, args=items)
-    said = dict(item.manifest)
-    digest = said.pop("sha256")
-    packed = Packed(**said, data=np.asarray(item.data))
-    if packed.manifest()["sha256"] != digest:
-        raise Refusal("the contents do not match their SHA-256 digest")
-    return packed
-
-
-def _refuse_if_any(damaged: dict[int, str], directory: Path) -> None:
-    if damaged:
-        reasons = "; ".join(f"{step}: {reason}" for step, reason in damaged.items())
-        raise CheckpointError(
-            f"no checkpoint in {directory} can be read ({reasons}), and none will be "
-            f"overwritten: move the directory away to keep them, {START_OVER}"
-        )
-
-
 def _all_agree(mine: bool) -> bool:
     if jax.process_count() == 1:
         return mine
@@ -201,8 +143,3 @@ def _only_in(leaves: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
     name, first = "/".join(map(str, only[0]["path"])), only[0]
     more = f" (and {len(only) - 1} more)" if len(only) > 1 else ""
     return f"{name} {first['dtype']}{first['shape']}{more}"
-
-
-def _in_short(error: Exception) -> str:
-    text = str(error).partition("\n")[0].partition(" [tensorstore_spec=")[0]
-    return text if len(text) <= 200 else f"{text[:90]} ... {text[-110:]}"

@@ -10,12 +10,13 @@ import jax
 import numpy as np
 
 from gan_jax.errors import Refusal
-from gan_jax.training.checkpoints import CheckpointError, Checkpoints
+from gan_jax.training.checkpoints import Checkpoints
 from gan_jax.training.compile import Parallel
 from gan_jax.training.evaluation import Evaluation, Hook, evaluate
 from gan_jax.training.interrupts import Interrupts
 from gan_jax.training.logs import MetricsLog, last_logged_step
 from gan_jax.training.progress import ProgressBar, say
+from gan_jax.training.reading import CheckpointError
 from gan_jax.training.record import START_OVER
 from gan_jax.training.rundir import CHECKPOINTS, open_run
 from gan_jax.training.runtime import Runtime, runtime

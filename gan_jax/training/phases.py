@@ -12,7 +12,7 @@ from gan_jax.training.compile import Parallel
 from gan_jax.training.evaluation import Hook
 from gan_jax.training.loop import Trained, train
 from gan_jax.training.progress import say
-from gan_jax.training.rundir import WRITTEN_BY_A_RUN, check_run, open_run
+from gan_jax.training.rundir import BEING_DELETED, WRITTEN_BY_A_RUN, check_run, open_run
 from gan_jax.training.runtime import check_devices
 from gan_jax.training.timetable import Timetable
 from gan_jax.typing import Feed, KeyArray, PyTree, Step
@@ -64,6 +64,8 @@ def train_phases(
     names = [phase.name for phase in phases]
     _check(phases, names)
     configs = [_config_of(phases, index, config) for index in range(len(phases))]
+    old = check_run(workdir, config, fresh=fresh, experiment=experiment, phases=names)
+    fresh = fresh or BEING_DELETED in old
     for phase, own in zip(phases, configs, strict=True):
         phase.timetable.check(phase.hooks)
         check_devices(parallel, phase.batch_size)

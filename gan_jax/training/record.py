@@ -10,7 +10,6 @@ from gan_jax.errors import Refusal
 
 CONFIG_FILE = "config.json"
 MARK = {"written_by": "gan_jax"}
-BEING_DELETED = "being_deleted"
 MAY_CHANGE = frozenset({"steps"})
 """The fields of a configuration that a resumed run may have changed."""
 START_OVER = "choose another --workdir, or --fresh to delete the run and start over"

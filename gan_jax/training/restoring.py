@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from gan_jax.errors import Refusal
 from gan_jax.games import Weights
-from gan_jax.training.checkpoints import CheckpointError, read_newest
 from gan_jax.training.packing import Packed, unpack_by_names
+from gan_jax.training.reading import CheckpointError, read_newest
 from gan_jax.training.record import CONFIG_FILE, RunDirectoryError, read_record
 from gan_jax.training.rundir import CHECKPOINTS
 from gan_jax.training.shapes import from_json

@@ -57,7 +57,7 @@ def open_run(
         RunDirectoryError: another configuration, files that no run wrote, or no access.
     """
     workdir = Path(workdir)
-    old = check_run(workdir, config, fresh=fresh, experiment=experiment, phases=phases) or {}
+    old = check_run(workdir, config, fresh=fresh, experiment=experiment, phases=phases)
     fresh = fresh or BEING_DELETED in old
     known = None if fresh else old.get("batch")
     record = MARK | {
@@ -89,11 +89,11 @@ def check_run(
     fresh: bool,
     experiment: str = "",
     phases: Sequence[str] = (),
-) -> dict[str, Any] | None:
+) -> dict[str, Any]:
     """Raise what `open_run` would raise of a directory, and touch nothing.
 
     Returns:
-        What config.json says, if there is one.
+        What config.json says; nothing where there is none.
     """
     old = read_record(workdir)
     if old is None:
@@ -101,7 +101,7 @@ def check_run(
     elif not fresh and BEING_DELETED not in old:
         new = {"experiment": experiment, "config": config} | ({"phases": phases} if phases else {})
         check_same(workdir, old, new)
-    return old
+    return old or {}
 
 
 def _check_no_foreign_files(workdir: Path) -> None:

@@ -12,8 +12,7 @@ from flax import struct
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gan_jax.training import checkpoints as module
-from gan_jax.training.checkpoints import CheckpointError, Checkpoints
+from gan_jax.training import CheckpointError, Checkpoints, reading
 
 
 class State(struct.PyTreeNode, kw_only=True):
@@ -135,7 +134,10 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(
+    "damage",
+    [name if name == "flipped" else pytest.param(name, marks=pytest.mark.slow) for name in DAMAGES],
+)
 def test_damage_to_any_file_is_harmless_or_falls_back(tmp_path, damage, caplog, capfd):
     state = {step: {"x": jnp.full(5000, step + 0.5)} for step in (1, 2)}
     intact = tmp_path / "intact"
@@ -172,7 +174,7 @@ def test_a_checkpoint_that_cannot_be_read_today_can_be_put_back(tmp_path, monkey
         with Checkpoints(tmp_path) as checkpoints:
             for step in (1, 2):
                 checkpoints.save(step, state)
-            read = module._read
+            read = reading._read
 
             def fail(manager, step, read=read):
                 if step == 2:
@@ -180,7 +182,7 @@ def test_a_checkpoint_that_cannot_be_read_today_can_be_put_back(tmp_path, monkey
                 return read(manager, step)
 
             with monkeypatch.context() as patch:
-                patch.setattr(module, "_read", fail)
+                patch.setattr(reading, "_read", fail)
                 assert checkpoints.restore_latest(state)[0] == 1
     (tmp_path / "2.damaged").rename(tmp_path / "2")
     with Checkpoints(tmp_path) as checkpoints:

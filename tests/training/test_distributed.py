@@ -25,7 +25,7 @@ from jax.experimental.multihost_utils import sync_global_devices
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gan_jax.training import checkpoints as module
+from gan_jax.training import reading
 from gan_jax.training.checkpoints import Checkpoints
 from gan_jax.training.interrupts import Interrupts
 from gan_jax.training.logs import MetricsLog
@@ -62,8 +62,8 @@ with Checkpoints(workdir / "checkpoints") as checkpoints:
     assert step == 1
     checkpoints.save(2, restored)
     if index == 1:  # what one alone cannot read, all leave
-        read = module._read
-        module._read = lambda *of: read(*of) if of[1] == 1 else int(read(*of) is None) // 0
+        read = reading._read
+        reading._read = lambda *of: read(*of) if of[1] == 1 else int(read(*of) is None) // 0
     step, _ = checkpoints.restore_latest(state)
     assert step == 1
 assert (restored["rows"].addressable_data(0) == rows.addressable_data(0)).all()
@@ -89,6 +89,7 @@ def free_port():
         return listener.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_mesh_a_run_and_its_checkpoints(tmp_path):
     address = f"127.0.0.1:{free_port()}"
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}

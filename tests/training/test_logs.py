@@ -74,11 +74,17 @@ def test_what_can_be_read_of_a_log(tmp_path):
     assert last_logged_step(tmp_path) == 0
     write(tmp_path, [1, 2])
     whole = lines(tmp_path)
-    for text in ('{"step": 2, "lo', "\n[7]\n", '{"loss": 1}\n', "\xff\n", '{"step": 3'):
+    for text in (
+        '{"step": 2, "lo',
+        "\n[7]\n",
+        '{"loss": 1}\n',
+        "\xff\n",
+        '{"step": 3, "a": 0}\n{"step"',
+    ):
         with (tmp_path / METRICS_FILE).open("a") as file:
             file.write(text)
-    assert read_log(tmp_path) == whole
-    assert last_logged_step(tmp_path) == 2
+    assert read_log(tmp_path) == [*whole, {"step": 3, "a": 0}]
+    assert last_logged_step(tmp_path) == 3
 
 
 def test_a_resumed_log_equals_an_uninterrupted_one(tmp_path):

@@ -24,6 +24,7 @@ from gan_jax.training import (
     train_phases,
 )
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
 KEY = jax.random.key(4)
 ADAM = optax.adam(0.1)
 STORED = ArrayDataset({"x": np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)})
@@ -51,25 +52,30 @@ def start_of_target(state):
     return init_descent(weights=weights, optimizer=ADAM)
 
 
+STEPS = [
+    partial(descent_step, objective=objective, optimizer=ADAM)
+    for objective in (mean_objective, shift_objective)
+]
+FEEDS = [SOURCE, side_by_side({"source": SOURCE, "target": TARGET})]
+
+
 def phases(*, lengths=(6, 6), hooks=((), ()), names=("source", "target")):
-    objectives = (mean_objective, shift_objective)
     starts = (
         lambda state: init_descent(weights=Weights(params=jnp.zeros(3)), optimizer=ADAM),
         start_of_target,
     )
-    feeds = (SOURCE, side_by_side({"source": SOURCE, "target": TARGET}))
     return [
         Phase(
             name,
             start,
-            partial(descent_step, objective=objective, optimizer=ADAM),
+            step,
             feed,
             8,
             Timetable(length, 2, 2),
             hook,
         )
-        for name, start, objective, feed, length, hook in zip(
-            names, starts, objectives, feeds, lengths, hooks, strict=True
+        for name, start, step, feed, length, hook in zip(
+            names, starts, STEPS, FEEDS, lengths, hooks, strict=True
         )
     ]
 

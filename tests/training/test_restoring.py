@@ -126,7 +126,7 @@ def test_damaged_checkpoints_are_passed_over_and_left_where_they_are(tmp_path, c
         restore(tmp_path)
 
 
-def test_what_holds_no_run_or_no_checkpoint_is_refused(tmp_path):
+def test_what_holds_no_run_or_no_checkpoint_is_refused(tmp_path, capfd):
     with pytest.raises(RunDirectoryError, match=r"absent is not the directory of a run, for"):
         restore(tmp_path / "absent")
     (tmp_path / "other").mkdir()
@@ -138,9 +138,11 @@ def test_what_holds_no_run_or_no_checkpoint_is_refused(tmp_path):
         restore(tmp_path / "other")
     open_run(tmp_path / "new", {}, fresh=False)
     before = entries(tmp_path / "new")
+    capfd.readouterr()
     with pytest.raises(CheckpointError, match=r"new has no checkpoint yet: run it"):
         restore(tmp_path / "new")
     assert entries(tmp_path / "new") == before
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -96,9 +96,12 @@ def train(
         )
         _say_where(start, timetable)
         evaluation, total = None, timetable.num_steps
-        bar = ProgressBar(total, start, examples_per_step=batch_size, unit=unit, shown=shown)
         dispatches = _dispatches(run, key, state, feed, list(timetable.dispatches(start)))
-        with MetricsLog(workdir, resume_step=start) as log, bar, closing(dispatches):
+        with (
+            MetricsLog(workdir, resume_step=start) as log,
+            ProgressBar(total, start, examples_per_step=batch_size, unit=unit, shown=shown) as bar,
+            closing(dispatches),
+        ):
             for end, state, metrics in dispatches:
                 due = [hook for hook in hooks if timetable.due(hook.every, end)]
                 evaluation = evaluate(due, end, run.view(state))

@@ -47,15 +47,15 @@ def train_phases(
 ) -> Trained:
     """Train each phase as a run of its own in `workdir`/<name>, and return what the last one left.
 
-    A finished phase gives its state back from its checkpoint and computes nothing, so a run that
-    was stopped anywhere goes on in the phase it was in. Phase i has the key fold_in(key, i).
+    A finished phase gives its state back from its checkpoint and takes no step, so a run that was
+    stopped anywhere goes on in the phase it was in. Phase i has the key fold_in(key, i).
 
     Args:
         config: what defines the run but for the lengths of its phases. To that the configuration
             of each phase adds the lengths of those before it, so that with other lengths it is
             another run; the last phase may become longer.
         fresh: delete all phases before the first one starts.
-        options: `shown` and `unit` of `train`, as all other arguments.
+        options: `shown` and `unit`, which are those of `train`, as all other arguments are.
 
     Raises:
         ValueError: names or timetables that do not fit, or another run in `workdir`; before

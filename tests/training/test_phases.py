@@ -1,6 +1,7 @@
 """Phases: stopped anywhere they end in the same bits, and what is finished costs nothing."""
 
 import json
+import shutil
 import signal
 from functools import partial
 
@@ -23,6 +24,8 @@ from gan_jax.training import (
     train,
     train_phases,
 )
+from gan_jax.training.record import MARK
+from gan_jax.training.rundir import BEING_DELETED
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 KEY = jax.random.key(4)
@@ -176,6 +179,16 @@ def test_fresh_deletes_every_phase_before_the_first_starts(tmp_path, whole):
         run(tmp_path, [dying[0]._replace(start=die), dying[1]], fresh=True)
     assert {path.name for path in tmp_path.iterdir()} == {"config.json"}
     assert_same(run(tmp_path).state, whole[1])
+
+
+def test_a_deletion_that_was_cut_short_revives_no_phase(tmp_path, whole):
+    run(tmp_path, phases(lengths=(2, 2)))
+    note = MARK | {BEING_DELETED: True, "phases": ["source", "target"]}
+    (tmp_path / "config.json").write_text(json.dumps(note))
+    shutil.rmtree(tmp_path / "source")
+    with pytest.raises(RunDirectoryError, match="is not the directory of a run"):
+        restore(tmp_path)
+    assert_same(run(tmp_path, config={"a": 2}).state, whole[1])
 
 
 def test_of_a_directory_of_phases_the_last_finished_one_is_restored(tmp_path, whole):

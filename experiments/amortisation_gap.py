@@ -19,10 +19,8 @@ import numpy as np
 import optax
 
 from experiments import iwae
+from experiments.harness import command, likelihoods, options
 from experiments.harness.bounds import Count, Rate, Several
-from experiments.harness.command import main
-from experiments.harness.likelihoods import with_error
-from experiments.harness.options import Result
 from experiments.iwae import build, evaluator
 from gan_jax import losses, plots
 from gan_jax.games import DescentState, rows_step
@@ -98,7 +96,7 @@ def picture(curves: dict[str, np.ndarray]) -> plots.Picture:
     )
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, refine from both starts, and split the gap."""
     result, trained, unseen = iwae.train(config, build, workdir, fresh=fresh)
     weights = result.state.player.weights
@@ -130,7 +128,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
         best_bound=jnp.asarray(rows["refined from the encoder"]),
         amortised_bound=jnp.asarray(rows["encoder"]),
     )
-    lines = [f"{name:28s} {with_error(row)} nats" for name, row in rows.items()]
+    lines = [f"{name:28s} {likelihoods.with_error(row)} nats" for name, row in rows.items()]
     lines.append(
         f"approximation gap {float(gaps.approximation):.2f}, amortisation gap "
         f"{float(gaps.amortisation):.2f} nats"
@@ -140,4 +138,4 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
 
 if __name__ == "__main__":
-    main("amortisation_gap", run, CONFIGS, __doc__ or "")
+    command.main("amortisation_gap", run, CONFIGS, __doc__ or "")

@@ -17,10 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.harness import command, likelihoods, options
 from experiments.harness.bounds import Count
-from experiments.harness.command import main
-from experiments.harness.likelihoods import ImageOptions, mean_image, starting_at
-from experiments.harness.options import Evaluate, Result, first_examples, flat
 from gan_jax import data, losses, plots
 from gan_jax.errors import Refusal
 from gan_jax.games import together
@@ -38,7 +36,7 @@ NUM_COMPARED = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(ImageOptions):
+class Config(likelihoods.ImageOptions):
     binarization: Literal["stochastic", "static", "none"] = "none"
     widths: tuple[Count, ...] = (256, 256)
     """Units of the encoder's hidden layers; the decoder's are its mirror."""
@@ -76,7 +74,7 @@ def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> dict[s
     decoder = MLPGenerator(
         batch["image"].shape[1:],
         config.widths[::-1],
-        output_bias_init=starting_at(mean),
+        output_bias_init=likelihoods.starting_at(mean),
         dtype=dtype,
     )
     return {
@@ -94,10 +92,10 @@ def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> dict[s
     }
 
 
-def evaluator(config: Config, models: dict[str, Any], dataset: data.Dataset) -> Evaluate:
+def evaluator(config: Config, models: dict[str, Any], dataset: data.Dataset) -> options.Evaluate:
     """Draw latents and samples of both; measure their errors, and how real the samples are."""
     images, labels = config.unseen()
-    real = flat(data.unit(first_examples(dataset, NUM_COMPARED)["image"]))
+    real = options.flat(data.unit(options.first_examples(dataset, NUM_COMPARED)["image"]))
 
     @jax.jit
     def look(key, state):
@@ -108,7 +106,7 @@ def evaluator(config: Config, models: dict[str, Any], dataset: data.Dataset) -> 
             encoded = model.encode(weights, {"image": images})
             codes[name] = encoded if name == "autoencoder" else encoded.mean
             made = model.decode(weights, codes[name])
-            errors[name] = jnp.mean(jnp.sum(flat(made - images) ** 2, axis=1))
+            errors[name] = jnp.mean(jnp.sum(options.flat(made - images) ** 2, axis=1))
             drawn[name] = model.decode(weights, latents)
         return codes, errors, drawn
 
@@ -116,7 +114,7 @@ def evaluator(config: Config, models: dict[str, Any], dataset: data.Dataset) -> 
         codes, errors, drawn = look(key, state)
         metrics = {f"{name}/unseen_error": error for name, error in errors.items()}
         for name, made in drawn.items():
-            for what, value in precision_recall(real, flat(made))._asdict().items():
+            for what, value in precision_recall(real, options.flat(made))._asdict().items():
                 metrics[f"{name}/{what}"] = value
         shown = np.concatenate([made[:NUM_SHOWN] for made in drawn.values()])
         files = {
@@ -128,12 +126,12 @@ def evaluator(config: Config, models: dict[str, Any], dataset: data.Dataset) -> 
     return evaluate
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train both, draw their latents and samples on the way, and compare."""
     dataset = config.images()
     feed = config.image_feed(dataset)
     batch, optimizer = batch_shapes(feed), optax.adam(config.learning_rate)
-    models = build(config, batch, mean_image(dataset))
+    models = build(config, batch, likelihoods.mean_image(dataset))
     result = config.descend(
         together({name: config.descent(m.objective, optimizer) for name, m in models.items()}),
         {
@@ -157,4 +155,4 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
 
 if __name__ == "__main__":
-    main("autoencoder", run, CONFIGS, __doc__ or "")
+    command.main("autoencoder", run, CONFIGS, __doc__ or "")

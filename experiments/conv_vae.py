@@ -9,7 +9,7 @@ log σ², and weights start with a deviation of 0.02.
 from dataclasses import replace
 
 from experiments import vae
-from experiments.harness.command import main
+from experiments.harness import command
 from experiments.vae import Config, build, evaluator, run
 
 __all__ = ["CONFIGS", "Config", "build", "evaluator", "run"]
@@ -34,4 +34,4 @@ CONFIGS: dict[str, Config] = {
 }
 
 if __name__ == "__main__":
-    main("conv_vae", run, CONFIGS, __doc__ or "")
+    command.main("conv_vae", run, CONFIGS, __doc__ or "")

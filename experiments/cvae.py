@@ -15,10 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.harness import command, likelihoods, options
 from experiments.harness.bounds import Count, Share
-from experiments.harness.command import main
-from experiments.harness.likelihoods import LikelihoodOptions, refuse_brightnesses, with_error
-from experiments.harness.options import Evaluate, Result
 from gan_jax import data, losses, plots
 from gan_jax.games import PlayerOutcome, Weights, init_descent, together
 from gan_jax.nets import MLPEncoder, MLPGenerator
@@ -38,7 +36,7 @@ LIKELIHOOD = losses.bernoulli()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(LikelihoodOptions):
+class Config(likelihoods.LikelihoodOptions):
     num_quadrants: Literal[1, 2, 3] = 1
     """Quadrants that are known, from the bottom left clockwise."""
     prior: Literal["learned", "standard"] = "learned"
@@ -56,7 +54,7 @@ class Config(LikelihoodOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse_brightnesses(self.binarization)
+        likelihoods.refuse_brightnesses(self.binarization)
 
 
 CONFIGS = {
@@ -103,7 +101,7 @@ def without_latents(network: MLPGenerator, key: KeyArray, weights: Weights, batc
     return jnp.broadcast_to(log_likelihood, (num, *log_likelihood.shape))
 
 
-def evaluator(config: Config, model: CVAE, dataset: data.Dataset) -> Evaluate:
+def evaluator(config: Config, model: CVAE, dataset: data.Dataset) -> options.Evaluate:
     """Complete unseen images in several ways."""
     images = config.unseen()[0][:COLUMNS]
     batch = arranged(images, config.num_quadrants)
@@ -125,7 +123,7 @@ def evaluator(config: Config, model: CVAE, dataset: data.Dataset) -> Evaluate:
     return evaluate
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train both on the same images, complete unseen ones on the way, and compare likelihoods."""
     dataset = config.images()
     feed = config.image_feed(dataset, partial(arranged, num_quadrants=config.num_quadrants))
@@ -172,9 +170,9 @@ def table(config: Config, nll: dict[str, np.ndarray]) -> str:
         f"{'':28s} {'here':>16s}   published for MNIST",
     ]
     for (name, values), number in zip(nll.items(), PUBLISHED[config.num_quadrants], strict=True):
-        lines.append(f"{name:28s} {with_error(values):>16s}   {number}")
+        lines.append(f"{name:28s} {likelihoods.with_error(values):>16s}   {number}")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main("cvae", run, CONFIGS, __doc__ or "")
+    command.main("cvae", run, CONFIGS, __doc__ or "")

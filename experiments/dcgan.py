@@ -10,10 +10,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from experiments.harness import command, options, play
 from experiments.harness.bounds import Count
-from experiments.harness.command import main
-from experiments.harness.options import Evaluate, Result, first_examples, flat, load_images
-from experiments.harness.play import LOSSES, GameOptions
 from gan_jax import data, plots
 from gan_jax.errors import Refusal
 from gan_jax.games import averaged
@@ -28,7 +26,7 @@ NUM_COMPARED = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(GameOptions):
+class Config(play.GameOptions):
     dataset: str = "digits"
     """`digits` is embedded; any other name is that of an image dataset of TensorFlow Datasets."""
     width: Count = 64
@@ -54,33 +52,33 @@ def build(config: Config, batch: Batch) -> GAN:
     _, height, width, channels = batch["image"].shape
     if height != width:
         raise Refusal(f"The images are {height}x{width}; DCGAN makes square ones.")
-    options = {"dtype": config.network_dtype, "axis_name": config.axis_name}
+    told = {"dtype": config.network_dtype, "axis_name": config.axis_name}
     return GAN(
-        generator=DCGANGenerator(height, channels, config.width, **options),
-        discriminator=DCGANDiscriminator(config.width, **options),
-        loss=LOSSES[config.loss](),
+        generator=DCGANGenerator(height, channels, config.width, **told),
+        discriminator=DCGANDiscriminator(config.width, **told),
+        loss=play.LOSSES[config.loss](),
         latents=networks.uniform(config.latent_dim),
     )
 
 
-def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> Evaluate:
+def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Evaluate:
     """Draw samples, and compare as many as there are real images with those, by their pixels."""
-    real = flat(data.signed(first_examples(dataset, NUM_COMPARED)["image"]))
+    real = options.flat(data.signed(options.first_examples(dataset, NUM_COMPARED)["image"]))
     sample = jax.jit(system.sample, static_argnums=2)
 
     def evaluate(key, state) -> Evaluation:
         key_shown, key_compared = jax.random.split(key)
         weights = averaged(state).generator
         shown = np.asarray(sample(key_shown, weights, NUM_SHOWN))
-        quality = precision_recall(real, flat(sample(key_compared, weights, len(real))))
+        quality = precision_recall(real, options.flat(sample(key_compared, weights, len(real))))
         return Evaluation({"samples": plots.image_grid(shown)}, quality._asdict())
 
     return evaluate
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and compare samples with real images by precision and recall of their pixels."""
-    dataset = load_images(config.dataset)
+    dataset = options.load_images(config.dataset)
     feed = config.feed(dataset, {"image": data.signed}, config.examples_per_step)
     system = build(config, batch_shapes(feed))
     result = config.play(
@@ -92,4 +90,4 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
 
 if __name__ == "__main__":
-    main("dcgan", run, CONFIGS, __doc__ or "")
+    command.main("dcgan", run, CONFIGS, __doc__ or "")

@@ -13,9 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.harness import command, options
 from experiments.harness.bounds import Count, Rate
-from experiments.harness.command import main
-from experiments.harness.options import Evaluate, Result, RunOptions
 from gan_jax import data, losses, plots
 from gan_jax.games import PlayerOutcome, descent_step, init_descent, together
 from gan_jax.nets import MLPDiscriminator
@@ -39,7 +38,7 @@ EXACT = 0.5 - GRID
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(RunOptions):
+class Config(options.RunOptions):
     width: Count = 32
     """Units in each of the two hidden layers."""
     batch_size: Count = 2_048
@@ -66,7 +65,7 @@ def objective(network: MLPDiscriminator, loss: losses.AdversarialLoss, *, weight
     return PlayerOutcome(jnp.mean(loss.real(p)) + jnp.mean(loss.fake(q)))
 
 
-def evaluator(config: Config, network: MLPDiscriminator) -> Evaluate:
+def evaluator(config: Config, network: MLPDiscriminator) -> options.Evaluate:
     """Read the log ratio off every critic, and draw it beside the exact one."""
 
     def evaluate(key, state) -> Evaluation:
@@ -93,7 +92,7 @@ def draw(key, num: int):
     return {"p": p, "q": q + 1}
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train all discriminators on the same samples, and read the ratio back."""
     network = build(config)
     optimizer = optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.decay_steps))
@@ -125,4 +124,4 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
 
 if __name__ == "__main__":
-    main("density_ratio", run, CONFIGS, __doc__ or "")
+    command.main("density_ratio", run, CONFIGS, __doc__ or "")

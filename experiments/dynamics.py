@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness import command, options
 from experiments.harness.bounds import Count, CountOr0, Rate, Weight
-from experiments.harness.command import main
 from experiments.harness.methods import (
     INTERVAL,
     METHODS,
@@ -25,7 +25,6 @@ from experiments.harness.methods import (
     MethodName,
     choose,
 )
-from experiments.harness.options import Evaluate, Result, RunOptions
 from gan_jax import data, losses, plots
 from gan_jax.games import Game, GameState, Gradients, Weights, init, rates, together, toy
 from gan_jax.games.analysis import phase_portrait, spectral_radius, trajectory
@@ -46,7 +45,7 @@ LINEAR = (*SINGULAR_VALUES, "mixed")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(RunOptions):
+class Config(options.RunOptions):
     learning_rate: Rate = 0.3
     """Of plain gradient descent, for both players of every game."""
     weight: Weight = 0.5
@@ -124,7 +123,7 @@ def build(config: Config) -> dict[str, dict[MethodName, Method]]:
     }
 
 
-def evaluator(config: Config, methods: dict[str, dict[MethodName, Method]]) -> Evaluate:
+def evaluator(config: Config, methods: dict[str, dict[MethodName, Method]]) -> options.Evaluate:
     """Draw every run so far."""
     grounds = playgrounds(config)
 
@@ -146,7 +145,7 @@ def step_of(method: Method, at: Playground) -> Step:
     return step
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Play every game by every method, all at once."""
     grounds, methods = playgrounds(config), build(config)
     result = config.train(
@@ -284,4 +283,4 @@ def table(metrics) -> str:
 
 
 if __name__ == "__main__":
-    main("dynamics", run, CONFIGS, __doc__ or "")
+    command.main("dynamics", run, CONFIGS, __doc__ or "")

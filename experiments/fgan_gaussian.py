@@ -17,9 +17,8 @@ import optax
 from jaxtyping import Array, Float
 from scipy import optimize
 
+from experiments.harness import command, options
 from experiments.harness.bounds import Count, Decay, Rate, Several
-from experiments.harness.command import main
-from experiments.harness.options import Evaluate, Result, RunOptions
 from gan_jax import data, losses, plots
 from gan_jax.games import (
     GameState,
@@ -54,7 +53,7 @@ GRID = np.linspace(-14, 16, 6_001)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(RunOptions):
+class Config(options.RunOptions):
     generator: Literal["minimax", "heuristic"] = "minimax"
     """What the generator does: minimise the bound, or maximise its first term on fakes."""
     num_seeds: Several = 5
@@ -113,7 +112,7 @@ def build(config: Config) -> dict[str, GAN]:
     }
 
 
-def evaluator(config: Config, systems: dict[str, GAN]) -> Evaluate:
+def evaluator(config: Config, systems: dict[str, GAN]) -> options.Evaluate:
     """Read every fit off, and draw the densities."""
 
     def evaluate(key, state) -> Evaluation:
@@ -134,7 +133,7 @@ def both(name: str, values: np.ndarray) -> dict[str, float]:
     return {name: float(np.mean(values)), f"{name}/std": float(np.std(values))}
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Fit by every divergence, from all seeds at once."""
     systems = build(config)
     optimizers = Optimizers(
@@ -282,4 +281,4 @@ def densities(fits: dict[str, Fit]) -> plots.Picture:
 
 
 if __name__ == "__main__":
-    main("fgan_gaussian", run, CONFIGS, __doc__ or "")
+    command.main("fgan_gaussian", run, CONFIGS, __doc__ or "")

@@ -12,16 +12,8 @@ import jax
 import numpy as np
 import optax
 
+from experiments.harness import command, options
 from experiments.harness.bounds import Count, Rate
-from experiments.harness.command import main
-from experiments.harness.options import (
-    Evaluate,
-    Result,
-    RunOptions,
-    first_examples,
-    flat,
-    load_images,
-)
 from gan_jax import data, losses, plots
 from gan_jax.games import descent_step
 from gan_jax.nets import MLPGenerator
@@ -36,7 +28,7 @@ NUM_COMPARED = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(RunOptions):
+class Config(options.RunOptions):
     dataset: str = "digits"
     """`digits` is embedded; any other name is that of an image dataset of TensorFlow Datasets."""
     latent_dim: Count = 10
@@ -62,26 +54,30 @@ def build(config: Config, batch: Batch) -> GMMN:
     )
 
 
-def evaluator(config: Config, system: GMMN, dataset: data.Dataset) -> Evaluate:
+def evaluator(config: Config, system: GMMN, dataset: data.Dataset) -> options.Evaluate:
     """Draw samples, and measure the discrepancy of as many as there are unseen images."""
-    unseen = first_examples(load_images(config.dataset, "test"), NUM_COMPARED)["image"]
-    real = flat(data.unit(unseen))
+    unseen = options.first_examples(options.load_images(config.dataset, "test"), NUM_COMPARED)[
+        "image"
+    ]
+    real = options.flat(data.unit(unseen))
     sample = jax.jit(system.sample, static_argnums=2)
 
     def evaluate(key, state) -> Evaluation:
         key_shown, key_compared = jax.random.split(key)
         weights = state.player.weights
         images = np.asarray(sample(key_shown, weights, NUM_SHOWN))
-        discrepancy = losses.gmmn(flat(sample(key_compared, weights, len(real))), real, KERNEL)
+        discrepancy = losses.gmmn(
+            options.flat(sample(key_compared, weights, len(real))), real, KERNEL
+        )
         files = {"samples": plots.image_grid(2 * images - 1)}
         return Evaluation(files, {"unseen/mmd": discrepancy})
 
     return evaluate
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and measure the discrepancy to unseen images."""
-    dataset = load_images(config.dataset)
+    dataset = options.load_images(config.dataset)
     feed = config.feed(dataset, {"image": data.unit}, config.batch_size)
     system = build(config, batch_shapes(feed))
     optimizer = optax.adam(config.learning_rate)
@@ -101,4 +97,4 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
 
 if __name__ == "__main__":
-    main("gmmn", run, CONFIGS, __doc__ or "")
+    command.main("gmmn", run, CONFIGS, __doc__ or "")

@@ -12,10 +12,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from experiments.harness import command, likelihoods, options
 from experiments.harness.bounds import Count
-from experiments.harness.command import main
-from experiments.harness.likelihoods import logits, starting_at
-from experiments.harness.options import Result
 from experiments.iwae import MNIST, PAPER, IWAEOptions, evaluator, scored, train
 from gan_jax import losses
 from gan_jax.errors import Refusal
@@ -66,7 +64,7 @@ def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> Hierar
         "dtype": jnp.dtype(config.dtype),
     }
     encoder, decoder = partial(MLPEncoder, **common), partial(MLPGenerator, **common)
-    bias, shape = starting_at(logits(mean)), batch["image"].shape[1:]
+    bias, shape = likelihoods.starting_at(likelihoods.logits(mean)), batch["image"].shape[1:]
     widths = [(width,) * 2 for width in config.widths]
     return HierarchicalVAE(
         encoders=[encoder(2 * d, w) for d, w in zip(config.latent_dims, widths, strict=True)],
@@ -94,7 +92,7 @@ def means_of(model: HierarchicalVAE, key, weights, batch: Batch) -> list[jax.Arr
     return [layer / NUM_AVERAGED for layer in total]
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, draw samples, and estimate the likelihood of unseen images."""
     result, model, unseen = train(config, build, workdir, fresh=fresh)
     means = means_of(model, config.key("refine"), result.state.player.weights, unseen)
@@ -102,4 +100,4 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
 
 if __name__ == "__main__":
-    main("hierarchical_vae", run, CONFIGS, __doc__ or "")
+    command.main("hierarchical_vae", run, CONFIGS, __doc__ or "")

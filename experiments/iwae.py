@@ -15,17 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.harness import command, likelihoods, options
 from experiments.harness.bounds import Count
-from experiments.harness.command import main
-from experiments.harness.likelihoods import (
-    LikelihoodOptions,
-    logits,
-    mean_image,
-    refuse_brightnesses,
-    starting_at,
-    with_error,
-)
-from experiments.harness.options import Evaluate, Result
 from gan_jax import data, losses, plots
 from gan_jax.games import Objective, Weights
 from gan_jax.metrics import active_units
@@ -49,7 +40,7 @@ NUM_STAGES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class IWAEOptions(LikelihoodOptions):
+class IWAEOptions(likelihoods.LikelihoodOptions):
     """How the bound is taken, and how long steps stay long."""
 
     objective: Literal["iwae", "vae"] = "iwae"
@@ -66,7 +57,7 @@ class IWAEOptions(LikelihoodOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse_brightnesses(self.binarization)
+        likelihoods.refuse_brightnesses(self.binarization)
 
     def optimizer(self, num_examples: int) -> optax.GradientTransformation:
         rate = self.learning_rate
@@ -122,7 +113,7 @@ def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> VAE:
             widths,
             nn.tanh,
             kernel_init=glorot,
-            output_bias_init=starting_at(logits(mean)),
+            output_bias_init=likelihoods.starting_at(likelihoods.logits(mean)),
             dtype=dtype,
         ),
         likelihood=losses.bernoulli(),
@@ -132,7 +123,9 @@ def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> VAE:
     )
 
 
-def evaluator(config: IWAEOptions, model: VAE | HierarchicalVAE, dataset: data.Dataset) -> Evaluate:
+def evaluator(
+    config: IWAEOptions, model: VAE | HierarchicalVAE, dataset: data.Dataset
+) -> options.Evaluate:
     """Draw samples, and take the loss of unseen images."""
     some = {"image": config.unseen()[0][:NUM_BOUNDED]}
     objective = config.objective_of(model)
@@ -157,11 +150,11 @@ def train(
     workdir: Path,
     *,
     fresh: bool,
-) -> tuple[Result, Any, Batch]:
+) -> tuple[options.Result, Any, Batch]:
     """Train, drawing samples on the way; give also the model and the unseen images."""
     dataset = config.images()
     feed = config.image_feed(dataset)
-    model = build(config, batch_shapes(feed), mean_image(dataset))
+    model = build(config, batch_shapes(feed), likelihoods.mean_image(dataset))
     optimizer = config.optimizer(len(dataset))
     result = config.descend(
         config.descent(config.objective_of(model), optimizer),
@@ -176,12 +169,12 @@ def train(
 
 def scored(
     config: IWAEOptions,
-    result: Result,
+    result: options.Result,
     model: VAE | HierarchicalVAE,
     unseen: Batch,
     means: list[jax.Array],
     published: dict[tuple[str, int], str],
-) -> Result:
+) -> options.Result:
     """Estimate the likelihood of unseen images; `means` are each layer's E_q(h|x) of them."""
     weights: Weights = result.state.player.weights
     nll = config.negative_log_likelihoods(model.log_weights, weights, unseen)
@@ -190,14 +183,14 @@ def scored(
     scores = {f"active_units/{layer + 1}": num for layer, num in enumerate(active)}
     return result.says(
         f"{config.objective}, k = {config.num_samples}: negative log-likelihood "
-        f"{with_error(nll)} nats on {len(nll)} images of {config.dataset}'s test "
+        f"{likelihoods.with_error(nll)} nats on {len(nll)} images of {config.dataset}'s test "
         f"set, {'+'.join(map(str, active))} active units\n"
         f"published for MNIST after 3,280 epochs: {row}",
         {"nll": nll.mean(), **scores},
     )
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, draw samples, and estimate the likelihood of unseen images."""
     result, model, unseen = train(config, build, workdir, fresh=fresh)
     means = [model.encode(result.state.player.weights, unseen).mean]
@@ -214,4 +207,4 @@ def stages(learning_rate: float, steps_per_epoch: float) -> optax.Schedule:
 
 
 if __name__ == "__main__":
-    main("iwae", run, CONFIGS, __doc__ or "")
+    command.main("iwae", run, CONFIGS, __doc__ or "")

@@ -17,9 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.harness import command, options
 from experiments.harness.bounds import Count, Rate, Weight
-from experiments.harness.command import main
-from experiments.harness.options import Evaluate, Result, RunOptions
 from gan_jax import data, losses, plots
 from gan_jax.games import (
     GameState,
@@ -43,7 +42,7 @@ NUM_EXAMPLES = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(RunOptions):
+class Config(options.RunOptions):
     width: Count = 12
     """Units in each of the two hidden layers of both networks."""
     r1_weight: Weight = 1.0
@@ -93,7 +92,7 @@ def build(config: Config) -> dict[str, Variant]:
     }
 
 
-def evaluator(config: Config, variants: dict[str, Variant]) -> Evaluate:
+def evaluator(config: Config, variants: dict[str, Variant]) -> options.Evaluate:
     """Compute every spectrum on one batch of examples, and count the modes that are covered."""
     fields = {name: jacobians_of(variant) for name, variant in variants.items()}
 
@@ -158,7 +157,7 @@ def table(metrics) -> str:
     return "\n".join(lines)
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train the three from the same weights on the same points, and look at them on the way."""
     adam = optax.adam(config.learning_rate, b1=0.5)
     variants = build(config)
@@ -182,4 +181,4 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
 
 if __name__ == "__main__":
-    main("jacobian_spectrum", run, CONFIGS, __doc__ or "")
+    command.main("jacobian_spectrum", run, CONFIGS, __doc__ or "")

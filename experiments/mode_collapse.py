@@ -13,11 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness import command, options, play
 from experiments.harness.bounds import Count, CountOr0, Rate, Several, Weight
-from experiments.harness.command import main
 from experiments.harness.methods import MethodName, choose
-from experiments.harness.options import Evaluate, Result, RunOptions
-from experiments.harness.play import LOSSES, LossName
 from gan_jax import data, plots
 from gan_jax.metrics import mode_coverage
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
@@ -55,12 +53,12 @@ from each other and from ours.
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(RunOptions):
+class Config(options.RunOptions):
     mixture: Literal["ring", "grid"] = "ring"
     """8 modes on a circle of radius 1 (std 0.01), or 25 on a lattice of spacing 2 (std 0.05)."""
     method: MethodName = "alternating"
     """The way of playing, on Adam with beta1 = 0.5."""
-    loss: LossName = "non_saturating"
+    loss: play.LossName = "non_saturating"
     """The adversarial loss."""
     packing: Count = 1
     """Examples that the discriminator judges at once, joined (PacGAN)."""
@@ -101,14 +99,14 @@ def build(config: Config) -> GAN:
     return GAN(
         generator=MLPGenerator((2,), widths),
         discriminator=MLPDiscriminator(widths, num_minibatch_kernels=config.num_minibatch_kernels),
-        loss=LOSSES[config.loss](),
+        loss=play.LOSSES[config.loss](),
         latents=networks.normal(config.latent_dim),
         field="point",
         packing=config.packing,
     )
 
 
-def evaluator(config: Config, system: GAN, workdir: Path) -> Evaluate:
+def evaluator(config: Config, system: GAN, workdir: Path) -> options.Evaluate:
     """Count the modes that each GAN covers, and draw the counts so far."""
     mixture = MIXTURES[config.mixture]
 
@@ -177,7 +175,7 @@ def table(config: Config, metrics) -> str:
     )
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train the population, and evaluate each GAN by the protocol of VEEGAN and PacGAN."""
     system, num_points = build(config), config.packing * config.batch_size
     method = choose(
@@ -218,4 +216,4 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
 
 if __name__ == "__main__":
-    main("mode_collapse", run, CONFIGS, __doc__ or "")
+    command.main("mode_collapse", run, CONFIGS, __doc__ or "")

@@ -16,9 +16,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
+from experiments.harness import command, options
 from experiments.harness.bounds import Count, Rate, Weight
-from experiments.harness.command import main
-from experiments.harness.options import Evaluate, Result, RunOptions
 from gan_jax import data, losses, metrics, plots
 from gan_jax.games import (
     GameState,
@@ -37,7 +36,7 @@ NUM_ON_LINE = 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(RunOptions):
+class Config(options.RunOptions):
     start: float = 1.0
     """Where θ starts."""
     width: Count = 64
@@ -90,7 +89,7 @@ def build(config: Config) -> dict[str, GAN]:
     }
 
 
-def evaluator(config: Config, systems: dict[str, GAN]) -> Evaluate:
+def evaluator(config: Config, systems: dict[str, GAN]) -> options.Evaluate:
     """Compare the critics whose θ stays with the distance; see where the others have gone."""
 
     @jax.jit
@@ -105,8 +104,8 @@ def evaluator(config: Config, systems: dict[str, GAN]) -> Evaluate:
         measured = {f"estimate/{theta}": gap for theta, gap in gaps.items()}
         measured["estimate/error"] = max(abs(gap / abs(t) - 1) for t, gap in gaps.items())
         for name in systems:
-            measured[f"{name}/end"] = theta_of(state[name])
-        measured["gan/slope"] = slope(key, state["gan"])
+            measured[f"{name}/end"] = float(theta_of(state[name]))
+        measured["gan/slope"] = float(slope(key, state["gan"]))
         return Evaluation({"distances": distances(gaps)}, measured)
 
     return evaluate
@@ -160,7 +159,7 @@ def step_of(config: Config, systems: dict[str, GAN], optimizers: Optimizers):
     return step
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Estimate the distance at fixed θ, and let θ move under both games."""
     systems = build(config)
     optimizers = Optimizers(
@@ -230,4 +229,4 @@ def distances(estimates: dict[float, float]) -> plots.Picture:
 
 
 if __name__ == "__main__":
-    main("parallel_lines", run, CONFIGS, __doc__ or "")
+    command.main("parallel_lines", run, CONFIGS, __doc__ or "")

@@ -13,10 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.harness import command, options, play
 from experiments.harness.bounds import Count
-from experiments.harness.command import main
-from experiments.harness.options import Evaluate, Result, first_examples
-from experiments.harness.play import LOSSES, GameOptions
 from gan_jax import data, plots
 from gan_jax.errors import Refusal
 from gan_jax.games import averaged
@@ -31,7 +29,7 @@ NUM_SAMPLES = 2_500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(GameOptions):
+class Config(play.GameOptions):
     mixture: Literal["ring", "grid"] = "ring"
     """Modes on a circle of radius 1 (std 0.01), or on a square lattice of spacing 2 (std 0.05)."""
     num_modes: Count = 8
@@ -68,15 +66,15 @@ def build(config: Config, batch: Batch) -> GAN:
     return GAN(
         generator=MLPGenerator((2,), widths, dtype=config.network_dtype),
         discriminator=MLPDiscriminator(widths, dtype=config.network_dtype),
-        loss=LOSSES[config.loss](),
+        loss=play.LOSSES[config.loss](),
         latents=networks.normal(config.latent_dim),
         field="point",
     )
 
 
-def of_points(system: GAN, mixture: data.Mixture, dataset: data.Dataset) -> Evaluate:
+def of_points(system: GAN, mixture: data.Mixture, dataset: data.Dataset) -> options.Evaluate:
     """Count the modes that samples cover, and draw them over the discriminator's surface."""
-    real = first_examples(dataset, NUM_SAMPLES)["point"]
+    real = options.first_examples(dataset, NUM_SAMPLES)["point"]
     sample = jax.jit(system.sample, static_argnums=2)
     judge = jax.jit(system.discriminate)
 
@@ -95,11 +93,11 @@ def of_points(system: GAN, mixture: data.Mixture, dataset: data.Dataset) -> Eval
     return evaluate
 
 
-def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> Evaluate:
+def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Evaluate:
     return of_points(system, choose_mixture(config), dataset)
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and evaluate 2,500 samples by the protocol of VEEGAN and PacGAN."""
     mixture = choose_mixture(config)
     points = data.mixtures.sample(config.key("data"), mixture, NUM_POINTS)
@@ -118,4 +116,4 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
 
 if __name__ == "__main__":
-    main("ring", run, CONFIGS, __doc__ or "")
+    command.main("ring", run, CONFIGS, __doc__ or "")

@@ -16,16 +16,8 @@ import numpy as np
 import optax
 from jax.scipy.stats import norm
 
+from experiments.harness import command, likelihoods, options
 from experiments.harness.bounds import Count, Weight
-from experiments.harness.command import main
-from experiments.harness.likelihoods import (
-    LikelihoodOptions,
-    logits,
-    mean_image,
-    starting_at,
-    with_error,
-)
-from experiments.harness.options import Evaluate, Result
 from gan_jax import data, losses, plots
 from gan_jax.errors import Refusal
 from gan_jax.metrics import active_units
@@ -46,7 +38,7 @@ MANIFOLD_SIDE = 15
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(LikelihoodOptions):
+class Config(likelihoods.LikelihoodOptions):
     networks: Literal["mlp", "conv"] = "mlp"
     """One hidden layer of tanh units on each side, or two convolutions and their mirror."""
     width: Count = 500
@@ -113,7 +105,11 @@ def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> VAE:
         encoder = MLPEncoder(numbers, (config.width,), nn.tanh, dtype=dtype)
         first = None if mean is None else first_outputs(config, mean)
         decoder = MLPGenerator(
-            outputs, (config.width,), nn.tanh, output_bias_init=starting_at(first), dtype=dtype
+            outputs,
+            (config.width,),
+            nn.tanh,
+            output_bias_init=likelihoods.starting_at(first),
+            dtype=dtype,
         )
     return VAE(
         encoder=encoder,
@@ -131,7 +127,7 @@ def first_outputs(config: Config, mean: jax.Array) -> jax.Array | None:
     may never leave the half of them where it says the opposite of every image.
     """
     if config.likelihood == "bernoulli":
-        return logits(mean)
+        return likelihoods.logits(mean)
     missing = LIKELIHOODS[config.likelihood].num_outputs - 1
     return jnp.concatenate([mean, *[jnp.zeros_like(mean)] * missing], axis=-1)
 
@@ -146,7 +142,7 @@ def optimizer_of(config: Config, num_examples: int) -> optax.GradientTransformat
     )
 
 
-def evaluator(config: Config, model: VAE, dataset: data.Dataset) -> Evaluate:
+def evaluator(config: Config, model: VAE, dataset: data.Dataset) -> options.Evaluate:
     """Reconstruct unseen images, draw others, and take the bound of all that are unseen."""
     unseen = {"image": config.unseen()[0]}
     some = unseen["image"][:COLUMNS]
@@ -190,11 +186,11 @@ def score_of(config: Config) -> str:
     return "negative log-likelihood"
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, reconstruct and draw on the way, and estimate the likelihood of unseen images."""
     dataset = config.images()
     feed = config.image_feed(dataset)
-    model = build(config, batch_shapes(feed), mean_image(dataset))
+    model = build(config, batch_shapes(feed), likelihoods.mean_image(dataset))
     optimizer = optimizer_of(config, len(dataset))
     result = config.descend(
         config.descent(model.objective, optimizer),
@@ -210,10 +206,10 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
     num_active = int(active_units(model.encode(weights, unseen).mean).sum())
     return result.says(
         f"unseen images: bound {float(result.metrics['unseen/elbo']):.2f}, {score_of(config)} "
-        f"{with_error(nll)} nats, {num_active} active units",
+        f"{likelihoods.with_error(nll)} nats, {num_active} active units",
         {"nll": nll.mean(), "active_units": num_active},
     )
 
 
 if __name__ == "__main__":
-    main("vae", run, CONFIGS, __doc__ or "")
+    command.main("vae", run, CONFIGS, __doc__ or "")

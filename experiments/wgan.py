@@ -15,10 +15,8 @@ import numpy as np
 import optax
 
 from experiments import ring
+from experiments.harness import command, options, play
 from experiments.harness.bounds import Count, Rate, Weight
-from experiments.harness.command import main
-from experiments.harness.options import Evaluate, Result
-from experiments.harness.play import LOSSES, GameOptions, LossName
 from gan_jax import data, losses, plots
 from gan_jax.games import Optimizers, averaged, clip_params
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
@@ -31,7 +29,7 @@ MIXTURES = {"ring": data.ring(), "grid": data.grid()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(GameOptions):
+class Config(play.GameOptions):
     dataset: Literal["ring", "grid", "digits"] = "ring"
     """Gaussians on a circle or on a lattice, or the embedded digits."""
     constraint: Literal["clip", "gradient_penalty"] = "gradient_penalty"
@@ -44,7 +42,7 @@ class Config(GameOptions):
     """Units in each of three hidden layers; for digits, channels next to the image."""
     latent_dim: Count = 2
     """Size of the latents, from N(0, I)."""
-    loss: LossName = "wasserstein"
+    loss: play.LossName = "wasserstein"
     num_discriminator_steps: Count = 5
     steps: Count = 4_000
     batch_size: Count = 256
@@ -104,14 +102,16 @@ def build(config: Config, batch: Batch) -> GAN:
     return GAN(
         generator=generator,
         discriminator=critic,
-        loss=LOSSES[config.loss](),
+        loss=play.LOSSES[config.loss](),
         latents=networks.normal(config.latent_dim),
         field="image" if "image" in batch else "point",
         discriminator_terms=terms,
     )
 
 
-def evaluator(config: Config, system: GAN, dataset: data.Dataset, workdir: Path) -> Evaluate:
+def evaluator(
+    config: Config, system: GAN, dataset: data.Dataset, workdir: Path
+) -> options.Evaluate:
     """Draw samples, count the modes of points, and draw the critic's estimate so far."""
     sample = jax.jit(system.sample, static_argnums=2)
 
@@ -148,7 +148,7 @@ def estimate_curve(steps: np.ndarray, gaps: np.ndarray) -> plots.Picture:
     )
 
 
-def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and draw samples and the critic's estimate E f(x) - E f(G(z)) at intervals."""
     dataset = data.load(config.dataset)
     fields = {"point": None} if config.dataset in MIXTURES else {"image": data.signed}
@@ -167,4 +167,4 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> Result:
 
 
 if __name__ == "__main__":
-    main("wgan", run, CONFIGS, __doc__ or "")
+    command.main("wgan", run, CONFIGS, __doc__ or "")

@@ -3,7 +3,7 @@
 from gan_jax.systems import networks
 from gan_jax.systems.autoencoder import Autoencoder
 from gan_jax.systems.cvae import CVAE
-from gan_jax.systems.gan import GAN, Round, Term
+from gan_jax.systems.gan import GAN, Round
 from gan_jax.systems.gmmn import GMMN
 from gan_jax.systems.hierarchical_vae import HierarchicalVAE
 from gan_jax.systems.iwae import iwae
@@ -23,7 +23,6 @@ __all__ = [
     "Gaussian",
     "HierarchicalVAE",
     "Round",
-    "Term",
     "iwae",
     "networks",
     "relativistic_gan",

@@ -13,7 +13,15 @@ from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
 from gan_jax.systems.checks import blank, check_counts, check_gaussian, check_shape, take_floats
-from gan_jax.systems.latents import Gaussian, draw, log_density, over_axes, read_gaussian, repeat
+from gan_jax.systems.latents import (
+    Gaussian,
+    ImportanceWeighted,
+    draw,
+    log_density,
+    over_axes,
+    read_gaussian,
+    repeat,
+)
 from gan_jax.systems.networks import Run, asked, join, of_part, start, train
 from gan_jax.systems.vae import fixed
 from gan_jax.typing import Batch, KeyArray
@@ -23,7 +31,7 @@ FROM_POSTERIOR, FROM_PRIOR = 0, 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CVAE:
+class CVAE(ImportanceWeighted):
     """Learn p(y|x) = ∫ p(y|x, z) p(z|x) dz of a target y, given a condition x.
 
     L_CVAE = E_q(z|x,y) log p(y|x, z) - KL(q(z|x, y) ‖ p(z|x)), with `prior` for p(z|x) (Sohn), or
@@ -127,23 +135,11 @@ class CVAE:
         """q(z|x, y) of each example."""
         return self._posterior(asked, fixed(key), weights, batch)[0]
 
-    def log_weights(
-        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
-    ) -> Float[Array, "samples batch"]:
-        """log p(y, z|x) - log q(z|x, y), z ~ q: for the importance estimate of log p(y|x)."""
-        return self._log_weights(asked, key, weights, batch, num_samples)[0]
-
     def log_likelihoods(
         self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
     ) -> Float[Array, "samples batch"]:
         """log p(y|x, z), z ~ p(z|x): for the Monte-Carlo estimate of log p(y|x)."""
         return self._log_likelihoods(asked, key, weights, batch, num_samples)[0]
-
-    def trained_log_weights(
-        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
-    ) -> tuple[Float[Array, "samples batch"], Weights]:
-        """`log_weights` by the networks as they are trained, and the weights that this leaves."""
-        return self._log_weights(train, key, weights, batch, num_samples)
 
     def _bound(
         self, key: KeyArray, weights: Weights, batch: Batch

@@ -69,6 +69,7 @@ class GAN:
     examples make B/m packs, so give batches of m·B for B logits (PacGAN).
 
     >>> import jax, optax
+    >>> from functools import partial
     >>> from gan_jax import games, losses, nets
     >>> from gan_jax.systems import GAN, networks
     >>> system = GAN(
@@ -76,9 +77,9 @@ class GAN:
     ...     loss=losses.hinge(), latents=networks.normal(4), field="point")
     >>> batch, adam = {"point": jax.numpy.zeros((8, 2))}, optax.adam(1e-3)
     >>> optimizers = games.Optimizers(generator=adam, discriminator=adam)
-    >>> state = system.init(jax.random.key(0), batch, optimizers=optimizers)
-    >>> state, metrics = games.alternating_step(
-    ...     jax.random.key(1), state, batch, game=system.game, optimizers=optimizers)
+    >>> state = jax.jit(partial(system.init, optimizers=optimizers))(jax.random.key(0), batch)
+    >>> step = jax.jit(partial(games.alternating_step, game=system.game, optimizers=optimizers))
+    >>> state, metrics = step(jax.random.key(1), state, batch)
     >>> system.sample(jax.random.key(2), state.generator.weights, 3).shape
     (3, 2)
 

@@ -15,13 +15,21 @@ from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
 from gan_jax.systems.checks import blank, check_counts, check_gaussian, check_shape, take_floats
-from gan_jax.systems.latents import Gaussian, draw, log_density, over_axes, read_gaussian, repeat
-from gan_jax.systems.networks import Run, asked, join, of_part, start, train
+from gan_jax.systems.latents import (
+    Gaussian,
+    ImportanceWeighted,
+    draw,
+    log_density,
+    over_axes,
+    read_gaussian,
+    repeat,
+)
+from gan_jax.systems.networks import Run, asked, join, of_part, start
 from gan_jax.typing import Batch, KeyArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class HierarchicalVAE:
+class HierarchicalVAE(ImportanceWeighted):
     """Learn what the batch holds under `field` with L layers of latents h₁ ... h_L.
 
     p(x, h) = p(x|h₁) p(h₁|h₂) ... p(h_L), p(h_L) = N(0, I), and q(h|x) = q(h₁|x) q(h₂|h₁) ...
@@ -104,18 +112,6 @@ class HierarchicalVAE:
         key_encoders, key_latents, _ = keys_of(key)
         gaussians, _, _ = self._infer(asked, key_encoders, key_latents, weights, batch, 1)
         return [Gaussian(*(a[0] for a in gaussian)) for gaussian in gaussians]
-
-    def log_weights(
-        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
-    ) -> Float[Array, "samples batch"]:
-        """log p(x, h) - log q(h|x), h ~ q."""
-        return self._log_weights(asked, key, weights, batch, num_samples)[0]
-
-    def trained_log_weights(
-        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
-    ) -> tuple[Float[Array, "samples batch"], Weights]:
-        """`log_weights` by the networks as they are trained, and the weights that this leaves."""
-        return self._log_weights(train, key, weights, batch, num_samples)
 
     def _log_weights(self, run: Run, key: KeyArray, weights: Weights, batch: Batch, num: int):
         key_encoders, key_latents, key_decoders = keys_of(key)

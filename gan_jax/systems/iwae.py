@@ -1,26 +1,15 @@
 """The importance-weighted autoencoder: a model that has an encoder, trained by a tighter bound."""
 
-from typing import Protocol, runtime_checkable
-
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from gan_jax import losses
 from gan_jax.games import Objective, PlayerOutcome, Weights
 from gan_jax.systems.checks import check_counts
+from gan_jax.systems.latents import ImportanceWeighted
 from gan_jax.typing import Batch, KeyArray
 
 
-@runtime_checkable
-class HasLogWeights(Protocol):
-    """A VAE, a hierarchical or a conditional one."""
-
-    def trained_log_weights(
-        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
-    ) -> tuple[Float[Array, "samples batch"], Weights]: ...
-
-
-def iwae(model: HasLogWeights, *, num_samples: int) -> Objective:
+def iwae(model: ImportanceWeighted, *, num_samples: int) -> Objective:
     """Make the importance-weighted bound of a model an objective, in place of the model's own.
 
     L_k = E log 1/k Σ_i w_i, w_i = p(x, z_i)/q(z_i|x), with k = `num_samples`; the loss is the mean
@@ -29,6 +18,21 @@ def iwae(model: HasLogWeights, *, num_samples: int) -> Objective:
     was told, β, α, the form of the KL or its samples, has no part in it.
 
     Metrics: `bound`, and `effective_samples`, the mean of 1/Σ w̃² in [1, k].
+
+    >>> import jax, optax
+    >>> from functools import partial
+    >>> from gan_jax import losses, nets
+    >>> from gan_jax.systems import VAE, iwae
+    >>> model = VAE(
+    ...     encoder=nets.MLPEncoder(2 * 3), decoder=nets.MLPGenerator((2,)), latent_dim=3,
+    ...     likelihood=losses.gaussian(0.1), field="point")
+    >>> batch = {"point": jax.numpy.ones((5, 2))}
+    >>> init = jax.jit(partial(model.init, optimizer=optax.adam(1e-3)))
+    >>> weights = init(jax.random.key(0), batch).player.weights
+    >>> objective = jax.jit(iwae(model, num_samples=4))
+    >>> outcome = objective(weights=weights, batch=batch, key=jax.random.key(1))
+    >>> bool(1 <= outcome.metrics["effective_samples"] <= 4)
+    True
 
     Burda, Grosse & Salakhutdinov 2016, equation (8).
 

@@ -1,5 +1,6 @@
 """Diagonal Gaussians over latents, as networks give them, and networks over axes of samples."""
 
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -10,8 +11,8 @@ from jaxtyping import Array, Float
 from gan_jax import losses
 from gan_jax.games import Weights
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.systems.networks import Run
-from gan_jax.typing import KeyArray
+from gan_jax.systems.networks import Run, asked, train
+from gan_jax.typing import Batch, KeyArray
 
 
 class Gaussian(NamedTuple):
@@ -35,7 +36,7 @@ def repeat(gaussian: Gaussian, num_samples: int) -> Gaussian:
 
 
 def draw(key: KeyArray, gaussian: Gaussian) -> Float[Array, "*batch latents"]:
-    """Reparameterise: z = μ + σ ⊙ ε, ε ~ N(0, I).  Kingma & Welling 2014, section 2.4."""
+    """Reparameterise: z = μ + σ ⊙ ε, ε ~ N(0, I). Kingma & Welling 2014, section 2.4."""
     mean, log_variance = gaussian
     return mean + jnp.exp(log_variance / 2) * jax.random.normal(key, mean.shape, mean.dtype)
 
@@ -63,3 +64,24 @@ def over_axes(
     axes = vectors.shape[:-1]
     outputs, weights = run(network, weights, key, vectors.reshape(-1, vectors.shape[-1]))
     return jnp.moveaxis(outputs.reshape(*axes, *outputs.shape[1:]), 0, len(axes) - 1), weights
+
+
+class ImportanceWeighted(ABC):
+    """A model with an encoder: what its importance weights are, asked and trained."""
+
+    def log_weights(
+        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
+    ) -> Float[Array, "samples batch"]:
+        """log p(x, z) - log q(z|x), z ~ q, of x given a condition where there is one."""
+        return self._log_weights(asked, key, weights, batch, num_samples)[0]
+
+    def trained_log_weights(
+        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
+    ) -> tuple[Float[Array, "samples batch"], Weights]:
+        """`log_weights` by the networks as they are trained, and the weights that this leaves."""
+        return self._log_weights(train, key, weights, batch, num_samples)
+
+    @abstractmethod
+    def _log_weights(
+        self, run: Run, key: KeyArray, weights: Weights, batch: Batch, num: int
+    ) -> tuple[Float[Array, "samples batch"], Weights]: ...

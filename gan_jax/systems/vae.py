@@ -14,7 +14,15 @@ from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
 from gan_jax.systems.checks import blank, check_counts, check_gaussian, check_shape, take_floats
-from gan_jax.systems.latents import Gaussian, draw, log_density, over_axes, read_gaussian, repeat
+from gan_jax.systems.latents import (
+    Gaussian,
+    ImportanceWeighted,
+    draw,
+    log_density,
+    over_axes,
+    read_gaussian,
+    repeat,
+)
 from gan_jax.systems.networks import Run, asked, join, of_part, start, train
 from gan_jax.typing import Batch, KeyArray
 
@@ -30,7 +38,7 @@ class Bound(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class VAE:
+class VAE(ImportanceWeighted):
     """Learn what the batch holds under `field` by maximising the evidence lower bound.
 
     L = E_q(z|x) log p(x|z) - β KL(q(z|x) ‖ p(z)), p(z) = N(0, I), to be maximised: the loss is the
@@ -43,15 +51,16 @@ class VAE:
     trained; everything else asks them as they are.
 
     >>> import jax, optax
+    >>> from functools import partial
     >>> from gan_jax import games, losses, nets
     >>> from gan_jax.systems import VAE
     >>> model = VAE(
     ...     encoder=nets.MLPEncoder(2 * 3), decoder=nets.MLPGenerator((8, 8, 1)),
     ...     likelihood=losses.bernoulli(), latent_dim=3)
     >>> batch, adam = {"image": jax.numpy.ones((5, 8, 8, 1))}, optax.adam(1e-3)
-    >>> state = model.init(jax.random.key(0), batch, optimizer=adam)
-    >>> state, metrics = games.descent_step(
-    ...     jax.random.key(1), state, batch, objective=model.objective, optimizer=adam)
+    >>> state = jax.jit(partial(model.init, optimizer=adam))(jax.random.key(0), batch)
+    >>> step = jax.jit(partial(games.descent_step, objective=model.objective, optimizer=adam))
+    >>> state, metrics = step(jax.random.key(1), state, batch)
     >>> sorted(metrics)
     ['elbo', 'grad_norm', 'kl', 'log_likelihood', 'loss', 'update_norm']
 
@@ -133,18 +142,6 @@ class VAE:
     def bound(self, key: KeyArray, weights: Weights, batch: Batch, posterior: Gaussian) -> Bound:
         """The terms of L with any Gaussian in place of q(z|x)."""
         return self._bound(asked, key, weights, batch, posterior)[0]
-
-    def log_weights(
-        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
-    ) -> Float[Array, "samples batch"]:
-        """log p(x, z) - log q(z|x), z ~ q."""
-        return self._log_weights(asked, key, weights, batch, num_samples)[0]
-
-    def trained_log_weights(
-        self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
-    ) -> tuple[Float[Array, "samples batch"], Weights]:
-        """`log_weights` by the networks as they are trained, and the weights that this leaves."""
-        return self._log_weights(train, key, weights, batch, num_samples)
 
     def _log_weights(self, run: Run, key: KeyArray, weights: Weights, batch: Batch, num: int):
         key_encoder, key_bound = jax.random.split(key)

@@ -132,7 +132,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     feed = config.image_feed(dataset)
     batch, optimizer = batch_shapes(feed), optax.adam(config.learning_rate)
     models = build(config, batch, likelihoods.mean_image(dataset))
-    result = config.descend(
+    result = config.train(
         together({name: config.descent(m.objective, optimizer) for name, m in models.items()}),
         {
             name: model.init(config.key("init"), batch, optimizer=optimizer)

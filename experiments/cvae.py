@@ -138,7 +138,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     condition = jnp.zeros((1, *batch["condition"].shape[1:]))
     _, weights = networks.start(network, config.key("init"), condition)
     objectives = {"cvae": model.objective, "network": answer}
-    result = config.descend(
+    result = config.train(
         together({name: config.descent(o, optimizer) for name, o in objectives.items()}),
         {
             "cvae": model.init(config.key("init"), batch, optimizer=optimizer),

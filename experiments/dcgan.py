@@ -79,7 +79,7 @@ def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Eva
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and compare samples with real images by precision and recall of their pixels."""
     dataset = options.load_images(config.dataset)
-    feed = config.feed(dataset, {"image": data.signed}, config.examples_per_step)
+    feed = config.feed(dataset, {"image": data.signed})
     system = build(config, batch_shapes(feed))
     result = config.play(
         system, feed, evaluator(config, system, dataset), workdir=workdir, fresh=fresh

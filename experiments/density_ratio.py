@@ -110,7 +110,6 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         evaluator(config, network),
         workdir=workdir,
         fresh=fresh,
-        batch_size=config.batch_size,
         shown=("logistic/loss",),
         unit="pairs",
     )

@@ -73,6 +73,10 @@ class Config(options.RunOptions):
     evaluate_every: Count = 1_000
     checkpoint_every: Count = 1_000
 
+    @property
+    def examples_per_step(self) -> int:
+        return self.num_seeds
+
 
 CONFIGS = {"table": Config()}
 
@@ -164,11 +168,10 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     result = config.train(
         together({name: play(system) for name, system in systems.items()}),
         {name: jax.vmap(partial(init, system))(seeds) for name, system in systems.items()},
-        data.drawn_feed(draw, batch_size=config.num_seeds),
+        data.drawn_feed(draw, batch_size=config.examples_per_step),
         evaluator(config, systems),
         workdir=workdir,
         fresh=fresh,
-        batch_size=config.num_seeds,
         unit="fits",
     )
     return result.says(f"{table(result.metrics)}\n\n{matrix(result.metrics)}")

@@ -78,7 +78,7 @@ def evaluator(config: Config, system: GMMN, dataset: data.Dataset) -> options.Ev
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and measure the discrepancy to unseen images."""
     dataset = options.load_images(config.dataset)
-    feed = config.feed(dataset, {"image": data.unit}, config.batch_size)
+    feed = config.feed(dataset, {"image": data.unit})
     system = build(config, batch_shapes(feed))
     optimizer = optax.adam(config.learning_rate)
     result = config.train(
@@ -88,7 +88,6 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         evaluator(config, system, dataset),
         workdir=workdir,
         fresh=fresh,
-        batch_size=config.batch_size,
         shown=("loss",),
     )
     return result.says(

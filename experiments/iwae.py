@@ -156,13 +156,14 @@ def train(
     feed = config.image_feed(dataset)
     model = build(config, batch_shapes(feed), likelihoods.mean_image(dataset))
     optimizer = config.optimizer(len(dataset))
-    result = config.descend(
+    result = config.train(
         config.descent(config.objective_of(model), optimizer),
         model.init(config.key("init"), batch_shapes(feed), optimizer=optimizer),
         feed,
         evaluator(config, model, dataset),
         workdir=workdir,
         fresh=fresh,
+        shown=("loss",),
     )
     return result, model, {"image": config.unseen()[0]}
 

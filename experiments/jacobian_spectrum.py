@@ -173,7 +173,6 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         evaluator(config, variants),
         workdir=workdir,
         fresh=fresh,
-        batch_size=config.batch_size,
         shown=("plain/discriminator/loss", "r1/discriminator/loss"),
         unit="points",
     )

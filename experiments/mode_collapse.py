@@ -83,6 +83,10 @@ class Config(options.RunOptions):
     evaluate_every: Count = 500
     checkpoint_every: Count = 1_000
 
+    @property
+    def examples_per_step(self) -> int:
+        return self.num_seeds
+
 
 CONFIGS = {
     "gan": Config(),
@@ -205,11 +209,10 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     result = config.train(
         step,
         jax.vmap(init)(jax.random.split(config.key("init"), config.num_seeds)),
-        data.drawn_feed(draw, batch_size=config.num_seeds),
+        data.drawn_feed(draw, batch_size=config.examples_per_step),
         evaluator(config, system, workdir),
         workdir=workdir,
         fresh=fresh,
-        batch_size=config.num_seeds,
         unit="GANs",
     )
     return result.says(table(config, result.metrics))

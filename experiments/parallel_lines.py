@@ -23,12 +23,13 @@ from gan_jax.games import (
     GameState,
     Optimizers,
     alternating_step,
-    discriminator_step,
+    together,
     vector_field,
 )
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation
+from gan_jax.typing import Step
 
 THETAS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)
 """Where the critic's estimate is compared with the distance."""
@@ -55,6 +56,10 @@ class Config(options.RunOptions):
     steps_per_dispatch: Count = 25
     evaluate_every: Count = 250
     checkpoint_every: Count = 250
+
+    @property
+    def examples_per_step(self) -> int:
+        return self.batch_size * self.num_discriminator_steps
 
 
 CONFIGS = {"lines": Config()}
@@ -126,78 +131,65 @@ def estimates(system: GAN, fixed: GameState) -> dict[float, float]:
     return dict(zip(THETAS, map(float, gaps), strict=True))
 
 
-def step_of(config: Config, systems: dict[str, GAN], optimizers: Optimizers):
-    """One step of each game, and as many moves of the critics whose θ stays."""
-    moves = config.num_discriminator_steps
-    turn = partial(discriminator_step, game=systems["wgan"].game, optimizers=optimizers)
-
-    def step(key, state, batch):
-        keys = dict(zip(state, jax.random.split(key, len(state)), strict=True))
-        moved, reported = {}, {}
-        for name, system in systems.items():
-            moved[name], of_step = alternating_step(
-                keys[name],
-                state[name],
-                batch[name],
-                game=system.game,
-                optimizers=optimizers,
-                num_discriminator_steps=moves,
-            )
-            reported |= {f"{name}/{metric}": value for metric, value in of_step.items()}
-            reported[f"{name}/theta"] = theta_of(moved[name])
-
-        def move_all(fixed, at):
-            key, points = at
-            keys = jax.random.split(key, len(THETAS))
-            return jax.vmap(turn, (0, 0, None))(keys, fixed, {"point": points})
-
-        points = batch["fixed"]["point"].reshape(moves, config.batch_size, 2)
-        keys_fixed = jax.random.split(keys["fixed"], moves)
-        moved["fixed"], _ = jax.lax.scan(move_all, state["fixed"], (keys_fixed, points))
-        return moved, reported
-
-    return step
-
-
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Estimate the distance at fixed θ, and let θ move under both games."""
-    systems = build(config)
+    systems, num = build(config), config.num_discriminator_steps
     optimizers = Optimizers(
         generator=optax.sgd(config.learning_rate),
         discriminator=optax.adam(config.critic_learning_rate, b1=0.5, b2=0.9),
     )
+    still = optimizers._replace(generator=optax.sgd(0.0))
+    play = partial(alternating_step, num_discriminator_steps=num)
+    steps = {
+        name: following(partial(play, game=system.game, optimizers=optimizers))
+        for name, system in systems.items()
+    }
+    fixed = partial(play, game=systems["wgan"].game, optimizers=still)
     blank, keys = {"point": jnp.zeros((1, 2))}, jax.random.split(config.key("init"), 3)
 
     def at_theta(key, theta) -> GameState:
-        state = systems["wgan"].init(key, blank, optimizers=optimizers)
+        state = systems["wgan"].init(key, blank, optimizers=still)
         weights = state.generator.weights.replace(params={"theta": jnp.reshape(theta, (1, 1))})
         return state.replace(generator=state.generator.replace(weights=weights))
+
+    def fixed_step(key, states, batch):
+        """The critics of all θ that stay, on the same points."""
+        keys = jax.random.split(key, len(THETAS))
+        states, metrics = jax.vmap(fixed, (0, 0, None))(keys, states, batch)
+        return states, {name: jnp.mean(values) for name, values in metrics.items()}
 
     state = {
         name: system.init(key, blank, optimizers=optimizers)
         for key, (name, system) in zip(keys, systems.items(), strict=False)
     }
     state["fixed"] = jax.vmap(at_theta)(jax.random.split(keys[2], len(THETAS)), jnp.array(THETAS))
-    num_points = config.batch_size * config.num_discriminator_steps
-    line = data.drawn_feed(real_line, batch_size=num_points)
     result = config.train(
-        step_of(config, systems, optimizers),
+        together({**steps, "fixed": fixed_step}),
         state,
-        data.side_by_side(dict.fromkeys(state, line)),
+        data.drawn_feed(real_line, batch_size=config.examples_per_step),
         evaluator(config, systems),
         workdir=workdir,
         fresh=fresh,
-        batch_size=num_points,
         shown=("wgan/theta", "gan/theta"),
         unit="points",
     )
-    return result.says(
-        "critic's estimate within {:.1%} of |θ|; θ ends at {:.4f} under WGAN, at {:.4f} under GAN "
-        "(its gradient there {:.1e})".format(
-            *(float(result.metrics[n]) for n in ("estimate/error", "wgan/end", "gan/end")),
-            float(result.metrics["gan/slope"]),
-        )
+    error, wgan, gan, slope = (
+        result.metrics[name] for name in ("estimate/error", "wgan/end", "gan/end", "gan/slope")
     )
+    return result.says(
+        f"critic's estimate within {error:.1%} of |θ|; θ ends at {wgan:.4f} under WGAN, at "
+        f"{gan:.4f} under GAN (its gradient there {slope:.1e})"
+    )
+
+
+def following(step: Step) -> Step:
+    """The step, which says where θ has gone."""
+
+    def followed(key, state, batch):
+        state, metrics = step(key, state, batch)
+        return state, {**metrics, "theta": theta_of(state)}
+
+    return followed
 
 
 def real_line(key, num: int):

@@ -102,7 +102,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     mixture = choose_mixture(config)
     points = data.mixtures.sample(config.key("data"), mixture, NUM_POINTS)
     dataset = data.ArrayDataset({"point": np.asarray(points)})
-    feed = config.feed(dataset, {"point": None}, config.examples_per_step)
+    feed = config.feed(dataset, {"point": None})
     system = build(config, batch_shapes(feed))
     evaluate = evaluator(config, system, dataset)
     result = config.play(system, feed, evaluate, workdir=workdir, fresh=fresh, unit="points")

@@ -192,7 +192,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     feed = config.image_feed(dataset)
     model = build(config, batch_shapes(feed), likelihoods.mean_image(dataset))
     optimizer = optimizer_of(config, len(dataset))
-    result = config.descend(
+    result = config.train(
         config.descent(model.objective, optimizer),
         model.init(config.key("init"), batch_shapes(feed), optimizer=optimizer),
         feed,

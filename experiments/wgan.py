@@ -152,7 +152,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     """Train, and draw samples and the critic's estimate E f(x) - E f(G(z)) at intervals."""
     dataset = data.load(config.dataset)
     fields = {"point": None} if config.dataset in MIXTURES else {"image": data.signed}
-    feed = config.feed(dataset, fields, config.examples_per_step)
+    feed = config.feed(dataset, fields)
     system = build(config, batch_shapes(feed))
     result = config.play(
         system,

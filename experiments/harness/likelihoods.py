@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import jax
@@ -15,8 +14,6 @@ from flax import linen as nn
 from experiments.harness.bounds import Count, Rate, Several
 from experiments.harness.options import (
     Dtype,
-    Evaluate,
-    Result,
     RunOptions,
     first_examples,
     load_images,
@@ -26,7 +23,7 @@ from gan_jax.errors import Refusal
 from gan_jax.games import Objective, Weights, descent_step
 from gan_jax.metrics import importance_log_likelihood
 from gan_jax.training.compile import AXIS, Parallel
-from gan_jax.typing import Batch, Feed, KeyArray, PyTree, Step
+from gan_jax.typing import Batch, Feed, KeyArray, Step
 
 CHUNK = 50  # images, and samples of each, that are decoded at a time
 NUM_AVERAGED = 10_000
@@ -67,7 +64,7 @@ class ImageOptions(RunOptions):
             stochastic = self.binarization == "stochastic"
             return arrange(data.binarize(key, image) if stochastic else image)
 
-        stored = self.feed(dataset, {"image": data.unit}, self.batch_size)
+        stored = self.feed(dataset, {"image": data.unit})
         return data.map_feed(seen, stored)
 
     def unseen(self) -> tuple[jax.Array, np.ndarray]:
@@ -84,30 +81,6 @@ class ImageOptions(RunOptions):
     def descent(self, objective: Objective, optimizer: optax.GradientTransformation) -> Step:
         axis_name = AXIS if self.parallel == "pmap" else None
         return partial(descent_step, objective=objective, optimizer=optimizer, axis_name=axis_name)
-
-    def descend(
-        self,
-        step: Step,
-        state: PyTree,
-        feed: Feed,
-        evaluate: Evaluate,
-        *,
-        workdir: Path,
-        fresh: bool,
-        shown: tuple[str, ...] = ("loss",),
-    ) -> Result:
-        """Train, from the start or from where the run in `workdir` was stopped."""
-        return self.train(
-            step,
-            state,
-            feed,
-            evaluate,
-            workdir=workdir,
-            fresh=fresh,
-            batch_size=self.batch_size,
-            parallel=self.parallel,
-            shown=shown,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
 
 import jax
 import jax.numpy as jnp
@@ -48,6 +48,8 @@ class Result(NamedTuple):
 class RunOptions:
     """How long a run is, and when it comes back to Python."""
 
+    parallel: ClassVar[Parallel] = "none"
+    batch_size: ClassVar[int] = 1
     steps: Count
     """Where the run ends; a run that is resumed may be given more."""
     seed: Seed = 0
@@ -66,8 +68,13 @@ class RunOptions:
         """A key of its own for each purpose."""
         return jax.random.fold_in(jax.random.key(self.seed), get_args(Purpose).index(purpose))
 
-    def feed(self, dataset: data.Dataset, fields: data.Fields, batch_size: int) -> Feed:
+    @property
+    def examples_per_step(self) -> int:
+        return self.batch_size
+
+    def feed(self, dataset: data.Dataset, fields: data.Fields) -> Feed:
         """The batches that this process reads of the dataset."""
+        batch_size = self.examples_per_step
         if batch_size > len(dataset):
             raise Refusal(
                 f"A step takes {batch_size} examples, but the dataset has {len(dataset)}: lower "
@@ -85,8 +92,6 @@ class RunOptions:
         *,
         workdir: Path,
         fresh: bool,
-        batch_size: int = 1,
-        parallel: Parallel = "none",
         label_names: Sequence[str] | None = None,
         **shown: Any,
     ) -> Result:
@@ -101,13 +106,13 @@ class RunOptions:
             feed,
             key=self.key("run"),
             timetable=Timetable(self.steps, self.steps_per_dispatch, self.checkpoint_every),
-            batch_size=batch_size,
+            batch_size=self.examples_per_step,
             workdir=workdir,
             experiment=Path(inspect.getfile(type(self))).stem,
             config=asdict(self),
             label_names=label_names,
             fresh=fresh,
-            parallel=parallel,
+            parallel=self.parallel,
             hooks=[Hook(self.evaluate_every, look)],
             **shown,
         )

@@ -124,8 +124,6 @@ class GameOptions(RunOptions):
             evaluate,
             workdir=workdir,
             fresh=fresh,
-            batch_size=self.examples_per_step,
-            parallel=self.parallel,
             label_names=label_names,
             unit=unit,
         )

@@ -3,15 +3,23 @@
 import re
 from pathlib import Path
 
+import jax
 import pytest
+
+from experiments import dcgan
+from gan_jax import training
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 
 
+def examples(path):
+    return re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL)
+
+
 @pytest.mark.slow
 def test_the_example_runs(capsys):
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    example, _ = examples(README)
     names = {}
     exec(example, names)
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -19,13 +27,25 @@ def test_the_example_runs(capsys):
     assert names["points"].shape == (1_000, 2)
 
 
+@pytest.mark.slow
+def test_what_a_run_has_learnt_is_read_from_its_directory(tmp_path, monkeypatch):
+    _, example = examples(README)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dcgan, "NUM_COMPARED", 10)
+    config = dcgan.Config(steps=1, width=2, batch_size=4, steps_per_dispatch=1)
+    dcgan.run(config, Path("runs/dcgan"))
+    names = {"training": training, "dcgan": dcgan, "key": jax.random.key(0)}
+    exec(example, names)
+    assert names["images"].shape == (16, 28, 28, 1)
+
+
 def test_the_example_of_the_games_prints_one_rate_twice(capsys):
-    text = (ROOT / "gan_jax/games/README.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    path = ROOT / "gan_jax/games/README.md"
+    (example,) = examples(path)
     exec(example, {})
-    found, exact = map(float, capsys.readouterr().out.split())
-    assert abs(found - exact) < 1e-6
-    assert f"| extragradient | {exact:.4f} |" in text
+    computed, exact = map(float, capsys.readouterr().out.split())
+    assert abs(computed - exact) < 1e-6
+    assert f"| extragradient | {exact:.4f} |" in path.read_text()
 
 
 def test_it_is_at_most_two_screens():

@@ -71,7 +71,7 @@ CONFIGS = {
 CONFIGS["paper"] = replace(CONFIGS["mnist"], width=1_000, latent_dim=200, steps=60_000)
 SHORT = replace(CONFIGS["mnist"], steps=3_000)
 TABLES = {
-    "mnist": {f"{q} of 4 quadrants known": replace(SHORT, num_quadrants=q) for q in (1, 2, 3)}
+    "quadrants": {f"mnist, {q} of 4 known": replace(SHORT, num_quadrants=q) for q in (1, 2, 3)}
 }
 
 

@@ -98,7 +98,7 @@ PAPER: dict[str, Any] = {
 }
 CONFIGS = {"digits": Config(), "mnist": Config(**MNIST), "paper": Config(**PAPER)}
 TABLES = {
-    "mnist": {f"k = {k}": replace(CONFIGS["mnist"], num_samples=k) for k in (1, 5, 50)},
+    "k": {f"mnist, k = {k}": replace(CONFIGS["mnist"], num_samples=k) for k in (1, 5, 50)},
 }
 
 

@@ -1,9 +1,9 @@
-"""A table over seeds.    python -m experiments.harness.table iwae mnist
+"""A table over seeds.    python -m experiments.harness.table iwae k
 
 Runs every cell of a table of an experiment for several seeds, each in a run directory of its own,
 and prints means ± standard deviations. Finished cells are skipped and an unfinished one is
-resumed, so the command may be stopped anywhere. The cells are those of the experiment's TABLES
-under that name, or else all of its named configurations.
+resumed, so the command may be stopped anywhere. The name is that of one of the experiment's
+TABLES, or of a configuration, which is then the one cell; without a name it is the default.
 """
 
 import dataclasses
@@ -32,11 +32,11 @@ class Options:
     experiment: Annotated[str, tyro.conf.Positional]
     """The name of an experiment, as in `python -m experiments.<name>`."""
     table: Annotated[str, tyro.conf.Positional] = ""
-    """One of its tables; without a name, the table of all its named configurations."""
+    """One of its tables or of its configurations; without a name, its default configuration."""
     num_seeds: Count = 3
     """Seeds 0, 1, ... of each cell."""
     workdir: Path = Path("runs/tables")
-    """Where the run directories are: <experiment>/<table>/<cell>/<seed>."""
+    """Where the run directories are: <experiment>/<cell>/<seed>."""
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -46,19 +46,19 @@ def cells_of(options: Options) -> tuple[ModuleType, Mapping[str, Any]]:
     """The experiment, and the configuration of every cell by its name."""
     try:
         module = importlib.import_module(f"experiments.{options.experiment}")
-        tables = {"": module.CONFIGS, **getattr(module, "TABLES", {})}
+        single = {name: {name: config} for name, config in module.CONFIGS.items()}
+        tables = {**single, **getattr(module, "TABLES", {})}
     except (ModuleNotFoundError, AttributeError):
         raise Refusal(
             f"There is no experiment {options.experiment!r} with named configurations: name a file "
             "of the folder experiments, without its ending."
         ) from None
-    if options.table not in tables:
-        named = ", ".join(filter(None, tables)) or "none"
+    name = options.table or next(iter(tables))
+    if name not in tables:
         raise Refusal(
-            f"{options.experiment} has no table {options.table!r}; it has {named}. Without a name, "
-            "the cells are all its configurations."
+            f"{options.experiment} has no table {name!r}: name one of {', '.join(tables)}."
         )
-    return module, tables[options.table]
+    return module, tables[name]
 
 
 def scores_of(module: ModuleType, config: Any, workdir: Path) -> dict[str, float]:
@@ -92,7 +92,7 @@ def rows(name: str, scores: list[dict[str, float]]) -> list[str]:
 def run(options: Options) -> None:
     """Fill the table, cell by cell, and print each row when it is full."""
     module, cells = cells_of(options)
-    folder = options.workdir / options.experiment / (options.table or "configurations")
+    folder = options.workdir / options.experiment
     for name, config in cells.items():
         scores = [
             scores_of(module, dataclasses.replace(config, seed=seed), folder / name / str(seed))

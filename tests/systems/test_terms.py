@@ -164,7 +164,7 @@ def test_the_optimum_with_wrong_pairs_is_p_over_p_and_half_of_the_wrong_and_of_t
         discriminator=Table(),
         latents=networks.uniform(1, low=0.0, high=1.0),
     )
-    num_steps = 2_000
+    num_steps = 1_000
     optimizers = Optimizers(
         generator=optax.sgd(0.0),
         discriminator=optax.adam(optax.cosine_decay_schedule(0.1, num_steps)),

@@ -27,17 +27,19 @@ from experiments.harness.methods import (
 )
 from gan_jax import data, losses, plots
 from gan_jax.games import Game, GameState, Gradients, Weights, init, rates, together, toy
-from gan_jax.games.analysis import phase_portrait, spectral_radius, trajectory
+from gan_jax.games.analysis import (
+    growth_factor,
+    phase_portrait,
+    spectral_radius,
+    trajectory,
+)
 from gan_jax.training import Evaluation
 from gan_jax.typing import Step
 
 POTENTIAL = np.array([[0.4, 0.0], [0.0, 0.2]])
 ROTATION = np.array([[0.0, 1.0], [-1.0, 0.0]])
-NUM_TERMS, DIM = 20, 10
 NUM_SHOWN = 100
 EXTENT = 1.6
-SMALLEST = 1e-30
-"""Distances below are round-off, and are not fitted."""
 SINGULAR_VALUES = {"bilinear": 1.0, "dirac_gan": 0.5}
 """Of the bilinear game that each rotating game is at its equilibrium."""
 LINEAR = (*SINGULAR_VALUES, "mixed")
@@ -91,17 +93,13 @@ def playgrounds(config: Config) -> dict[str, Playground]:
 
 def stochastic(seed: int) -> Playground:
     """Terms around ⟨x, y⟩, one a round; the start is at distance 1 from the equilibrium."""
-    rng = np.random.default_rng(seed)
-    noise = rng.normal(size=(NUM_TERMS, DIM, DIM)) / (2 * np.sqrt(DIM))
-    x_terms, y_terms = rng.normal(size=(2, NUM_TERMS, DIM)) / np.sqrt(DIM)
-    terms = (np.eye(DIM) + noise - noise.mean(axis=0), x_terms, y_terms)
-    equilibrium = toy.stochastic_bilinear_equilibrium(*terms)
-    aside = rng.normal(size=(2, DIM))
-    aside /= np.linalg.norm(aside)
+    terms = toy.random_terms(seed)
+    at = toy.stochastic_bilinear_equilibrium(*terms)
+    aside = 1 / np.sqrt(2 * at.generator.size)
     return Playground(
         toy.stochastic_bilinear(*terms, num_samples=1),
-        Gradients(equilibrium.generator + aside[0], equilibrium.discriminator + aside[1]),
-        equilibrium,
+        Gradients(at.generator + aside, at.discriminator - aside),
+        at,
     )
 
 
@@ -172,11 +170,10 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         f"stochastic/{name}/end": float(toy.distance(state, grounds["stochastic"].equilibrium))
         for name, state in result.state["stochastic"].items()
     }
-    for ground in LINEAR:
-        at = grounds[ground]
+    for ground, exact in exact_factors(config).items():
         for name, method in methods[ground].items():
-            scores[f"{ground}/{name}/factor"] = measure(method, at, config.steps)
-            scores[f"{ground}/{name}/exact"] = exact(config, ground, name, method, at)
+            factor = measure(method, grounds[ground], config.steps)
+            scores |= {f"{ground}/{name}/factor": factor, f"{ground}/{name}/exact": exact[name]}
     return result.says(table({**result.metrics, **scores}), scores)
 
 
@@ -195,38 +192,21 @@ def path_of(state: GameState, *, step: Step, num_steps: int) -> Gradients:
 
 
 def measure(method: Method, at: Playground, num_steps: int) -> float:
-    """The slope of log ‖z_t‖ over the second half of a run to or from 0, as a factor per step."""
+    """How a run to or from 0 grew or shrank."""
     path = path_of(start(method, at.start), step=method.step, num_steps=num_steps)
-    lengths = np.hypot(*(np.ravel(z).astype(float) for z in path))
-    lengths = np.log(lengths[lengths > SMALLEST])
-    half = len(lengths) // 2
-    return float(np.exp(np.polyfit(np.arange(half, len(lengths)), lengths[half:], 1)[0]))
+    return growth_factor(np.hypot(*(np.ravel(z).astype(float) for z in path)))
 
 
-def exact(config: Config, ground: str, name: MethodName, method: Method, at: Playground) -> float:
-    """By the paper's formula on a purely rotating game, else from the step's own Jacobian."""
-    if ground == "mixed":
-        return of_step(name, method, at)
-    sigma = SINGULAR_VALUES[ground]
-    rate, weight = config.learning_rate, config.weight
-    simultaneous = rates.simultaneous(rate, sigma)
-    if name == "lookahead":
-        block = rates.radius(rates.lookahead(simultaneous, INTERVAL, RATE))
-        return block ** (1 / INTERVAL)
-    return rates.radius(
-        {
-            "simultaneous": simultaneous,
-            "alternating": rates.alternating(rate, sigma),
-            "extragradient": rates.extragradient(rate, sigma),
-            "past_extragradient": rates.optimistic(rate, sigma),
-            "optimistic": rates.optimistic(rate, sigma),
-            "negative_momentum": rates.alternating_momentum(rate, MOMENTUM, sigma),
-            "consensus": rates.consensus(rate, weight, sigma),
-            "symplectic": rates.consensus(rate, weight, sigma),
-            "competitive": rates.competitive(rate, sigma),
-            "unrolled": rates.unrolled(rate, rate, config.num_unrolled_steps, sigma),
-        }[name]
-    )
+def exact_factors(config: Config) -> dict[str, dict[str, float]]:
+    """By the papers' formulas on a purely rotating game, else from the step's own Jacobian."""
+    options = {"weight": config.weight, "num_unrolled_steps": config.num_unrolled_steps}
+    options |= {"momentum": MOMENTUM, "interval": INTERVAL, "rate": RATE}
+    exact = {
+        ground: rates.factors(config.learning_rate, sigma, **options)
+        for ground, sigma in SINGULAR_VALUES.items()
+    }
+    mixed, methods = playgrounds(config)["mixed"], build(config)["mixed"]
+    return exact | {"mixed": {name: of_step(name, m, mixed) for name, m in methods.items()}}
 
 
 def of_step(name: MethodName, method: Method, at: Playground) -> float:

@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float
-from scipy import optimize
 
 from experiments.harness import command, options
 from experiments.harness.bounds import Count, Decay, Rate, Several
@@ -29,6 +28,7 @@ from gan_jax.games import (
     simultaneous_step,
     together,
 )
+from gan_jax.metrics import closest_normal, normal_on_grid
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation
@@ -184,23 +184,20 @@ def mixture(key, num: int) -> Float[Array, "num 1"]:
     return jnp.array(MEANS)[which] + deviations[which] * jax.random.normal(key_noise, (num, 1))
 
 
-def normal_density(mean: float, deviation: float) -> np.ndarray:
-    """A Gaussian's mass at each point of the grid; never 0, so that every divergence is finite."""
-    density = np.exp(-np.square((GRID - mean) / deviation) / 2) + 1e-300
-    return density / density.sum()
-
-
 MIXTURE = sum(
-    (w * normal_density(m, v**0.5) for w, m, v in zip(WEIGHTS, MEANS, VARIANCES, strict=True)),
+    (
+        w * normal_on_grid(GRID, m, v**0.5)
+        for w, m, v in zip(WEIGHTS, MEANS, VARIANCES, strict=True)
+    ),
     np.zeros(len(GRID)),
 )
 """The mixture's mass at each point of the grid."""
 
 
-def divergence(name: str, mean: float, deviation: float) -> float:
-    """D_f(mixture ‖ N(mean, deviation²)), the integral on the grid."""
+def divergence(name: str, p: np.ndarray, q: np.ndarray) -> float:
+    """D_f(p ‖ q), the integral on the grid."""
     with jax.enable_x64(True):
-        return float(_divergence(name, MIXTURE, normal_density(mean, deviation)))
+        return float(_divergence(name, p, q))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -210,10 +207,7 @@ def _divergence(name, p, q):
 
 def optimum(name: str) -> tuple[float, float, float]:
     """The least divergence of any Gaussian, with its mean and deviation."""
-    least = optimize.minimize(
-        lambda at: divergence(name, at[0], np.exp(at[1])), (1.3, 0.55), method="Nelder-Mead"
-    )
-    return float(least.fun), float(least.x[0]), float(np.exp(least.x[1]))
+    return closest_normal(partial(divergence, name), MIXTURE, GRID)
 
 
 def measure(name: str, state: GameState, system: GAN) -> Fit:
@@ -226,14 +220,14 @@ def measure(name: str, state: GameState, system: GAN) -> Fit:
         state.discriminator.weights
     )
     loss, p = losses.f_gan(ROWS[name]), MIXTURE
-    bounds, divergences = [], []
+    bounds = []
     for output, mean, log_deviation in zip(
         outputs, now["mean"].ravel(), now["log_deviation"].ravel(), strict=True
     ):
-        q = normal_density(mean, np.exp(log_deviation))
+        q = normal_on_grid(GRID, mean, np.exp(log_deviation))
         bounds.append(-p @ np.asarray(loss.real(output)) - q @ np.asarray(loss.fake(output)))
-    for row in ROWS:
-        divergences.append([divergence(row, *at) for at in zip(means, deviations, strict=True)])
+    fits = [normal_on_grid(GRID, *at) for at in zip(means, deviations, strict=True)]
+    divergences = [[divergence(row, p, q) for q in fits] for row in ROWS]
     return Fit(means, deviations, np.array(bounds), np.array(divergences))
 
 
@@ -272,7 +266,8 @@ def spread(metrics, name: str, what: str) -> str:
 def densities(fits: dict[str, Fit]) -> plots.Picture:
     shown = np.abs(GRID) < 6
     fitted = {
-        row: normal_density(fit.mean.mean(), fit.deviation.mean()) for row, fit in fits.items()
+        row: normal_on_grid(GRID, fit.mean.mean(), fit.deviation.mean())
+        for row, fit in fits.items()
     }
     masses = {"mixture": MIXTURE, **fitted}
     return plots.curves(

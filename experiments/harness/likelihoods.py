@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -131,13 +131,7 @@ def mean_image(dataset: data.Dataset) -> jax.Array:
 
 def starting_at(outputs: jax.Array | None) -> nn.initializers.Initializer:
     """Bias a decoder's last layer to the outputs that it shall give at first, or to 0."""
-    if outputs is None:
-        return nn.initializers.zeros
-
-    def bias(key: KeyArray, shape: Any, dtype: Any = jnp.float32) -> jax.Array:
-        return outputs.astype(dtype).reshape(shape)
-
-    return bias
+    return nn.initializers.constant(0.0 if outputs is None else outputs.ravel())
 
 
 def logits(probabilities: jax.Array | None) -> jax.Array | None:

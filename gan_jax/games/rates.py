@@ -106,6 +106,39 @@ def lookahead(eigenvalues: Eigenvalues, interval: int, rate: float) -> Eigenvalu
     return 1 - rate + rate * np.asarray(eigenvalues) ** interval
 
 
+def factors(
+    learning_rate: float,
+    singular_values: ArrayLike = 1.0,
+    *,
+    weight: float,
+    momentum: float,
+    num_unrolled_steps: int,
+    interval: int,
+    rate: float,
+) -> dict[str, float]:
+    """The factor by which a run of each method grows or shrinks per step in the long run.
+
+    `weight` is that of consensus and symplectic adjustment, `momentum` that of both players in
+    alternating play; an unrolled opponent moves at the same learning rate; lookahead, after every
+    `interval` steps to `rate` of the way, is on simultaneous play.
+    """
+    of_steps = {
+        "simultaneous": simultaneous(learning_rate, singular_values),
+        "alternating": alternating(learning_rate, singular_values),
+        "extragradient": extragradient(learning_rate, singular_values),
+        "past_extragradient": optimistic(learning_rate, singular_values),
+        "optimistic": optimistic(learning_rate, singular_values),
+        "negative_momentum": alternating_momentum(learning_rate, momentum, singular_values),
+        "consensus": consensus(learning_rate, weight, singular_values),
+        "symplectic": consensus(learning_rate, weight, singular_values),
+        "competitive": competitive(learning_rate, singular_values),
+        "unrolled": unrolled(learning_rate, learning_rate, num_unrolled_steps, singular_values),
+    }
+    block = lookahead(of_steps["simultaneous"], interval, rate)
+    by_method = {name: radius(eigenvalues) for name, eigenvalues in of_steps.items()}
+    return by_method | {"lookahead": radius(block) ** (1 / interval)}
+
+
 def _conjugates(values: np.ndarray) -> Eigenvalues:
     return np.concatenate([values, np.conj(values)])
 

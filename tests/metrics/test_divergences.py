@@ -63,6 +63,29 @@ def test_weights_are_masses():
     x, y = np.array([[0.0], [1.0]]), np.array([[0.0], [3.0]])
     np.testing.assert_allclose(metrics.wasserstein(x, y, [3, 1], [1, 1]), 0.25 * 2 + 0.25 * 3)
     np.testing.assert_allclose(metrics.wasserstein_1d(x[:, 0], y[:, 0], [3, 1], [1, 1]), 1.25)
-    for weights in ([1], [1, -1], [0, 0]):
+    for masses in ([1], [1, -1], [0, 0]):
         with pytest.raises(ValueError, match="Give 2 weights"):
-            metrics.wasserstein(x, y, weights)
+            metrics.wasserstein(x, y, masses)
+
+
+def test_the_closest_gaussian_to_a_gaussian_is_itself():
+    grid = np.linspace(-8, 8, 401)
+    mass = metrics.normal_on_grid(grid, 1.3, 0.7)
+    assert mass.sum() == pytest.approx(1)
+    assert mass @ grid == pytest.approx(1.3)
+    least, mean, deviation = metrics.closest_normal(metrics.kl_divergence, mass, grid)
+    np.testing.assert_allclose([least, mean, deviation], [0, 1.3, 0.7], atol=1e-4)
+
+
+def test_the_closest_gaussian_by_the_kullback_leibler_divergence_has_the_moments_of_the_mixture():
+    grid = np.linspace(-10, 10, 801)
+    mass = (
+        metrics.normal_on_grid(grid, -1.0, 0.5) + 2 * metrics.normal_on_grid(grid, 2.0, 1.0)
+    ) / 3
+    least, mean, deviation = metrics.closest_normal(metrics.kl_divergence, mass, grid)
+    expected = mass @ grid
+    np.testing.assert_allclose(mean, expected, atol=1e-3)
+    np.testing.assert_allclose(deviation, np.sqrt(mass @ (grid - expected) ** 2), atol=1e-3)
+    assert least == pytest.approx(
+        metrics.kl_divergence(mass, metrics.normal_on_grid(grid, mean, deviation))
+    )

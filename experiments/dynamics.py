@@ -26,13 +26,8 @@ from experiments.harness.methods import (
     choose,
 )
 from gan_jax import data, losses, plots
-from gan_jax.games import Game, GameState, Gradients, Weights, init, rates, together, toy
-from gan_jax.games.analysis import (
-    growth_factor,
-    phase_portrait,
-    spectral_radius,
-    trajectory,
-)
+from gan_jax.games import Game, GameState, Gradients, Weights, init, rates, reporting, together, toy
+from gan_jax.games.analysis import growth_factor, phase_portrait, spectral_radius, trajectory
 from gan_jax.training import Evaluation
 from gan_jax.typing import Step
 
@@ -72,21 +67,14 @@ class Playground(NamedTuple):
 
 
 def playgrounds(config: Config) -> dict[str, Playground]:
-    origin = Gradients(jnp.zeros(()), jnp.zeros(()))
+    def at(x, y) -> Gradients:
+        return Gradients(jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32))
+
+    mixed = toy.quadratic(potential=POTENTIAL, hamiltonian=ROTATION)
     return {
-        "bilinear": Playground(
-            toy.bilinear(), Gradients(jnp.float32(1.0), jnp.float32(0.5)), origin
-        ),
-        "dirac_gan": Playground(
-            toy.dirac_gan(losses.minimax()),
-            Gradients(jnp.float32(1e-2), jnp.float32(5e-3)),
-            origin,
-        ),
-        "mixed": Playground(
-            toy.quadratic(potential=POTENTIAL, hamiltonian=ROTATION),
-            Gradients(jnp.ones(1), jnp.full(1, 0.5)),
-            Gradients(jnp.zeros(1), jnp.zeros(1)),
-        ),
+        "bilinear": Playground(toy.bilinear(), at(1.0, 0.5), at(0.0, 0.0)),
+        "dirac_gan": Playground(toy.dirac_gan(losses.minimax()), at(1e-2, 5e-3), at(0.0, 0.0)),
+        "mixed": Playground(mixed, at([1.0], [0.5]), at([0.0], [0.0])),
         "stochastic": stochastic(config.seed),
     }
 
@@ -133,32 +121,18 @@ def evaluator(config: Config, methods: dict[str, dict[MethodName, Method]]) -> o
     return evaluate
 
 
-def step_of(method: Method, at: Playground) -> Step:
-    """The method's step, which says how far from the equilibrium it ended."""
-
-    def step(key, state, batch):
-        state, metrics = method.step(key, state, batch)
-        return state, {**metrics, "distance": toy.distance(state, at.equilibrium)}
-
-    return step
-
-
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Play every game by every method, all at once."""
     grounds, methods = playgrounds(config), build(config)
+    steps, state = {}, {}
+    for ground, row in methods.items():
+        distance = partial(toy.distance, equilibrium=grounds[ground].equilibrium)
+        reported = {name: reporting(m.step, distance=distance) for name, m in row.items()}
+        steps[ground] = together(reported)
+        state[ground] = {name: start(m, grounds[ground].start) for name, m in row.items()}
     result = config.train(
-        together(
-            {
-                ground: together(
-                    {name: step_of(method, grounds[ground]) for name, method in row.items()}
-                )
-                for ground, row in methods.items()
-            }
-        ),
-        {
-            ground: {name: start(method, grounds[ground].start) for name, method in row.items()}
-            for ground, row in methods.items()
-        },
+        together(steps),
+        state,
         data.drawn_feed(lambda key, num: {}, batch_size=1),
         evaluator(config, methods),
         workdir=workdir,

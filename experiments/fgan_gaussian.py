@@ -7,29 +7,20 @@ learned mean and deviation beside the optimum, and every divergence of every fit
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from experiments.harness import command, options
 from experiments.harness.bounds import Count, Decay, Rate, Several
-from gan_jax import data, losses, plots
-from gan_jax.games import (
-    GameState,
-    Optimizers,
-    averaged,
-    exponential_average,
-    exponential_average_memory,
-    simultaneous_step,
-    together,
-)
+from gan_jax import data, games, losses, plots
 from gan_jax.metrics import closest_normal, normal_on_grid
-from gan_jax.nets import MLPDiscriminator
+from gan_jax.nets import LocationScale, MLPDiscriminator
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation
 
@@ -81,27 +72,6 @@ class Config(options.RunOptions):
 CONFIGS = {"table": Config()}
 
 
-class Fit(NamedTuple):
-    """What one divergence found: each field over seeds."""
-
-    mean: Float[np.ndarray, " seeds"]
-    deviation: Float[np.ndarray, " seeds"]
-    bound: Float[np.ndarray, " seeds"]
-    """The variational bound by the trained critic, its expectations computed on a grid."""
-    divergences: Float[np.ndarray, "rows seeds"]
-    """Every divergence of the table between the mixture and the fit."""
-
-
-class LocationScale(nn.Module):
-    """x = μ + σ z, with σ stored as its logarithm."""
-
-    @nn.compact
-    def __call__(self, z: Float[Array, "num 1"], *, train: bool = False) -> Float[Array, "num 1"]:
-        mean = self.param("mean", nn.initializers.zeros, (1, 1))
-        log_deviation = self.param("log_deviation", nn.initializers.zeros, (1, 1))
-        return mean + jnp.exp(log_deviation) * z
-
-
 def build(config: Config) -> dict[str, GAN]:
     """A game for each divergence."""
     return {
@@ -121,38 +91,33 @@ def evaluator(config: Config, systems: dict[str, GAN]) -> options.Evaluate:
 
     def evaluate(key, state) -> Evaluation:
         fits = {name: measure(name, state[name], system) for name, system in systems.items()}
-        metrics = {}
-        for name, fit in fits.items():
-            for field in ("mean", "deviation", "bound"):
-                metrics |= both(f"{name}/{field}", getattr(fit, field))
-            for row, values in zip(ROWS, fit.divergences, strict=True):
-                metrics |= both(f"{name}/{row}", values)
+        metrics = {
+            f"{name}/{what}{ending}": float(of(values))
+            for name, fit in fits.items()
+            for what, values in fit.items()
+            for ending, of in (("", np.mean), ("/std", np.std))
+        }
         return Evaluation({"densities": densities(fits)}, metrics)
 
     return evaluate
 
 
-def both(name: str, values: np.ndarray) -> dict[str, float]:
-    """The mean and the deviation over seeds, as metrics."""
-    return {name: float(np.mean(values)), f"{name}/std": float(np.std(values))}
-
-
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Fit by every divergence, from all seeds at once."""
     systems = build(config)
-    optimizers = Optimizers(
+    optimizers = games.Optimizers(
         generator=optax.adam(config.learning_rate, b1=0.5),
         discriminator=optax.adam(config.critic_learning_rate, b1=0.5),
     )
 
     def init(system: GAN, key):
         blank = {"point": jnp.zeros((1, 1))}
-        return exponential_average_memory(system.init(key, blank, optimizers=optimizers))
+        return games.exponential_average_memory(system.init(key, blank, optimizers=optimizers))
 
     def play(system: GAN):
         """All seeds of one divergence play a step, each on data of its own."""
-        step = partial(simultaneous_step, game=system.game, optimizers=optimizers)
-        each = jax.vmap(exponential_average(step, decay=config.average_decay))
+        step = partial(games.simultaneous_step, game=system.game, optimizers=optimizers)
+        each = jax.vmap(games.exponential_average(step, decay=config.average_decay))
 
         def of_all(key, state, batch):
             state, metrics = each(jax.random.split(key, config.num_seeds), state, batch)
@@ -166,7 +131,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
 
     seeds = jax.random.split(config.key("init"), config.num_seeds)
     result = config.train(
-        together({name: play(system) for name, system in systems.items()}),
+        games.together({name: play(system) for name, system in systems.items()}),
         {name: jax.vmap(partial(init, system))(seeds) for name, system in systems.items()},
         data.drawn_feed(draw, batch_size=config.examples_per_step),
         evaluator(config, systems),
@@ -177,7 +142,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     return result.says(f"{table(result.metrics)}\n\n{matrix(result.metrics)}")
 
 
-def mixture(key, num: int) -> Float[Array, "num 1"]:
+def mixture(key, num: int) -> Float[jax.Array, "num 1"]:
     key_which, key_noise = jax.random.split(key)
     which = jax.random.bernoulli(key_which, WEIGHTS[1], (num, 1)).astype(int)
     deviations = jnp.sqrt(jnp.array(VARIANCES))
@@ -210,9 +175,13 @@ def optimum(name: str) -> tuple[float, float, float]:
     return closest_normal(partial(divergence, name), MIXTURE, GRID)
 
 
-def measure(name: str, state: GameState, system: GAN) -> Fit:
-    """Read off the averaged generators, and take the critics' bounds at the current ones."""
-    params = jax.device_get(averaged(state).generator.params)
+def measure(name: str, state: games.GameState, system: GAN) -> dict[str, np.ndarray]:
+    """Read off the averaged generators, and take the critics' bounds at the current ones.
+
+    Over seeds: `mean`, `deviation`, the `bound`, its expectations computed on a grid, and every
+    divergence of the table between the mixture and the fit.
+    """
+    params = jax.device_get(games.averaged(state).generator.params)
     means, deviations = params["mean"].ravel(), np.exp(params["log_deviation"].ravel())
     now = jax.device_get(state.generator.weights.params)
     grid = jnp.asarray(GRID, jnp.float32)[:, None]
@@ -227,8 +196,8 @@ def measure(name: str, state: GameState, system: GAN) -> Fit:
         q = normal_on_grid(GRID, mean, np.exp(log_deviation))
         bounds.append(-p @ np.asarray(loss.real(output)) - q @ np.asarray(loss.fake(output)))
     fits = [normal_on_grid(GRID, *at) for at in zip(means, deviations, strict=True)]
-    divergences = [[divergence(row, p, q) for q in fits] for row in ROWS]
-    return Fit(means, deviations, np.array(bounds), np.array(divergences))
+    measured = {"mean": means, "deviation": deviations, "bound": np.array(bounds)}
+    return measured | {row: np.array([divergence(row, p, q) for q in fits]) for row in ROWS}
 
 
 def table(metrics) -> str:
@@ -263,10 +232,10 @@ def spread(metrics, name: str, what: str) -> str:
     return f"{metrics[f'{name}/{what}']:.4f} ± {metrics[f'{name}/{what}/std']:.4f}"
 
 
-def densities(fits: dict[str, Fit]) -> plots.Picture:
+def densities(fits: dict[str, dict[str, np.ndarray]]) -> plots.Picture:
     shown = np.abs(GRID) < 6
     fitted = {
-        row: normal_on_grid(GRID, fit.mean.mean(), fit.deviation.mean())
+        row: normal_on_grid(GRID, fit["mean"].mean(), fit["deviation"].mean())
         for row, fit in fits.items()
     }
     masses = {"mixture": MIXTURE, **fitted}

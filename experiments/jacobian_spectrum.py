@@ -14,21 +14,18 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from experiments.harness import command, options
 from experiments.harness.bounds import Count, Rate, Weight
-from gan_jax import data, losses, plots
-from gan_jax.games import (
-    GameState,
-    Optimizers,
-    consensus_step,
-    init,
-    simultaneous_step,
-    together,
+from gan_jax import data, games, losses, plots
+from gan_jax.games.analysis import (
+    eigenvalues,
+    game_jacobian,
+    rotation_share,
+    spectrum_extent,
+    step_jacobian,
 )
-from gan_jax.games.analysis import eigenvalues, game_jacobian, rotation_share, step_jacobian
 from gan_jax.metrics import mode_coverage
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.systems import GAN, networks
@@ -69,7 +66,7 @@ class Variant(NamedTuple):
     step: Any
 
     def play(self, optimizer: optax.GradientTransformation) -> Step:
-        optimizers = Optimizers(generator=optimizer, discriminator=optimizer)
+        optimizers = games.Optimizers(generator=optimizer, discriminator=optimizer)
         return partial(self.step, game=self.system.game, optimizers=optimizers)
 
 
@@ -86,9 +83,9 @@ def build(config: Config) -> dict[str, Variant]:
         discriminator_terms={"r1": lambda r: config.r1_weight / 2 * losses.r1(r.critic, r.real)}
     )
     return {
-        "plain": Variant(game(), simultaneous_step),
-        "r1": Variant(r1, simultaneous_step),
-        "consensus": Variant(game(), partial(consensus_step, weight=config.consensus_weight)),
+        "plain": Variant(game(), games.simultaneous_step),
+        "r1": Variant(r1, games.simultaneous_step),
+        "consensus": Variant(game(), partial(games.consensus_step, weight=config.consensus_weight)),
     }
 
 
@@ -105,7 +102,8 @@ def evaluator(config: Config, variants: dict[str, Variant]) -> options.Evaluate:
             values = eigenvalues(jnp.eye(len(of_step)) - of_step)
             titles[f"{name}, step {int(state[name].step)}"] = values
             samples = variant.system.sample(key_samples, state[name].generator.weights, NUM_SAMPLES)
-            metrics |= {f"{name}/{what}": x for what, x in described(values).items()}
+            extent = spectrum_extent(values)._asdict()
+            metrics |= {f"{name}/{what}": x for what, x in extent.items()}
             metrics[f"{name}/rotation"] = rotation_share(of_game)
             metrics[f"{name}/modes"] = mode_coverage(samples, MIXTURE.means, MIXTURE.std).modes
         picture = plots.eigenvalues(titles, of_step=False, linear_below=0.1)
@@ -114,29 +112,17 @@ def evaluator(config: Config, variants: dict[str, Variant]) -> options.Evaluate:
     return evaluate
 
 
-def described(values: np.ndarray) -> dict[str, float]:
-    """-min Re λ: how far a spectrum reaches to the left of the imaginary axis; its other ends; and
-    the largest |Im λ| / |λ| among eigenvalues that matter, where 1 is a pure rotation."""
-    large = values[np.abs(values) > 1e-3 * np.abs(values).max()]
-    return {
-        "-min Re": -np.real(values).min(),
-        "max Re": np.real(values).max(),
-        "max |Im|": np.abs(np.imag(values)).max(),
-        "angle": np.max(np.abs(np.imag(large)) / np.abs(large)),
-    }
-
-
 def jacobians_of(variant: Variant) -> Callable[..., tuple[jax.Array, jax.Array]]:
     """Of a step of plain descent of rate 1, z - field(z), and of the game's own field."""
     descent = optax.sgd(1.0)
     step = variant.play(descent)
 
     @jax.jit
-    def jacobians(key, state: GameState, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        start = init(
+    def jacobians(key, state: games.GameState, batch: Batch) -> tuple[jax.Array, jax.Array]:
+        start = games.init(
             generator=state.generator.weights,
             discriminator=state.discriminator.weights,
-            optimizers=Optimizers(generator=descent, discriminator=descent),
+            optimizers=games.Optimizers(generator=descent, discriminator=descent),
         )
         of_step = step_jacobian(key, start, batch, step=step)
         return of_step, game_jacobian(key, start, batch, game=variant.system.game)
@@ -149,7 +135,7 @@ def draw(key, num: int) -> Batch:
 
 
 def table(metrics) -> str:
-    columns = ("-min Re", "max Re", "max |Im|", "angle", "rotation", "modes")
+    columns = ("left", "right", "height", "angle", "rotation", "modes")
     lines = [f"{'':10s} " + " ".join(f"{column:>10s}" for column in columns)]
     for name in ("plain", "r1", "consensus"):
         cells = (f"{float(metrics[f'{name}/{column}']):10.3g}" for column in columns)
@@ -161,10 +147,10 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     """Train the three from the same weights on the same points, and look at them on the way."""
     adam = optax.adam(config.learning_rate, b1=0.5)
     variants = build(config)
-    optimizers = Optimizers(generator=adam, discriminator=adam)
+    optimizers = games.Optimizers(generator=adam, discriminator=adam)
     blank = {"point": jnp.zeros((1, 2))}
     result = config.train(
-        together({name: variant.play(adam) for name, variant in variants.items()}),
+        games.together({name: variant.play(adam) for name, variant in variants.items()}),
         {
             name: variant.system.init(config.key("init"), blank, optimizers=optimizers)
             for name, variant in variants.items()

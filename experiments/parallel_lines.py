@@ -18,18 +18,10 @@ from jaxtyping import Array, Float
 
 from experiments.harness import command, options
 from experiments.harness.bounds import Count, Rate, Weight
-from gan_jax import data, losses, metrics, plots
-from gan_jax.games import (
-    GameState,
-    Optimizers,
-    alternating_step,
-    together,
-    vector_field,
-)
+from gan_jax import data, games, losses, metrics, plots
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation
-from gan_jax.typing import Step
 
 THETAS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)
 """Where the critic's estimate is compared with the distance."""
@@ -98,10 +90,10 @@ def evaluator(config: Config, systems: dict[str, GAN]) -> options.Evaluate:
     """Compare the critics whose θ stays with the distance; see where the others have gone."""
 
     @jax.jit
-    def slope(key, state: GameState) -> Array:
+    def slope(key, state: games.GameState) -> Array:
         """The size of the generator's gradient, where the discriminator tells the lines apart."""
         batch = real_line(key, config.batch_size)
-        gradients, _ = vector_field(key, state, batch, game=systems["gan"].game)
+        gradients, _ = games.vector_field(key, state, batch, game=systems["gan"].game)
         return optax.tree.norm(gradients.generator)
 
     def evaluate(key, state) -> Evaluation:
@@ -116,7 +108,7 @@ def evaluator(config: Config, systems: dict[str, GAN]) -> options.Evaluate:
     return evaluate
 
 
-def estimates(system: GAN, fixed: GameState) -> dict[float, float]:
+def estimates(system: GAN, fixed: games.GameState) -> dict[float, float]:
     """E f(x) - E f(G(z)) of each trained critic, the expectations along a grid in y."""
     y = np.linspace(0, 1, 201, dtype=np.float32)
 
@@ -134,20 +126,22 @@ def estimates(system: GAN, fixed: GameState) -> dict[float, float]:
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Estimate the distance at fixed θ, and let θ move under both games."""
     systems, num = build(config), config.num_discriminator_steps
-    optimizers = Optimizers(
+    optimizers = games.Optimizers(
         generator=optax.sgd(config.learning_rate),
         discriminator=optax.adam(config.critic_learning_rate, b1=0.5, b2=0.9),
     )
     still = optimizers._replace(generator=optax.sgd(0.0))
-    play = partial(alternating_step, num_discriminator_steps=num)
+    play = partial(games.alternating_step, num_discriminator_steps=num)
     steps = {
-        name: following(partial(play, game=system.game, optimizers=optimizers))
+        name: games.reporting(
+            partial(play, game=system.game, optimizers=optimizers), theta=theta_of
+        )
         for name, system in systems.items()
     }
     fixed = partial(play, game=systems["wgan"].game, optimizers=still)
     blank, keys = {"point": jnp.zeros((1, 2))}, jax.random.split(config.key("init"), 3)
 
-    def at_theta(key, theta) -> GameState:
+    def at_theta(key, theta) -> games.GameState:
         state = systems["wgan"].init(key, blank, optimizers=still)
         weights = state.generator.weights.replace(params={"theta": jnp.reshape(theta, (1, 1))})
         return state.replace(generator=state.generator.replace(weights=weights))
@@ -164,7 +158,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     }
     state["fixed"] = jax.vmap(at_theta)(jax.random.split(keys[2], len(THETAS)), jnp.array(THETAS))
     result = config.train(
-        together({**steps, "fixed": fixed_step}),
+        games.together({**steps, "fixed": fixed_step}),
         state,
         data.drawn_feed(real_line, batch_size=config.examples_per_step),
         evaluator(config, systems),
@@ -182,21 +176,11 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     )
 
 
-def following(step: Step) -> Step:
-    """The step, which says where θ has gone."""
-
-    def followed(key, state, batch):
-        state, metrics = step(key, state, batch)
-        return state, {**metrics, "theta": theta_of(state)}
-
-    return followed
-
-
 def real_line(key, num: int):
     return {"point": jnp.stack([jnp.zeros(num), jax.random.uniform(key, (num,))], axis=1)}
 
 
-def theta_of(state: GameState) -> Array:
+def theta_of(state: games.GameState) -> Array:
     return state.generator.weights.params["theta"][0, 0]
 
 

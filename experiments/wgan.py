@@ -127,7 +127,9 @@ def evaluator(
     def evaluate(key, state) -> Evaluation:
         files, metrics = of_samples(key, state)
         steps, gaps = estimates(workdir)
-        return Evaluation({**files, "estimate": estimate_curve(steps, gaps)}, metrics)
+        curves = {"E f(x) - E f(G(z))": gaps}
+        curve = plots.curves(x=steps, curves=curves, x_label="step", y_label="critic's estimate")
+        return Evaluation({**files, "estimate": curve}, metrics)
 
     return evaluate
 
@@ -137,15 +139,6 @@ def estimates(workdir: Path) -> tuple[np.ndarray, np.ndarray]:
     lines = read_log(workdir)
     gaps = [line["discriminator/real_logits"] - line["discriminator/fake_logits"] for line in lines]
     return np.array([line["step"] for line in lines]), np.array(gaps)
-
-
-def estimate_curve(steps: np.ndarray, gaps: np.ndarray) -> plots.Picture:
-    return plots.curves(
-        x=steps,
-        curves={"E f(x) - E f(G(z))": gaps},
-        x_label="step",
-        y_label="critic's estimate",
-    )
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:

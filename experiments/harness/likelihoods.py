@@ -12,16 +12,11 @@ import optax
 from flax import linen as nn
 
 from experiments.harness.bounds import Count, Rate, Several
-from experiments.harness.options import (
-    Dtype,
-    RunOptions,
-    first_examples,
-    load_images,
-)
+from experiments.harness.options import Dtype, RunOptions, first_examples, load_images
 from gan_jax import data
 from gan_jax.errors import Refusal
 from gan_jax.games import Objective, Weights, descent_step
-from gan_jax.metrics import importance_log_likelihood
+from gan_jax.metrics import log_likelihoods_in_parts
 from gan_jax.training.compile import AXIS, Parallel
 from gan_jax.typing import Batch, Feed, KeyArray, Step
 
@@ -104,23 +99,15 @@ class LikelihoodOptions(ImageOptions):
         weights: Weights,
         batch: Batch,
     ) -> np.ndarray:
-        """-log p(x) of each example in nats, by importance sampling, some examples at a time."""
-
-        @jax.jit
-        def estimate(key: KeyArray, weights: Weights, batch: Batch) -> jax.Array:
-            return importance_log_likelihood(
-                key,
-                lambda key, num: log_weights(key, weights, batch, num),
-                num_samples=self.num_importance_samples,
-                chunk_size=min(self.num_importance_samples, CHUNK),
-            ).log_likelihood
-
-        estimates = []
-        for start in range(0, len(next(iter(batch.values()))), CHUNK):
-            part = {field: examples[start : start + CHUNK] for field, examples in batch.items()}
-            key = jax.random.fold_in(self.key("score"), start)
-            estimates.append(estimate(key, weights, part))
-        return -np.concatenate(estimates)
+        """-log p(x) of each example in nats, by importance sampling."""
+        return -log_likelihoods_in_parts(
+            self.key("score"),
+            lambda key, part, num: log_weights(key, weights, part, num),
+            batch,
+            num_samples=self.num_importance_samples,
+            part_size=CHUNK,
+            chunk_size=min(self.num_importance_samples, CHUNK),
+        )
 
 
 def mean_image(dataset: data.Dataset) -> jax.Array:

@@ -6,22 +6,7 @@ from typing import Literal, NamedTuple, get_args
 
 import optax
 
-from gan_jax.games import (
-    Game,
-    GameState,
-    Optimizers,
-    alternating_step,
-    competitive_step,
-    consensus_step,
-    extragradient_step,
-    lookahead,
-    lookahead_memory,
-    past_extragradient_memory,
-    past_extragradient_step,
-    simultaneous_step,
-    symplectic_step,
-    unrolled_step,
-)
+from gan_jax import games
 from gan_jax.typing import Step
 
 MethodName = Literal[
@@ -49,13 +34,13 @@ class Method(NamedTuple):
     """A way of playing one game: what `init` needs, what the state needs, and the step."""
 
     step: Step
-    optimizers: Optimizers
-    remember: Callable[[GameState], GameState]
+    optimizers: games.Optimizers
+    remember: Callable[[games.GameState], games.GameState]
 
 
 def choose(
     name: MethodName,
-    game: Game,
+    game: games.Game,
     *,
     learning_rate: float,
     rule: Literal["sgd", "adam"],
@@ -68,12 +53,15 @@ def choose(
     preconditioned variant of the paper's.
     """
     optimizer = _optimizer(name, learning_rate, rule)
-    optimizers = Optimizers(generator=optimizer, discriminator=optimizer)
+    optimizers = games.Optimizers(generator=optimizer, discriminator=optimizer)
     play = partial(_step(name, learning_rate, weight, num_unrolled_steps), game=game)
     step: Step = partial(play, optimizers=optimizers)
     if name == "lookahead":
-        step = lookahead(step, interval=INTERVAL, rate=RATE)
-    memories = {"lookahead": lookahead_memory, "past_extragradient": past_extragradient_memory}
+        step = games.lookahead(step, interval=INTERVAL, rate=RATE)
+    memories = {
+        "lookahead": games.lookahead_memory,
+        "past_extragradient": games.past_extragradient_memory,
+    }
     return Method(step, optimizers, memories.get(name, lambda state: state))
 
 
@@ -95,15 +83,15 @@ def _step(
     name: MethodName, learning_rate: float, weight: float, num_unrolled_steps: int
 ) -> Callable:
     return {
-        "simultaneous": simultaneous_step,
-        "alternating": alternating_step,
-        "extragradient": extragradient_step,
-        "past_extragradient": past_extragradient_step,
-        "optimistic": simultaneous_step,
-        "negative_momentum": alternating_step,
-        "consensus": partial(consensus_step, weight=weight),
-        "symplectic": partial(symplectic_step, weight=weight),
-        "competitive": partial(competitive_step, learning_rate=learning_rate),
-        "lookahead": simultaneous_step,
-        "unrolled": partial(unrolled_step, num_unrolled_steps=num_unrolled_steps),
+        "simultaneous": games.simultaneous_step,
+        "alternating": games.alternating_step,
+        "extragradient": games.extragradient_step,
+        "past_extragradient": games.past_extragradient_step,
+        "optimistic": games.simultaneous_step,
+        "negative_momentum": games.alternating_step,
+        "consensus": partial(games.consensus_step, weight=weight),
+        "symplectic": partial(games.symplectic_step, weight=weight),
+        "competitive": partial(games.competitive_step, learning_rate=learning_rate),
+        "lookahead": games.simultaneous_step,
+        "unrolled": partial(games.unrolled_step, num_unrolled_steps=num_unrolled_steps),
     }[name]

@@ -11,15 +11,8 @@ import optax
 
 from experiments.harness.bounds import Count, Decay, Rate
 from experiments.harness.options import Dtype, Evaluate, Result, RunOptions
-from gan_jax import losses
+from gan_jax import games, losses
 from gan_jax.errors import Refusal
-from gan_jax.games import (
-    Optimizers,
-    alternating_step,
-    exponential_average,
-    exponential_average_memory,
-    simultaneous_step,
-)
 from gan_jax.systems import GAN
 from gan_jax.training import batch_shapes
 from gan_jax.training.compile import AXIS, Parallel
@@ -84,25 +77,27 @@ class GameOptions(RunOptions):
     def network_dtype(self) -> jnp.dtype:
         return jnp.dtype(self.dtype)
 
-    def each(self, optimizer: partial[optax.GradientTransformation]) -> Optimizers:
+    def each(self, optimizer: partial[optax.GradientTransformation]) -> games.Optimizers:
         """An optimiser for each player, at the player's own learning rate."""
-        return Optimizers(
+        return games.Optimizers(
             generator=optimizer(self.generator_learning_rate or self.learning_rate),
             discriminator=optimizer(self.discriminator_learning_rate or self.learning_rate),
         )
 
-    def optimizers(self) -> Optimizers:
+    def optimizers(self) -> games.Optimizers:
         return self.each(partial(optax.adam, b1=0.5))
 
     def step(self, system: GAN) -> Step:
         """The update, with the generator's moving average kept beside it."""
-        chosen = simultaneous_step
+        chosen = games.simultaneous_step
         if self.update == "alternating":
-            chosen = partial(alternating_step, num_discriminator_steps=self.num_discriminator_steps)
+            chosen = partial(
+                games.alternating_step, num_discriminator_steps=self.num_discriminator_steps
+            )
         step = partial(
             chosen, game=system.game, optimizers=self.optimizers(), axis_name=self.axis_name
         )
-        return exponential_average(step, decay=self.average_decay)
+        return games.exponential_average(step, decay=self.average_decay)
 
     def play(
         self,
@@ -119,7 +114,7 @@ class GameOptions(RunOptions):
         state = system.init(self.key("init"), batch_shapes(feed), optimizers=self.optimizers())
         return self.train(
             self.step(system),
-            exponential_average_memory(state),
+            games.exponential_average_memory(state),
             feed,
             evaluate,
             workdir=workdir,

@@ -34,6 +34,7 @@ from gan_jax.games.extragradient import (
     past_extragradient_step,
 )
 from gan_jax.games.lookahead import Lookahead, lookahead, lookahead_memory
+from gan_jax.games.reporting import reporting
 from gan_jax.games.rows import init_rows, rows_step
 from gan_jax.games.steps import (
     alternating_step,
@@ -82,6 +83,7 @@ __all__ = [
     "past_extragradient_memory",
     "past_extragradient_step",
     "rates",
+    "reporting",
     "rows_step",
     "set_params",
     "simultaneous_step",

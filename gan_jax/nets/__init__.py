@@ -5,6 +5,7 @@ Every network is called as `network(x, train=...)`; `train` decides what batch n
 
 from gan_jax.nets.conv_vae import ConvDecoder, ConvEncoder
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_jax.nets.fgan import LocationScale
 from gan_jax.nets.layers import Conv, ConvTranspose, MinibatchDiscrimination
 from gan_jax.nets.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 
@@ -15,6 +16,7 @@ __all__ = [
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "LocationScale",
     "MLPDiscriminator",
     "MLPEncoder",
     "MLPGenerator",

@@ -2,7 +2,7 @@
 
 Strided convolutions instead of pooling; batch normalisation everywhere but at the generator's
 output and the discriminator's input; ReLU in the generator and tanh at its end; LeakyReLU of
-slope 0.2 in the discriminator; weights from N(0, 0.02²), batch normalisation's gains from
+slope 0.2 in the discriminator; kernels from N(0, 0.02²), batch normalisation's gains from
 N(1, 0.02²) as in the authors' code. The kernels are 5x5 as in figure 1 of the paper.
 """
 
@@ -29,6 +29,14 @@ class DCGANGenerator(nn.Module):
     The last hidden layer has `width` channels (128 in the paper), every earlier one twice as many.
     `depth` is by default what leads from 4x4 or 7x7 to `size`. `axis_name` makes batch statistics
     global under `pmap`; under sharded `jit` they are global as they are.
+
+    >>> import jax
+    >>> from gan_jax import nets
+    >>> generator, latents = nets.DCGANGenerator(32, 3), jax.numpy.zeros((2, 100))
+    >>> images, variables = jax.eval_shape(
+    ...     generator.init_with_output, jax.random.key(0), latents)
+    >>> images.shape, sorted(variables)
+    ((2, 32, 32, 3), ['batch_stats', 'params'])
 
     Raises:
         ValueError: no such network makes images of `size`.

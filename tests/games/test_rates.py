@@ -5,7 +5,7 @@ import pytest
 
 from experiments.harness.methods import METHODS
 from gan_jax.games import rates
-from gan_jax.games.analysis import growth_factor
+from gan_jax.games.analysis import growth_factor, spectrum_extent
 
 OPTIONS = {"weight": 0.4, "momentum": -0.5, "num_unrolled_steps": 3, "interval": 5, "rate": 0.5}
 
@@ -36,3 +36,10 @@ def test_the_growth_of_a_run_is_that_of_its_second_half_above_round_off(factor):
     assert growth_factor(distances) == pytest.approx(factor, rel=1e-9)
     with_round_off = np.concatenate([0.5 ** np.arange(80), np.full(80, 1e-40), [0.0]])
     assert growth_factor(with_round_off) == pytest.approx(0.5)
+
+
+def test_the_extent_of_a_spectrum_leaves_small_eigenvalues_out_of_its_angle():
+    values = np.array([-3 + 0j, 2 + 1j, 2 - 1j, 1e-6j])
+    left, right, height, angle = spectrum_extent(values)
+    assert (left, right, height) == (3, 2, 1)
+    assert angle == pytest.approx(1 / np.sqrt(5))

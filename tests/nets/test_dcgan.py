@@ -210,15 +210,16 @@ def test_the_networks_are_their_equations(which, train):
     variables, x = filled(network, x)
 
     @quickly
-    def found(variables, x):
+    def by_network(variables, x):
         return network.apply(variables, x, train=train, mutable=["batch_stats"])
 
     @quickly
-    def expected(variables, x):
+    def by_equations(variables, x):
         *networks, following = by_hand(variables, train)
         return networks[which](x), following
 
-    (output, state), (known, following) = found(variables, x), expected(variables, x)
+    output, state = by_network(variables, x)
+    known, following = by_equations(variables, x)
     np.testing.assert_allclose(output, known, rtol=1e-4, atol=1e-5)
     assert np.std(output) > 0.1
     if train:

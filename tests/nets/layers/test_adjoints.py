@@ -102,15 +102,15 @@ def test_three_maps_of_one_form(geometry, channels):
     """They are the formula, its adjoints, and the same on every platform."""
     with jax.enable_x64(True):
         x, k, y = operands(geometry, jnp.float64, channels=channels)
-        found = quickly(partial(three_maps, geometry=geometry))(x, k, y)
+        maps = quickly(partial(three_maps, geometry=geometry))(x, k, y)
         plain = quickly(partial(three_plain_maps, geometry=geometry))(x, k, y)
-    assert_close(found, plain, 1e-10)
+    assert_close(maps, plain, 1e-10)
     x, k, y = map(np.asarray, (x, k, y))
     form = np.vdot(sum_of_taps(x, k, geometry), y)
     scale = sum(np.vdot(a, a) for a in (x, k, y))
-    for adjoint, argument in zip(found, (y, x, k), strict=True):
+    for adjoint, argument in zip(maps, (y, x, k), strict=True):
         np.testing.assert_allclose(np.vdot(adjoint, argument), form, rtol=0, atol=1e-10 * scale)
-    np.testing.assert_allclose(found[0], sum_of_taps(x, k, geometry), rtol=0, atol=1e-10 * scale)
+    np.testing.assert_allclose(maps[0], sum_of_taps(x, k, geometry), rtol=0, atol=1e-10 * scale)
 
 
 @pytest.mark.parametrize(
@@ -134,13 +134,13 @@ def test_each_map_is_batched_over_any_axis_of_any_operand(mapped):
         function = partial(three_maps, geometry=geometry)
         depends = [mapped[0] or mapped[1], mapped[2] or mapped[1], mapped[0] or mapped[2]]
         out_axes = tuple(0 if on else None for on in depends)
-        found = quickly(jax.vmap(function, axes, out_axes))(*given)
+        batched = quickly(jax.vmap(function, axes, out_axes))(*given)
         one = quickly(function)
         expected = [
             one(*(a if on else b for a, b, on in zip(each, alone[0], mapped, strict=True)))
             for each in alone
         ]
-    for result, on, column in zip(found, depends, zip(*expected, strict=True), strict=True):
+    for result, on, column in zip(batched, depends, zip(*expected, strict=True), strict=True):
         assert_close(result, jnp.stack(column) if on else column[0], 1e-10)
 
 

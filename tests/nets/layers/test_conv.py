@@ -412,17 +412,17 @@ def loop_of_descents(layer):
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_other_platforms_get_jax_s_own_convolutions(kind, more, platform):
     """The programs lowered for an accelerator have the convolutions that Flax's layer has."""
-    found = []
+    num_convolutions = []
     for layer in layers(kind, features=2, kernel_size=(5, 5), **more):
         at = start(layer, (2, 4, 4, 2))
         gradient = jax.jit(jax.grad(lambda at, layer=layer: weigh(layer.apply(*at))))
         text = gradient.trace(at).lower(lowering_platforms=(platform,)).as_text()
         assert "optimization_barrier" not in text
         assert "while" not in text
-        found.append(text.count("stablehlo.convolution"))
+        num_convolutions.append(text.count("stablehlo.convolution"))
         groups = re.findall(r"(?:feature|batch)_group_count = ([2-9])", text)
         assert groups == ["2"] * (3 if "feature_group_count" in more else 0)
-    assert found == [3, 3]
+    assert num_convolutions == [3, 3]
 
 
 @pytest.mark.parametrize("kind", KINDS)

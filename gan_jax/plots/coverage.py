@@ -28,11 +28,11 @@ def coverage_curves(
     """
     figure = Figure(figsize=(7.0, 2.8), dpi=110, layout="constrained")
     left, right = figure.subplots(1, 2)
-    for panel, found, ceiling, label in (
+    for panel, bands, ceiling, label in (
         (left, modes, num_modes, "modes covered"),
         (right, high_quality, 1 - np.exp(-4.5), "share of high-quality samples"),
     ):
-        for index, (name, (mean, spread)) in enumerate(found.items()):
+        for index, (name, (mean, spread)) in enumerate(bands.items()):
             colour, style = COLOURS[index % len(COLOURS)], STYLES[index % len(STYLES)]
             panel.plot(steps, mean, style, color=colour, label=name)
             panel.fill_between(steps, mean - spread, mean + spread, color=colour, alpha=0.15)

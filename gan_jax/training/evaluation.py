@@ -45,7 +45,7 @@ def evaluate(hooks: Iterable[Hook], step: int, state: PyTree) -> Evaluation:
     """Call the hooks in order, and put together what they find."""
     files, metrics = {}, {}
     for hook in hooks:
-        found = hook.call(step, state) or Evaluation()
-        files.update(found.files)
-        metrics.update(found.metrics)
+        evaluation = hook.call(step, state) or Evaluation()
+        files.update(evaluation.files)
+        metrics.update(evaluation.metrics)
     return Evaluation(files, metrics)

@@ -129,9 +129,9 @@ def _write_anew(path: Path, records: list[dict[str, Any]]) -> None:
 
 def _pictures(samples: Path) -> Mapping[int, list[tuple[str, Path]]]:
     """The names and paths of the pictures of each step."""
-    found = defaultdict(list)
+    by_step = defaultdict(list)
     for path in sorted(samples.glob("*-*.png")):
         name, _, step = path.stem.rpartition("-")
         if step.isdecimal():
-            found[int(step)].append((name, path))
-    return found
+            by_step[int(step)].append((name, path))
+    return by_step

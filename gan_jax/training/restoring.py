@@ -70,13 +70,13 @@ def restore(workdir: Path | str) -> Restored:
     record = _record(workdir)
     if "phases" in record:
         return _last_finished(workdir, record["phases"])
-    found = read_newest(workdir / CHECKPOINTS)
-    if found is None:
+    newest = read_newest(workdir / CHECKPOINTS)
+    if newest is None:
         raise CheckpointError(
             f"{workdir} has no checkpoint yet: run it until it saves one, or stop it with Ctrl-C, "
             "which saves one too"
         )
-    return _restored(record, *found)
+    return _restored(record, *newest)
 
 
 def _record(workdir: Path) -> dict[str, Any]:
@@ -91,12 +91,12 @@ def _record(workdir: Path) -> dict[str, Any]:
 
 def _last_finished(workdir: Path, phases: list[str]) -> Restored:
     for name in reversed(phases):
-        found = read_newest(workdir / name / CHECKPOINTS)
-        if found is None:
+        newest = read_newest(workdir / name / CHECKPOINTS)
+        if newest is None:
             continue
         record = _record(workdir / name)
-        if found[0] >= record["config"]["steps"]:
-            return _restored(record, *found)
+        if newest[0] >= record["config"]["steps"]:
+            return _restored(record, *newest)
     raise CheckpointError(
         f"no phase of {workdir} is finished ({', '.join(phases)}): run the first to its end, or "
         f"name one that was stopped, as in {workdir / phases[0]}"

@@ -63,7 +63,7 @@ def feed(
     seed: int,
     rows: slice = slice(None),
 ) -> Feed:
-    """Feed from the device's memory if the dataset is in memory, else streams it.
+    """Feed a dataset that is in memory from the device's memory, and stream any other.
 
     A batch holds what `fields` names, scaled inside the compiled step: `{"image": signed,
     "label": None}` are images in [-1, 1] and labels as they are stored; other fields are dropped.
@@ -158,7 +158,7 @@ def drawn_feed(draw: Callable[[KeyArray, int], Batch], *, batch_size: int) -> Fe
     ...     lambda key, num: {"point": data.mixtures.sample(key, ring, num)}, batch_size=4
     ... )
     >>> (chunk,) = points.chunks([(0, 3)])
-    >>> points.read(jax.random.key(0), points.resident, chunk[0])["point"].shape
+    >>> jax.jit(points.read)(jax.random.key(0), points.resident, chunk[0])["point"].shape
     (4, 2)
 
     Raises:

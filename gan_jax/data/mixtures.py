@@ -12,7 +12,7 @@ from gan_jax.typing import KeyArray
 
 
 class Mixture(NamedTuple):
-    """Mix isotropic Gaussians with equal weights: p(x) = 1/K sum_k N(x; means_k, std² I)."""
+    """Mix isotropic Gaussians in equal shares: p(x) = 1/K sum_k N(x; means_k, std² I)."""
 
     means: Float[Array, "modes 2"]
     std: float

@@ -20,5 +20,5 @@ def unit(image: Bytes) -> Float[Array, "*shape"]:
 
 
 def to_uint8(image: Float[Array, "*shape"]) -> UInt8[Array, "*shape"]:
-    """Scale [-1, 1] back to bytes, rounded; what lies outside is clipped.  Inverse of `signed`."""
+    """Scale [-1, 1] back to bytes, rounded; what lies outside is clipped. Inverse of `signed`."""
     return jnp.round(jnp.clip((image + 1) * 127.5, 0, 255)).astype(jnp.uint8)

@@ -30,7 +30,7 @@ class DatasetUnavailable(Refusal):
 
 @dataclass(frozen=True)
 class TFDSDataset:
-    """Read and decodes examples when they are asked for."""
+    """Read and decode examples when they are asked for."""
 
     records: Any
     fields: tuple[str, ...]

@@ -1,6 +1,6 @@
 """The dynamics of a game near a point, and along a run."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -77,9 +77,9 @@ def leading_eigenvalues(
 ) -> Complex[np.ndarray, " num"]:
     """Some eigenvalues of the game's Jacobian, from products alone: for networks.
 
-    `which` are those of the largest modulus ("LM"), of the largest or smallest real part ("LR",
-    "SR") or of the largest imaginary part ("LI"). By SciPy's ARPACK (implicitly restarted Arnoldi),
-    on the host, the products compiled.
+    `which` asks for those of the largest modulus ("LM"), of the largest or smallest real part
+    ("LR", "SR") or of the largest imaginary part ("LI"). By SciPy's ARPACK (implicitly restarted
+    Arnoldi), on the host, the products compiled.
 
     Raises:
         scipy.sparse.linalg.ArpackNoConvergence: fewer than `num` were found.
@@ -192,3 +192,39 @@ def _flat_field(key, state, batch, game, unravel):
 
 def _where(leaves: list, chosen: list[bool]) -> list:
     return [leaf for leaf, taken in zip(leaves, chosen, strict=True) if taken]
+
+
+class SpectrumExtent(NamedTuple):
+    """How far a spectrum reaches: left is -min Re λ, right max Re λ, height max |Im λ|.
+
+    angle: the largest |Im λ| / |λ| of the eigenvalues above a thousandth of the largest modulus; 1
+    is a pure rotation.
+    """
+
+    left: float
+    right: float
+    height: float
+    angle: float
+
+
+def spectrum_extent(values: Complex[np.ndarray, " num"]) -> SpectrumExtent:
+    """Measure a spectrum: of a game's field, what lies left of the imaginary axis repels."""
+    large = values[np.abs(values) > 1e-3 * np.abs(values).max()]
+    return SpectrumExtent(
+        left=float(-np.real(values).min()),
+        right=float(np.real(values).max()),
+        height=float(np.abs(np.imag(values)).max()),
+        angle=float(np.max(np.abs(np.imag(large)) / np.abs(large))),
+    )
+
+
+def growth_factor(distances: Float[Any, " steps"], *, round_off: float = 1e-30) -> float:
+    """The factor per step of a run to or from its equilibrium, from its distances on the way.
+
+    That of the line through the logarithms over the second half of the run, without what is not
+    above `round_off`.
+    """
+    distances = np.asarray(distances, float)
+    logarithms = np.log(distances[distances > round_off])
+    half = len(logarithms) // 2
+    return float(np.exp(np.polyfit(np.arange(half, len(logarithms)), logarithms[half:], 1)[0]))

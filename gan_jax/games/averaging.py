@@ -34,6 +34,18 @@ def exponential_average(step: Step, *, decay: float) -> Step:
     What is not trained (batch statistics) is copied from the players as it is. The average has no
     influence on the game. It needs `state.memory` from `exponential_average_memory`.
 
+    >>> import jax, optax
+    >>> from functools import partial
+    >>> from gan_jax import games
+    >>> sgd = games.Optimizers(generator=optax.sgd(0.1), discriminator=optax.sgd(0.1))
+    >>> x, y = (games.Weights(params=jax.numpy.float32(at)) for at in (1.0, 0.5))
+    >>> state = games.init(generator=x, discriminator=y, optimizers=sgd)
+    >>> step = partial(games.simultaneous_step, game=games.toy.bilinear(), optimizers=sgd)
+    >>> step = jax.jit(games.exponential_average(step, decay=0.5))
+    >>> state, metrics = step(jax.random.key(0), games.exponential_average_memory(state), {})
+    >>> print(f"{games.averaged(state).generator.params:.3f}")  # (1 + 0.95)/2
+    0.975
+
     Yazici et al. 2019, equation (3).
 
     Raises:

@@ -1,5 +1,7 @@
 """Competitive gradient descent: each player answers what the opponent is about to do."""
 
+from collections.abc import Callable
+
 import jax
 from jax.flatten_util import ravel_pytree
 
@@ -17,7 +19,7 @@ from gan_jax.games.core import (
 )
 from gan_jax.games.krylov import solve
 from gan_jax.games.steps import move_both
-from gan_jax.typing import Batch, KeyArray, Metrics, Scalar
+from gan_jax.typing import Batch, KeyArray, Metrics, Params, Scalar
 
 
 def competitive_step(
@@ -62,21 +64,12 @@ def competitive_step(
         raise Refusal(
             f"tolerance is {tolerance} and max_iterations {max_iterations}; both must be positive."
         )
-    params = get_params(state)
     gradients, outcome = vector_field(key, state, batch, game=game, axis_name=axis_name)
     generator, theta = ravel_pytree(gradients.generator)
     discriminator, psi = ravel_pytree(gradients.discriminator)
-
-    def of_generator(discriminator):
-        at = set_params(state, params._replace(discriminator=discriminator))
-        return own_gradient("generator", key, at, batch, game=game, axis_name=axis_name)[0]
-
-    def of_discriminator(generator):
-        at = set_params(state, params._replace(generator=generator))
-        return own_gradient("discriminator", key, at, batch, game=game, axis_name=axis_name)[0]
-
-    _, mixed_generator = jax.linearize(of_generator, params.discriminator)
-    _, mixed_discriminator = jax.linearize(of_discriminator, params.generator)
+    mixed_generator, mixed_discriminator = _mixed_products(
+        key, state, batch, game=game, axis_name=axis_name
+    )
 
     def answer_of_generator(direction):
         """η D²_θψ f times a direction of ψ, as flat vectors."""
@@ -100,3 +93,22 @@ def competitive_step(
     state, metrics = move_both(state, moves, outcome, optimizers=optimizers)
     reported = {f"solver/{name}": value for name, value in report._asdict().items()}
     return state.replace(step=state.step + 1), metrics | reported
+
+
+def _mixed_products(
+    key: KeyArray, state: GameState, batch: Batch, *, game: Game, axis_name: str | None
+) -> tuple[Callable[[Params], Params], Callable[[Params], Params]]:
+    """The products D²_θψ f · Δψ, as a function of Δψ, and D²_ψθ g · Δθ, as one of Δθ."""
+    params = get_params(state)
+
+    def of_generator(discriminator):
+        at = set_params(state, params._replace(discriminator=discriminator))
+        return own_gradient("generator", key, at, batch, game=game, axis_name=axis_name)[0]
+
+    def of_discriminator(generator):
+        at = set_params(state, params._replace(generator=generator))
+        return own_gradient("discriminator", key, at, batch, game=game, axis_name=axis_name)[0]
+
+    _, mixed_generator = jax.linearize(of_generator, params.discriminator)
+    _, mixed_discriminator = jax.linearize(of_discriminator, params.generator)
+    return mixed_generator, mixed_discriminator

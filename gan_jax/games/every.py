@@ -18,6 +18,18 @@ def every(period: int, extra: Step, step: Step, *, name: str) -> Step:
     Metrics of `extra` are "<name>/...": `period` times themselves where it was taken and 0
     elsewhere, so that their mean over whole periods is that of the moves that were made.
 
+    >>> import jax, optax
+    >>> from gan_jax import games
+    >>> step = lambda key, state, batch: (state.replace(step=state.step + 1), {})
+    >>> extra = lambda key, state, batch: (state, {"taken": jax.numpy.ones(())})
+    >>> lazy = games.every(3, extra, step, name="extra")
+    >>> weights = games.Weights(params=jax.numpy.ones(2))
+    >>> state = games.init_descent(weights=weights, optimizer=optax.sgd(0.1))
+    >>> keys = jax.random.split(jax.random.key(0), 6)
+    >>> _, metrics = jax.lax.scan(lambda state, key: lazy(key, state, {}), state, keys)
+    >>> metrics["extra/taken"].tolist()
+    [3.0, 0.0, 0.0, 3.0, 0.0, 0.0]
+
     Karras et al. 2020 (StyleGAN2), section 3.1 and appendix B: with the regulariser `period` times
     as heavy, and Adam of rate c η and β₁^c, β₂^c for c = period/(period + 1).
 

@@ -36,10 +36,10 @@ def extragradient_step(
     z̃ = z - η v(z),  z' = z - η v(z̃), for plain gradient descent and z both players' params.
 
     Both halves are steps of the optimisers, whose states advance twice (Extra-Adam; a schedule of
-    learning rates, too, runs through two of its steps). What is kept
-    but not trained (batch statistics) and the metrics are those of the second half alone. By
-    default both halves play on the same sample; with `independent_samples` the batch holds 2·B
-    examples, every second one for the extrapolation, and each half has a key of its own.
+    learning rates, too, runs through two of its steps). What is kept but not trained (batch
+    statistics) and the metrics are those of the second half alone. By default both halves play on
+    the same sample; with `independent_samples` the batch holds 2·B examples, every second one for
+    the extrapolation, and each half has a key of its own.
 
     Gidel et al. 2019, equations (9) and (10), and Algorithm 4 (Extra-Adam).
 

@@ -111,6 +111,16 @@ def alternating_step(
     sharded over devices stays where it is). The generator answers on the last B. Every move has a
     key of its own; metrics are those of the last moves.
 
+    >>> import jax, optax
+    >>> from gan_jax import games
+    >>> sgd = games.Optimizers(generator=optax.sgd(0.1), discriminator=optax.sgd(0.1))
+    >>> x, y = (games.Weights(params=jax.numpy.float32(at)) for at in (1.0, 0.5))
+    >>> state = games.init(generator=x, discriminator=y, optimizers=sgd)  # of min_x max_y xy
+    >>> state, metrics = games.alternating_step(
+    ...     jax.random.key(0), state, {}, game=games.toy.bilinear(), optimizers=sgd)
+    >>> print(*(f"{at:.2f}" for at in games.get_params(state)))  # y = 0.5 + 0.1, x = 1 - 0.1 y
+    0.94 0.60
+
     Goodfellow et al. 2014, Algorithm 1.
 
     Raises:

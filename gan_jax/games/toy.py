@@ -64,13 +64,13 @@ def quadratic(*, potential: ArrayLike, hamiltonian: ArrayLike) -> Game:
 
     S = `potential` is symmetric and A = `hamiltonian` antisymmetric, both over x and y together, x
     first. With H = S + A the losses are ½ xᵀH_xx x + xᵀH_xy y and ½ yᵀH_yy y + yᵀH_yx x. A must be
-    0 within a player: nobody's own loss makes him rotate. With A = 0 both descend ½ zᵀ S z; with
+    0 within a player: no player's own loss makes it rotate. With A = 0 both descend ½ zᵀ S z; with
     S = 0 descent conserves ‖z‖ in continuous time. The equilibrium is 0.
 
     Balduzzi et al. 2018, definition 2 and section 2.2 (Helmholtz's decomposition).
 
     Raises:
-        ValueError: a matrix has not its symmetry, their shapes differ, or, when played, A is not 0
+        ValueError: a matrix lacks its symmetry, their shapes differ, or, when played, A is not 0
             within a player or the players' sizes do not add up.
     """
     potential, hamiltonian = np.asarray(potential), np.asarray(hamiltonian)
@@ -145,6 +145,19 @@ def stochastic_bilinear_equilibrium(
     )
 
 
+def random_terms(
+    seed: int, *, num_terms: int = 20, dim: int = 10
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw terms of a stochastic bilinear game, whose mean matrix is the identity.
+
+    M_i = I + N_i with entries of deviation 1/(2√n) but for their mean, a_i and b_i from N(0, I/n).
+    """
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(num_terms, dim, dim)) / (2 * np.sqrt(dim))
+    x_terms, y_terms = rng.normal(size=(2, num_terms, dim)) / np.sqrt(dim)
+    return np.eye(dim) + noise - noise.mean(axis=0), x_terms, y_terms
+
+
 def dirac_gan(
     loss,
     *,
@@ -165,16 +178,16 @@ def dirac_gan(
 
     Mescheder, Geiger & Nowozin 2018, definition 2.1 and sections 2 and 3.
     """
-    nodes, weights = np.polynomial.hermite_e.hermegauss(NUM_NODES)
+    nodes, masses = np.polynomial.hermite_e.hermegauss(NUM_NODES)
     if instance_noise == 0:
-        nodes, weights = np.zeros(1), np.ones(1)
+        nodes, masses = np.zeros(1), np.ones(1)
 
     def game(*, generator, discriminator, batch, key):
         theta, psi = generator.params, discriminator.params
         noise = jnp.asarray(instance_noise * nodes, theta.dtype)
 
         def expected(values):
-            return jnp.vdot(jnp.asarray(weights / weights.sum(), theta.dtype), values)
+            return jnp.vdot(jnp.asarray(masses / masses.sum(), theta.dtype), values)
 
         real_logits, fake_logits = psi * noise, psi * (theta + noise)
         cost = expected(loss.real(real_logits)) + expected(loss.fake(fake_logits))

@@ -20,7 +20,7 @@ def clip_params(limit: float) -> optax.GradientTransformation:
         ValueError: `limit` is not positive.
     """
     if not limit > 0:
-        raise Refusal(f"limit is {limit}; weights are clipped to [-limit, limit], above 0.")
+        raise Refusal(f"limit is {limit}; params are clipped to [-limit, limit], above 0.")
 
     def update(updates, state, params=None):
         if params is None:

@@ -22,7 +22,16 @@ PairCurve: TypeAlias = Callable[
 
 
 class AdversarialLoss(NamedTuple):
-    """The curves that define a game; `loss._replace(generator=...)` makes another."""
+    """The curves that define a game; `loss._replace(generator=...)` makes another.
+
+    >>> import jax.numpy as jnp
+    >>> from gan_jax import losses
+    >>> loss = losses.minimax()._replace(generator=losses.hinge().generator)
+    >>> real, fake = jnp.array([2.0, 0.0]), jnp.array([-2.0, 0.0])  # logits of two examples each
+    >>> cost = jnp.mean(loss.real(real)) + jnp.mean(loss.fake(fake))
+    >>> print(f"{cost:.4f} {jnp.mean(loss.generator(fake)):.4f}")
+    0.8201 1.0000
+    """
 
     real: Curve
     fake: Curve

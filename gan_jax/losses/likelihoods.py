@@ -134,7 +134,7 @@ def discretized_logistic(num_levels: int = 256, min_log_scale: float = -7.0) -> 
 
 
 def _likelihood(num_outputs: int, log_prob, mean, sample) -> Likelihood:
-    """Of functions of x and the blocks of the outputs, the first summed over the last axis."""
+    """Make a likelihood of functions of x and the blocks; `log_prob` sums over the last axis."""
 
     def blocks(outputs):
         if outputs.shape[-1] % num_outputs:

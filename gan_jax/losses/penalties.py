@@ -30,6 +30,14 @@ def gradient_penalty(
 
     k = `target`. `one_sided` punishes norms above it only: max(0, ‖∇f(x̂)‖₂ - k)².
 
+    >>> import jax, jax.numpy as jnp
+    >>> from gan_jax import losses
+    >>> def critic(x):
+    ...     return 3 * x[:, 0] - 4 * x[:, 1]  # its gradient has norm 5 everywhere
+    >>> real, fake = jnp.ones((3, 2)), jnp.zeros((3, 2))
+    >>> losses.gradient_penalty(critic, real, fake, jax.random.key(0)).tolist()
+    [16.0, 16.0, 16.0]
+
     Gulrajani et al. 2017, equation (3) and Algorithm 1; one-sided: Petzka, Fischer & Lukovnikov
     2018.
     """

@@ -19,6 +19,7 @@ from gan_jax.metrics.likelihood import (
     annealed_log_likelihood,
     importance_log_likelihood,
     inference_gaps,
+    log_likelihoods_in_parts,
     parzen_bandwidth,
     parzen_log_likelihood,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "jensen_shannon_divergence",
     "jensen_shannon_on_grid",
     "kl_divergence",
+    "log_likelihoods_in_parts",
     "mode_coverage",
     "normal_on_grid",
     "parzen_bandwidth",

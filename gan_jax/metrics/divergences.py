@@ -4,6 +4,7 @@ NumPy and SciPy, on the host; not to be differentiated. `gan_jax.losses.divergen
 differentiable counterpart of the discrete ones.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -90,14 +91,42 @@ def wasserstein(
     return float(plan.fun)
 
 
+def normal_on_grid(
+    grid: Float[np.ndarray, " points"], mean: float | np.floating, deviation: float | np.floating
+) -> Float[np.ndarray, " points"]:
+    """A Gaussian's mass at each point of an even grid; never 0, so that divergences are finite."""
+    mean, deviation = float(mean), float(deviation)
+    density = np.exp(-np.square((grid - mean) / deviation) / 2) + 1e-300
+    return density / density.sum()
+
+
+def closest_normal(
+    divergence: Callable[[Float[np.ndarray, " points"], Float[np.ndarray, " points"]], float],
+    mass: Float[np.ndarray, " points"],
+    grid: Float[np.ndarray, " points"],
+) -> tuple[float, float, float]:
+    """The least divergence(mass, Gaussian) of any Gaussian, with its mean and its deviation.
+
+    Searched by Nelder & Mead from the mean and the deviation of `mass`, which is on an even grid.
+    """
+    mean = float(mass @ grid)
+    deviation = float(np.sqrt(mass @ np.square(grid - mean)))
+    least = optimize.minimize(
+        lambda at: divergence(mass, normal_on_grid(grid, at[0], np.exp(at[1]))),
+        (mean, np.log(deviation)),
+        method="Nelder-Mead",
+    )
+    return float(least.fun), float(least.x[0]), float(np.exp(least.x[1]))
+
+
 def _float64(*arrays: ArrayLike) -> list[Float[np.ndarray, "..."]]:
     return [np.asarray(array, np.float64) for array in arrays]
 
 
-def _normalised(weights: Any, num: int) -> np.ndarray:
-    if weights is None:
+def _normalised(masses: Any, num: int) -> np.ndarray:
+    if masses is None:
         return np.full(num, 1 / num)
-    weights = np.asarray(weights, np.float64)
-    if weights.shape != (num,) or np.any(weights < 0) or not weights.sum() > 0:
+    masses = np.asarray(masses, np.float64)
+    if masses.shape != (num,) or np.any(masses < 0) or not masses.sum() > 0:
         raise Refusal(f"Give {num} weights, one a point: none negative, and not all 0.")
-    return weights / weights.sum()
+    return masses / masses.sum()

@@ -6,11 +6,12 @@ from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from gan_jax import losses
 from gan_jax.errors import Refusal
-from gan_jax.typing import KeyArray, Scalar
+from gan_jax.typing import Batch, KeyArray, Scalar
 
 LogWeights: TypeAlias = Callable[[KeyArray, int], Float[Array, "samples batch"]]
 LogLikelihood: TypeAlias = Callable[
@@ -22,7 +23,7 @@ FASTER, SLOWER = 1.02, 0.98
 
 
 class Estimate(NamedTuple):
-    """For each example: log of the mean weight, and how many samples carried it."""
+    """For each example: the logarithm of the mean weight, and how many samples carried it."""
 
     log_likelihood: Float[Array, " batch"]
     effective_samples: Float[Array, " batch"]
@@ -52,9 +53,9 @@ def importance_log_likelihood(
         )
 
     def add(sums, key):
-        weights = log_weights(key, chunk_size)
+        chunk = log_weights(key, chunk_size)
         return tuple(
-            jnp.logaddexp(total, jax.nn.logsumexp(power * weights, axis=0))
+            jnp.logaddexp(total, jax.nn.logsumexp(power * chunk, axis=0))
             for total, power in zip(sums, (1, 2), strict=True)
         ), None
 
@@ -63,6 +64,40 @@ def importance_log_likelihood(
     keys = jax.random.split(key, num_samples // chunk_size)
     (first, second), _ = jax.lax.scan(add, (empty, empty), keys)
     return Estimate(first - math.log(num_samples), jnp.exp(2 * first - second))
+
+
+def log_likelihoods_in_parts(
+    key: KeyArray,
+    log_weights: Callable[[KeyArray, Batch, int], Float[Array, "samples part"]],
+    batch: Batch,
+    *,
+    num_samples: int,
+    part_size: int = 50,
+    chunk_size: int = 50,
+) -> Float[np.ndarray, " batch"]:
+    """`importance_log_likelihood` of many examples, `part_size` at a time, on the host at the end.
+
+    Args:
+        log_weights: (key, part of the batch, num) -> (num, part).
+
+    Raises:
+        ValueError: as `importance_log_likelihood`.
+    """
+
+    @jax.jit
+    def estimate(key: KeyArray, part: Batch) -> Float[Array, " part"]:
+        return importance_log_likelihood(
+            key,
+            lambda key, num: log_weights(key, part, num),
+            num_samples=num_samples,
+            chunk_size=chunk_size,
+        ).log_likelihood
+
+    estimates = []
+    for start in range(0, len(next(iter(batch.values()))), part_size):
+        part = {field: examples[start : start + part_size] for field, examples in batch.items()}
+        estimates.append(np.asarray(estimate(jax.random.fold_in(key, start), part)))
+    return np.concatenate(estimates)
 
 
 class AnnealedEstimate(NamedTuple):
@@ -114,36 +149,15 @@ def annealed_log_likelihood(
     if not 0 < step_size < math.inf:
         raise Refusal(f"step_size is {step_size}; it must be positive and finite.")
 
-    log_prior = losses.gaussian_log_density
-
-    def move(key, latents, temperature, size):
-        """One Hamiltonian trajectory: the next latents, and the probability of acceptance."""
-
-        def energy(z):
-            return -log_prior(z) - temperature * log_likelihood(z)
-
-        force = jax.grad(lambda z: -jnp.sum(energy(z)))
-        key_momentum, key_test = jax.random.split(key)
-        momentum = jax.random.normal(key_momentum, latents.shape, latents.dtype)
-        at, going = latents, momentum + size / 2 * force(latents)
-
-        def leap(_, phase):
-            at, going = phase
-            at = at + size * going
-            return at, going + size * force(at)
-
-        at, going = jax.lax.fori_loop(0, num_leapfrog_steps, leap, (at, going))
-        going = going - size / 2 * force(at)
-        total = energy(latents) - log_prior(momentum) - energy(at) + log_prior(going)
-        probability = jnp.exp(jnp.minimum(jnp.nan_to_num(total, nan=-jnp.inf), 0))
-        accepted = jax.random.uniform(key_test, probability.shape) < probability
-        return jnp.where(accepted[..., None], at, latents), probability
-
     def anneal(carry, at):
         latents, log_weights, size = carry
         key, before, temperature = at
         log_weights += (temperature - before) * log_likelihood(latents)
-        latents, probability = move(key, latents, temperature, size)
+
+        def energy(z):
+            return -losses.gaussian_log_density(z) - temperature * log_likelihood(z)
+
+        latents, probability = hamiltonian_move(key, latents, energy, size, num_leapfrog_steps)
         rate = jnp.mean(probability, axis=0)
         change = jnp.where(rate > TARGET_ACCEPTANCE, FASTER, SLOWER)
         return (latents, log_weights, size * change[None, :, None]), rate
@@ -167,8 +181,41 @@ def annealed_log_likelihood(
     )
 
 
+def hamiltonian_move(
+    key: KeyArray,
+    latents: Float[Array, "chains batch latents"],
+    energy: Callable[[Float[Array, "chains batch latents"]], Float[Array, "chains batch"]],
+    size: Float[Array, "1 batch 1"],
+    num_leapfrog_steps: int,
+) -> tuple[Float[Array, "chains batch latents"], Float[Array, "chains batch"]]:
+    """Move by one Hamiltonian trajectory and a Metropolis test, which leave exp(-energy) as it is.
+
+    With momenta drawn from N(0, I), and leapfrog steps of `size`: the latents after the move, and
+    the probability that it was accepted.
+
+    Neal 2011, section 5.3.
+    """
+    log_density = losses.gaussian_log_density
+    force = jax.grad(lambda z: -jnp.sum(energy(z)))
+    key_momentum, key_test = jax.random.split(key)
+    momentum = jax.random.normal(key_momentum, latents.shape, latents.dtype)
+    at, going = latents, momentum + size / 2 * force(latents)
+
+    def leap(_, phase):
+        at, going = phase
+        at = at + size * going
+        return at, going + size * force(at)
+
+    at, going = jax.lax.fori_loop(0, num_leapfrog_steps, leap, (at, going))
+    going = going - size / 2 * force(at)
+    total = energy(latents) - log_density(momentum) - energy(at) + log_density(going)
+    probability = jnp.exp(jnp.minimum(jnp.nan_to_num(total, nan=-jnp.inf), 0))
+    accepted = jax.random.uniform(key_test, probability.shape) < probability
+    return jnp.where(accepted[..., None], at, latents), probability
+
+
 def sigmoid_schedule(num: int, steepness: float = 4.0) -> Float[Array, " temperatures"]:
-    """β_0 = 0 ... β_num = 1, slow at both ends.  Wu et al. 2017."""
+    """β_0 = 0 ... β_num = 1, slow at both ends. Wu et al. 2017."""
     at = jax.nn.sigmoid(steepness * jnp.linspace(-1, 1, num + 1))
     return (at - at[0]) / (at[-1] - at[0])
 

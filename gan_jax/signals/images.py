@@ -17,6 +17,12 @@ def resize(
     that exist count. A mean leaves the range of the values as it is, which a cubic kernel would
     not: no clipping is needed. What Pillow's `resize(size, BILINEAR)` computes.
 
+    >>> import jax.numpy as jnp
+    >>> from gan_jax import signals
+    >>> image = jnp.array([[[0.0], [1.0]]])
+    >>> signals.resize(image, (1, 4)).ravel().tolist()
+    [0.0, 0.25, 0.75, 1.0]
+
     Raises:
         ValueError: a size is below 1, there are fewer than three axes, or the values are no
             floating-point numbers.

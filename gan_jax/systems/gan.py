@@ -73,7 +73,7 @@ class GAN:
     >>> from gan_jax import games, losses, nets
     >>> from gan_jax.systems import GAN, networks
     >>> system = GAN(
-    ...     generator=nets.MLPGenerator((2,)), discriminator=nets.MLPDiscriminator(),
+    ...     generator=nets.MLPGenerator((2,), (16,)), discriminator=nets.MLPDiscriminator((16,)),
     ...     loss=losses.hinge(), latents=networks.normal(4), field="point")
     >>> batch, adam = {"point": jax.numpy.zeros((8, 2))}, optax.adam(1e-3)
     >>> optimizers = games.Optimizers(generator=adam, discriminator=adam)

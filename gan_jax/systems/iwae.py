@@ -20,17 +20,14 @@ def iwae(model: ImportanceWeighted, *, num_samples: int) -> Objective:
     Metrics: `bound`, and `effective_samples`, the mean of 1/Σ w̃² in [1, k].
 
     >>> import jax, optax
-    >>> from functools import partial
     >>> from gan_jax import losses, nets
     >>> from gan_jax.systems import VAE, iwae
     >>> model = VAE(
-    ...     encoder=nets.MLPEncoder(2 * 3), decoder=nets.MLPGenerator((2,)), latent_dim=3,
+    ...     encoder=nets.MLPEncoder(2 * 3, ()), decoder=nets.MLPGenerator((2,), ()), latent_dim=3,
     ...     likelihood=losses.gaussian(0.1), field="point")
-    >>> batch = {"point": jax.numpy.ones((5, 2))}
-    >>> init = jax.jit(partial(model.init, optimizer=optax.adam(1e-3)))
-    >>> weights = init(jax.random.key(0), batch).player.weights
-    >>> objective = jax.jit(iwae(model, num_samples=4))
-    >>> outcome = objective(weights=weights, batch=batch, key=jax.random.key(1))
+    >>> key, batch = jax.random.key(0), {"point": jax.numpy.ones((5, 2))}
+    >>> weights = model.init(key, batch, optimizer=optax.sgd(0.1)).player.weights
+    >>> outcome = jax.jit(iwae(model, num_samples=4))(weights=weights, batch=batch, key=key)
     >>> bool(1 <= outcome.metrics["effective_samples"] <= 4)
     True
 

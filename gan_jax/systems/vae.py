@@ -55,7 +55,7 @@ class VAE(ImportanceWeighted):
     >>> from gan_jax import games, losses, nets
     >>> from gan_jax.systems import VAE
     >>> model = VAE(
-    ...     encoder=nets.MLPEncoder(2 * 3), decoder=nets.MLPGenerator((8, 8, 1)),
+    ...     encoder=nets.MLPEncoder(2 * 3, (16,)), decoder=nets.MLPGenerator((8, 8, 1), (16,)),
     ...     likelihood=losses.bernoulli(), latent_dim=3)
     >>> batch, adam = {"image": jax.numpy.ones((5, 8, 8, 1))}, optax.adam(1e-3)
     >>> state = jax.jit(partial(model.init, optimizer=adam))(jax.random.key(0), batch)

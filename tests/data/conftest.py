@@ -9,7 +9,7 @@ import pytest
 
 
 def _prepare(name: str, data_dir: Path, splits: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Writes grey images, and labels if there are any, under the name of a dataset TFDS knows."""
+    """Write grey images, and labels if there are any, under the name of a dataset TFDS knows."""
     tfds = pytest.importorskip("tensorflow_datasets")
     array_record = pytest.importorskip("array_record.python.array_record_module")
     builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")

@@ -45,7 +45,7 @@ def dataset() -> ArrayDataset:
 
 
 def play(feed: Feed, ranges=RANGES):
-    """Runs every item through the compiled read, as the training loop does."""
+    """Run every item through the compiled read, as the training loop does."""
     resident = jax.tree.map(jax.numpy.asarray, feed.resident)
 
     def read(at):
@@ -167,10 +167,10 @@ def test_impossible_batches_are_refused_at_once(dataset, seed, batch_size, messa
 
 
 def test_a_feed_selects_and_scales_the_fields_that_are_named(dataset):
-    found = play(feed(dataset, {"image": unit}, batch_size=4, seed=2))
+    scaled = play(feed(dataset, {"image": unit}, batch_size=4, seed=2))
     stored = play(feed(dataset, AS_STORED, batch_size=4, seed=2))
-    assert list(found) == ["image"]
-    np.testing.assert_allclose(found["image"], stored["image"] / np.float32(255), rtol=1e-6)
+    assert list(scaled) == ["image"]
+    np.testing.assert_allclose(scaled["image"], stored["image"] / np.float32(255), rtol=1e-6)
     assert feed(dataset, {"label": None}, batch_size=4, seed=2).resident.keys() == {"label"}
     for make in (resident_feed, streamed_feed):
         with pytest.raises(ValueError, match="no field text; it has image, label: name one of"):
@@ -207,9 +207,9 @@ def test_what_is_drawn_is_a_function_of_the_step_and_has_the_rows_of_the_batch()
 def test_what_is_mapped_is_drawn_by_a_key_apart_from_the_feed_s_own():
     drawn = drawn_feed(lambda key, num: {"x": jax.random.uniform(key, (num,))}, batch_size=4)
     noisy = map_feed(lambda key, batch: {**batch, "y": jax.random.uniform(key, (4,))}, drawn)
-    found = play(noisy)
-    assert not np.any(np.isclose(found["x"], found["y"]))
-    assert len(np.unique([found["x"], found["y"]])) == found["x"].size * 2
+    mapped = play(noisy)
+    assert not np.any(np.isclose(mapped["x"], mapped["y"]))
+    assert len(np.unique([mapped["x"], mapped["y"]])) == mapped["x"].size * 2
     twice = play(map_feed(lambda key, batch: {"x": 2 * batch["x"]}, noisy))
     assert twice["x"].shape == (6, 4)
 
@@ -223,11 +223,10 @@ def test_populations_of_two_sizes_are_fed_side_by_side(dataset):
         "noise": noise,
         "more": noise,
     }
-    both = side_by_side(feeds)
-    found = play(both)
+    batches = play(side_by_side(feeds))
     for name in ("source", "target"):
-        jax.tree.map(np.testing.assert_array_equal, found[name], play(feeds[name]))
-    assert not np.any(np.isclose(found["noise"]["z"], found["more"]["z"]))
+        jax.tree.map(np.testing.assert_array_equal, batches[name], play(feeds[name]))
+    assert not np.any(np.isclose(batches["noise"]["z"], batches["more"]["z"]))
     with pytest.raises(ValueError, match="There is no feed to put side by side"):
         side_by_side({})
 

@@ -199,7 +199,7 @@ def test_records_that_cannot_be_read_by_index_are_reported(data_dir):
 
 
 def real(name: str, tmp_path: Path) -> Path:
-    """Copies what lies prepared under TFDS_DATA_DIR, so that no cache is written there."""
+    """Copy what lies prepared under TFDS_DATA_DIR, so that no cache is written there."""
     source = Path(os.environ.get("TFDS_DATA_DIR", ""), name)
     if "TFDS_DATA_DIR" not in os.environ or not list(source.glob("*/dataset_info.json")):
         pytest.skip(f"TFDS_DATA_DIR has no prepared {name}")

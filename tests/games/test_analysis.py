@@ -48,7 +48,8 @@ def network(width=4):
         field="point",
     )
     batch = {"point": jax.random.normal(KEY, (16, 2))}
-    return system.game, system.init(jax.random.key(1), batch, optimizers=sgd(0.1)), batch
+    init_system = jax.jit(partial(system.init, optimizers=sgd(0.1)))
+    return system.game, init_system(jax.random.key(1), batch), batch
 
 
 def dense_jacobian(game, state, batch):
@@ -66,7 +67,7 @@ def test_the_jacobian_has_the_generator_first_and_its_blocks_are_second_derivati
         return outcome._replace(generator=own._replace(loss=own.loss + 7 * x[0] ** 2))
 
     state = start({"x": np.ones(2)}, {"y": np.ones(3)}, sgd(0.1))
-    jacobian = analysis.game_jacobian(KEY, state, {}, game=game)
+    jacobian = dense_jacobian(game, state, {})
     m = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     expected = np.block([[np.diag([14.0, 0.0]), m], [-m.T, np.zeros((3, 3))]])
     np.testing.assert_allclose(jacobian, expected, rtol=1e-5)
@@ -84,9 +85,9 @@ def test_products_equal_the_dense_jacobian_s_and_its_transpose_s():
         jax.jit(partial(of, game=game))(KEY, state, batch, vector)
         for of in (analysis.jacobian_vector_product, analysis.vector_jacobian_product)
     )
-    for found, dense in ((product, jacobian @ flat), (transposed, jacobian.T @ flat)):
+    for of_vector, dense in ((product, jacobian @ flat), (transposed, jacobian.T @ flat)):
         np.testing.assert_allclose(
-            jax.flatten_util.ravel_pytree(found)[0], dense, rtol=1e-3, atol=1e-5
+            jax.flatten_util.ravel_pytree(of_vector)[0], dense, rtol=1e-3, atol=1e-5
         )
 
 
@@ -103,8 +104,8 @@ def test_the_parts_add_up_and_share_the_game():
 def test_arnoldi_finds_the_leading_eigenvalues_of_a_network_s_game():
     game, state, batch = network()
     dense = analysis.eigenvalues(dense_jacobian(game, state, batch))
-    found = analysis.leading_eigenvalues(KEY, state, batch, game=game, num=6)
-    np.testing.assert_allclose(np.abs(found), np.abs(dense[:6]), rtol=1e-3)
+    leading = analysis.leading_eigenvalues(KEY, state, batch, game=game, num=6)
+    np.testing.assert_allclose(np.abs(leading), np.abs(dense[:6]), rtol=1e-3)
     most = analysis.leading_eigenvalues(KEY, state, batch, game=game, num=2, which="LR")
     np.testing.assert_allclose(most.real.max(), dense.real.max(), rtol=1e-3)
     with pytest.raises(ValueError, match="for all eigenvalues"):
@@ -115,7 +116,7 @@ def test_the_step_s_jacobian_includes_the_optimiser_s_memory():
     rate, beta = 0.3, 0.5
     momentum = optax.sgd(rate, momentum=beta)
     optimizers = Optimizers(generator=momentum, discriminator=momentum)
-    step = partial(simultaneous_step, game=toy.bilinear(), optimizers=optimizers)
+    step = jax.jit(partial(simultaneous_step, game=toy.bilinear(), optimizers=optimizers))
     state = start(0.0, 0.0, optimizers)
     jacobian = analysis.step_jacobian(KEY, state, {}, step=step)
     assert jacobian.shape == (4, 4)
@@ -148,9 +149,10 @@ def test_trajectories_run_over_seeds_starts_and_step_sizes_at_once():
         return analysis.trajectory(key, state, {}, step=step, num_steps=3)[1]
 
     xs, step_sizes = jnp.array([1.0, -2.0]), jnp.array([0.1, 0.3])
-    paths = jax.vmap(run)(jax.random.split(KEY, 2), xs, step_sizes)
+    paths = jax.jit(jax.vmap(run))(jax.random.split(KEY, 2), xs, step_sizes)
+    run_alone = jax.jit(run)
     for index in (0, 1):
-        alone = run(KEY, xs[index], step_sizes[index])
+        alone = run_alone(KEY, xs[index], step_sizes[index])
         np.testing.assert_allclose(paths.generator[index], alone.generator, rtol=1e-5)
 
 

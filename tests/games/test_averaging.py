@@ -40,10 +40,10 @@ def start():
 def test_the_average_is_the_weighted_sum_of_the_path():
     decay, state = 0.7, exponential_average_memory(start())
     step = jax.jit(exponential_average(PLAIN, decay=decay), donate_argnums=1)
-    expected, plain = np.array([1.0, 2.0]), start()
+    expected, plain, plain_step = np.array([1.0, 2.0]), start(), jax.jit(PLAIN)
     for _ in range(5):
         state, _ = step(KEY, state, {})
-        plain, _ = PLAIN(KEY, plain, {})
+        plain, _ = plain_step(KEY, plain, {})
         expected = decay * expected + (1 - decay) * plain.generator.weights.params
     np.testing.assert_allclose(averaged(state).generator.params, expected, rtol=1e-6)
     assert float(averaged(state).generator.state["kept"]) == 7.0
@@ -53,7 +53,7 @@ def test_the_average_is_the_weighted_sum_of_the_path():
 
 def test_the_uniform_average_is_the_mean_of_both_players_after_each_step():
     state = uniform_average_memory(start())
-    step = uniform_average(PLAIN)
+    step = jax.jit(uniform_average(PLAIN))
     visited = []
     for _ in range(5):
         state, _ = step(KEY, state, {})

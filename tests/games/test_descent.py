@@ -1,6 +1,7 @@
 """One player alone."""
 
 import inspect
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -24,8 +25,9 @@ def test_descent_follows_the_closed_form():
     weights = Weights(params=jnp.array(5.0), state={"seen": jnp.array(0)})
     state = init_descent(weights=weights, optimizer=optimizer)
     batch = {"point": jnp.array([1.0, 3.0])}
+    step = jax.jit(partial(descent_step, objective=objective, optimizer=optimizer))
     for t in range(10):
-        state, metrics = descent_step(KEY, state, batch, objective=objective, optimizer=optimizer)
+        state, metrics = step(KEY, state, batch)
         distance = 3 * (1 - rate) ** t
         np.testing.assert_allclose(metrics["error"], distance, rtol=1e-5)
         np.testing.assert_allclose(metrics["loss"], distance**2 / 2, rtol=1e-5)

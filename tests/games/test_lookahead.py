@@ -37,17 +37,18 @@ def start():
 
 def path(step, state, num_steps):
     points = [np.array(get_params(state))]
+    step = jax.jit(step)
     for _ in range(num_steps):
-        state, _ = jax.jit(step)(KEY, state, {})
+        state, _ = step(KEY, state, {})
         points.append(np.array(get_params(state)))
     return points
 
 
 def test_every_interval_both_players_go_back_part_of_the_way():
     interval, rate = 3, 0.25
-    found = path(lookahead(PLAIN, interval=interval, rate=rate), lookahead_memory(start()), 7)
+    points = path(lookahead(PLAIN, interval=interval, rate=rate), lookahead_memory(start()), 7)
     slow = z = np.array([1.0, 0.5])
-    for t, point in enumerate(found):
+    for t, point in enumerate(points):
         np.testing.assert_allclose(point, z, rtol=1e-5)
         z = MATRIX @ z
         if (t + 1) % interval == 0:
@@ -57,9 +58,9 @@ def test_every_interval_both_players_go_back_part_of_the_way():
 def test_nested_lookahead_is_lookahead_of_lookahead():
     inner, outer = 2, 4
     step = lookahead(lookahead(PLAIN, interval=inner, rate=0.5), interval=outer, rate=0.25)
-    found = path(step, lookahead_memory(lookahead_memory(start())), 8)
+    points = path(step, lookahead_memory(lookahead_memory(start())), 8)
     slow = slowest = z = np.array([1.0, 0.5])
-    for t, point in enumerate(found):
+    for t, point in enumerate(points):
         np.testing.assert_allclose(point, z, rtol=1e-5)
         z = MATRIX @ z
         if (t + 1) % inner == 0:

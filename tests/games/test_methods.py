@@ -131,7 +131,11 @@ def slow(*values):
     return [pytest.param(value, marks=pytest.mark.slow) for value in values]
 
 
-NAMES = list(methods(0.1, toy.bilinear(), 1.0))
+SECOND_OF_A_FAMILY = ("competitive, zero-sum", "lookahead, alternating")
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow if name in SECOND_OF_A_FAMILY else ())
+    for name in methods(0.1, toy.bilinear(), 1.0)
+]
 
 
 def start(x, y, optimizers, memory=None):
@@ -141,6 +145,10 @@ def start(x, y, optimizers, memory=None):
         optimizers=optimizers,
     )
     return state if memory is None else memory(state)
+
+
+def play(step, state, batch=None, **options):
+    return jax.jit(partial(step, **options))(KEY, state, batch or {})
 
 
 @pytest.mark.parametrize("rate", [0.3, *slow(0.1, 0.5, 1.0)])
@@ -154,10 +162,10 @@ def test_the_step_has_the_exact_spectral_radius_at_the_equilibrium(name, rate, m
         sigma = 1.0 if matrix is None else SINGULAR_VALUES
         method = methods(rate, toy.bilinear(matrix), sigma)[name]
         origin = 0.0 if matrix is None else np.zeros(3)
-        state = start(origin, origin, method.optimizers, method.memory)
-        state, _ = method.step(KEY, state, {})
-        found = spectral_radius(KEY, state, {}, step=method.step)
-        np.testing.assert_allclose(found, rates.radius(method.eigenvalues), rtol=1e-6, atol=1e-7)
+        state, step = start(origin, origin, method.optimizers, method.memory), jax.jit(method.step)
+        state, _ = step(KEY, state, {})
+        radius = spectral_radius(KEY, state, {}, step=step)
+        np.testing.assert_allclose(radius, rates.radius(method.eigenvalues), rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("rate", [0.3, *slow(0.1, 1.0)])
@@ -186,8 +194,8 @@ def test_the_extrapolated_points_of_the_past_method_are_the_optimistic_sequence(
         behind = jax.tree.map(lambda z, g: z + rate * g, get_params(optimistic), first)
         state = start(*behind, sgd, past_extragradient_memory)
         state = state.replace(memory=state.memory.replace(**first._asdict()))
-        past = partial(past_extragradient_step, game=game, optimizers=sgd)
-        step = partial(simultaneous_step, game=game, optimizers=optimism)
+        past = jax.jit(partial(past_extragradient_step, game=game, optimizers=sgd))
+        step = jax.jit(partial(simultaneous_step, game=game, optimizers=optimism))
         for _ in range(20):
             memory = Gradients(state.memory.generator, state.memory.discriminator)
             ahead = jax.tree.map(lambda z, g: z - rate * g, get_params(state), memory)
@@ -197,21 +205,20 @@ def test_the_extrapolated_points_of_the_past_method_are_the_optimistic_sequence(
 
 
 @pytest.mark.parametrize("zero_sum", [False, True])
-@pytest.mark.parametrize("rate", [0.1, 1.0, 3.0])
-def test_competitive_descent_is_the_proximal_point_on_the_scalar_game(rate, zero_sum):
-    step = partial(
-        competitive_step,
-        game=toy.bilinear(),
-        optimizers=both(optax.sgd(rate)),
-        learning_rate=rate,
-        zero_sum=zero_sum,
-    )
-    moved, metrics = step(KEY, start(1.0, 0.5, both(optax.sgd(rate))), {})
-    expected = np.array([1 - rate * 0.5, 0.5 + rate * 1]) / (1 + rate**2)
-    np.testing.assert_allclose(get_params(moved), expected, rtol=1e-5)
-    assert float(metrics["solver/residual"]) <= 1e-5
-    assert bool(metrics["solver/converged"])
-    assert int(metrics["solver/iterations"]) == 1
+def test_competitive_descent_is_the_proximal_point_on_the_scalar_game(zero_sum):
+    @jax.jit
+    def step(rate):
+        sgd = both(optax.sgd(rate))
+        options = {"game": toy.bilinear(), "optimizers": sgd, "learning_rate": rate}
+        return competitive_step(KEY, start(1.0, 0.5, sgd), {}, zero_sum=zero_sum, **options)
+
+    for rate in (0.1, 1.0, 3.0):
+        moved, metrics = step(rate)
+        expected = np.array([1 - rate * 0.5, 0.5 + rate * 1]) / (1 + rate**2)
+        np.testing.assert_allclose(get_params(moved), expected, rtol=1e-5)
+        assert float(metrics["solver/residual"]) <= 1e-5
+        assert bool(metrics["solver/converged"])
+        assert int(metrics["solver/iterations"]) == 1
 
 
 def general_game(*, generator, discriminator, batch, key):
@@ -238,22 +245,20 @@ def test_competitive_descent_solves_the_paper_s_equation_in_a_general_game():
             weights = {"generator": Weights(params=x), "discriminator": Weights(params=y)}
             return getattr(general_game(**weights, batch={}, key=KEY), player).loss
 
-        x, y = get_params(state)
         f, g = partial(loss, player="generator"), partial(loss, player="discriminator")
-        f_x, g_y = jax.grad(f)(x, y), jax.grad(g, 1)(x, y)
-        f_xy = jax.jacobian(jax.grad(f), 1)(x, y)
-        g_yx = jax.jacobian(jax.grad(g, 1), 0)(x, y)
+
+        @jax.jit
+        def derivatives(x, y):
+            first = jax.grad(f)(x, y), jax.grad(g, 1)(x, y)
+            f_xy = jax.jacobian(jax.grad(f), 1)(x, y)
+            return *first, f_xy, jax.jacobian(jax.grad(g, 1), 0)(x, y)
+
+        x, y = get_params(state)
+        f_x, g_y, f_xy, g_yx = map(np.asarray, derivatives(x, y))
         move_x = -rate * np.linalg.solve(np.eye(2) - rate**2 * f_xy @ g_yx, f_x - rate * f_xy @ g_y)
         move_y = -rate * np.linalg.solve(np.eye(3) - rate**2 * g_yx @ f_xy, g_y - rate * g_yx @ f_x)
-        moved, _ = competitive_step(
-            KEY,
-            state,
-            {},
-            game=general_game,
-            optimizers=sgd,
-            learning_rate=rate,
-            tolerance=1e-12,
-        )
+        options = {"optimizers": sgd, "learning_rate": rate, "tolerance": 1e-12}
+        moved, _ = play(competitive_step, state, game=general_game, **options)
         np.testing.assert_allclose(moved.generator.weights.params, x + move_x, rtol=1e-9)
         np.testing.assert_allclose(moved.discriminator.weights.params, y + move_y, rtol=1e-9)
 
@@ -268,19 +273,18 @@ def test_adjusted_gradients_equal_their_dense_formulas():
             gradients, _ = vector_field(KEY, at, {}, game=general_game)
             return jnp.concatenate(gradients)
 
-        z = jnp.concatenate(get_params(state))
-        v, h = field(z), jax.jacobian(field)(z)
-        moved, _ = consensus_step(KEY, state, {}, game=general_game, optimizers=sgd, weight=WEIGHT)
+        z = np.concatenate(get_params(state))
+        v, h = map(np.asarray, jax.jit(lambda z: (field(z), jax.jacobian(field)(z)))(z))
+        options = {"game": general_game, "optimizers": sgd, "weight": WEIGHT}
+        moved, _ = play(consensus_step, state, **options)
         after = z - (v + WEIGHT * h.T @ v)
-        np.testing.assert_allclose(jnp.concatenate(get_params(moved)), after, rtol=1e-10)
+        np.testing.assert_allclose(np.concatenate(get_params(moved)), after, rtol=1e-10)
         adjustment = (h.T - h).T @ v / -2
         sign = np.sign((v @ h.T @ v) * (adjustment @ h.T @ v) / len(z) + 0.1)
         for align in (True, False):
-            moved, _ = symplectic_step(
-                KEY, state, {}, game=general_game, optimizers=sgd, weight=WEIGHT, align=align
-            )
+            moved, _ = play(symplectic_step, state, align=align, **options)
             after = z - (v + (sign if align else 1) * WEIGHT * adjustment)
-            np.testing.assert_allclose(jnp.concatenate(get_params(moved)), after, rtol=1e-10)
+            np.testing.assert_allclose(np.concatenate(get_params(moved)), after, rtol=1e-10)
 
 
 @pytest.mark.parametrize("scale", [1.0, 30.0])
@@ -291,15 +295,15 @@ def test_alignment_turns_the_adjustment_away_from_an_unstable_point(scale):
     game = toy.quadratic(potential=potential, hamiltonian=hamiltonian)
     sgd = both(optax.sgd(1.0))
     z = scale * np.array([1.0, 0.5])
-    moved, _ = symplectic_step(
-        KEY, start(z[:1], z[1:], sgd), {}, game=game, optimizers=sgd, weight=1.0
+    moved, _ = play(
+        symplectic_step, start(z[:1], z[1:], sgd), game=game, optimizers=sgd, weight=1.0
     )
     h = potential + hamiltonian
     v, adjustment = h @ z, hamiltonian.T @ h @ z
     sign = np.sign((v @ h.T @ v) * (adjustment @ h.T @ v) / 2 + 0.1)
     assert sign == -1
-    found = np.concatenate(get_params(moved))
-    np.testing.assert_allclose(found, z - (v + sign * adjustment), rtol=1e-5)
+    after = z - (v + sign * adjustment)
+    np.testing.assert_allclose(np.concatenate(get_params(moved)), after, rtol=1e-5)
 
 
 def test_symplectic_adjustment_is_plain_descent_on_a_potential_game():
@@ -307,8 +311,8 @@ def test_symplectic_adjustment_is_plain_descent_on_a_potential_game():
     game = toy.quadratic(potential=potential, hamiltonian=np.zeros((2, 2)))
     sgd = both(optax.sgd(0.1))
     state = start([1.0], [-0.5], sgd)
-    moved, _ = symplectic_step(KEY, state, {}, game=game, optimizers=sgd, weight=5.0)
-    plain, _ = simultaneous_step(KEY, state, {}, game=game, optimizers=sgd)
+    moved, _ = play(symplectic_step, state, game=game, optimizers=sgd, weight=5.0)
+    plain, _ = play(simultaneous_step, state, game=game, optimizers=sgd)
     chex.assert_trees_all_close(get_params(moved), get_params(plain), rtol=1e-6)
 
 
@@ -317,10 +321,9 @@ def test_the_unrolled_gradient_foresees_the_answer(num_unrolled_steps):
     """On f = xy it is y + 2Kηx, with the learning rate η of the discriminator's optimiser."""
     x, y, inner = 1.5, -0.25, 0.3
     optimizers = Optimizers(generator=optax.sgd(1.0), discriminator=optax.sgd(inner))
-    moved, _ = unrolled_step(
-        KEY,
+    moved, _ = play(
+        unrolled_step,
         start(x, y, optimizers),
-        {},
         game=toy.bilinear(),
         optimizers=optimizers,
         num_unrolled_steps=num_unrolled_steps,
@@ -332,9 +335,9 @@ def test_the_unrolled_gradient_foresees_the_answer(num_unrolled_steps):
 def test_unrolling_through_adam_is_finite_with_eps_root_where_a_gradient_is_0():
     def step(adam):
         optimizers = both(adam)
-        state = start(0.0, 0.0, optimizers)
-        _, metrics = unrolled_step(
-            KEY, state, {}, game=toy.bilinear(), optimizers=optimizers, num_unrolled_steps=3
+        state, options = start(0.0, 0.0, optimizers), {"num_unrolled_steps": 3}
+        _, metrics = play(
+            unrolled_step, state, game=toy.bilinear(), optimizers=optimizers, **options
         )
         return metrics["generator/grad_norm"]
 
@@ -342,22 +345,22 @@ def test_unrolling_through_adam_is_finite_with_eps_root_where_a_gradient_is_0():
     assert not np.isfinite(step(optax.adam(0.1)))  # what the docstring warns of
 
 
-NEUTRAL = {
-    "consensus": partial(consensus_step, weight=0.0),
-    "symplectic": partial(symplectic_step, weight=0.0),
-    "competitive": partial(competitive_step, learning_rate=0.0),
-    "unrolled": partial(unrolled_step, num_unrolled_steps=0),
-}
+NEUTRAL = (
+    partial(consensus_step, weight=0.0),
+    partial(symplectic_step, weight=0.0),
+    partial(competitive_step, learning_rate=0.0),
+    partial(unrolled_step, num_unrolled_steps=0),
+)
 
 
-@pytest.mark.parametrize("name", NEUTRAL)
-def test_each_method_is_the_plain_step_at_its_neutral_value(name):
+def test_each_method_is_the_plain_step_at_its_neutral_value():
     sgd = both(optax.sgd(0.1))
-    play = {"game": general_game, "optimizers": sgd}
-    moved, metrics = NEUTRAL[name](KEY, general_start(sgd), {}, **play)
-    plain, expected = simultaneous_step(KEY, general_start(sgd), {}, **play)
-    chex.assert_trees_all_close(moved, plain, rtol=1e-6)
-    chex.assert_trees_all_close({key: metrics[key] for key in expected}, expected, rtol=1e-6)
+    state, options = general_start(sgd), {"game": general_game, "optimizers": sgd}
+    plain, expected = play(simultaneous_step, state, **options)
+    for step in NEUTRAL:
+        moved, metrics = play(step, state, **options)
+        chex.assert_trees_all_close(moved, plain, rtol=1e-6)
+        chex.assert_trees_all_close({key: metrics[key] for key in expected}, expected, rtol=1e-6)
 
 
 def test_extragradient_and_its_past_cousin_are_the_plain_step_where_the_field_does_not_change():
@@ -368,11 +371,10 @@ def test_extragradient_and_its_past_cousin_are_the_plain_step_where_the_field_do
         )
 
     sgd = both(optax.sgd(0.1))
-    plain, _ = simultaneous_step(KEY, general_start(sgd), {}, game=flat, optimizers=sgd)
-    ahead, _ = extragradient_step(KEY, general_start(sgd), {}, game=flat, optimizers=sgd)
-    past, _ = past_extragradient_step(
-        KEY, past_extragradient_memory(general_start(sgd)), {}, game=flat, optimizers=sgd
-    )
+    state, options = general_start(sgd), {"game": flat, "optimizers": sgd}
+    plain, _ = play(simultaneous_step, state, **options)
+    ahead, _ = play(extragradient_step, state, **options)
+    past, _ = play(past_extragradient_step, past_extragradient_memory(state), **options)
     chex.assert_trees_all_close(get_params(ahead), get_params(plain), rtol=1e-6)
     chex.assert_trees_all_close(get_params(past), get_params(plain), rtol=1e-6)
 
@@ -380,14 +382,13 @@ def test_extragradient_and_its_past_cousin_are_the_plain_step_where_the_field_do
 def test_extra_adam_advances_its_moments_twice_and_moves_from_where_it_stood():
     adam = both(optax.adam(0.1, b1=0.5))
     state = general_start(adam)
-    moved, _ = extragradient_step(KEY, state, {}, game=general_game, optimizers=adam)
-    ahead, _ = simultaneous_step(KEY, state, {}, game=general_game, optimizers=adam)
-    gradients, _ = vector_field(KEY, ahead, {}, game=general_game)
+    moved, _ = play(extragradient_step, state, game=general_game, optimizers=adam)
+    ahead, _ = play(simultaneous_step, state, game=general_game, optimizers=adam)
+    gradients, _ = play(vector_field, ahead, game=general_game)
+    update = jax.jit(optax.adam(0.1, b1=0.5).update)
     for name in ("generator", "discriminator"):
         before, middle, after = (getattr(s, name) for s in (state, ahead, moved))
-        updates, opt_state = optax.adam(0.1, b1=0.5).update(
-            getattr(gradients, name), middle.opt_state
-        )
+        updates, opt_state = update(getattr(gradients, name), middle.opt_state)
         chex.assert_trees_all_close(after.opt_state, opt_state, rtol=1e-6)
         np.testing.assert_allclose(after.weights.params, before.weights.params + updates, rtol=1e-6)
 
@@ -399,14 +400,9 @@ def test_independent_samples_are_two_halves_of_the_batch_with_a_key_each():
         return Outcome(generator=PlayerOutcome(loss), discriminator=PlayerOutcome(-loss))
 
     sgd, points = both(optax.sgd(0.1)), jnp.array([1.0, 10.0, 3.0, 30.0])
-    moved, _ = extragradient_step(
-        KEY,
-        start(1.0, 0.5, sgd),
-        {"point": points},
-        game=pulled,
-        optimizers=sgd,
-        independent_samples=True,
-    )
+    options = {"game": pulled, "optimizers": sgd, "independent_samples": True}
+    state = start(1.0, 0.5, sgd)
+    moved, _ = play(extragradient_step, state, {"point": points}, **options)
     first, second = (
         mean + jax.random.normal(key)
         for mean, key in zip((2.0, 20.0), jax.random.split(KEY), strict=True)
@@ -416,14 +412,7 @@ def test_independent_samples_are_two_halves_of_the_batch_with_a_key_each():
         get_params(moved), [1 - 0.1 * second * y, 0.5 + 0.1 * second * x], rtol=1e-5
     )
     with pytest.raises(ValueError, match="3 examples does not divide into the 2"):
-        extragradient_step(
-            KEY,
-            start(1.0, 0.5, sgd),
-            {"point": points[:3]},
-            game=pulled,
-            optimizers=sgd,
-            independent_samples=True,
-        )
+        extragradient_step(KEY, state, {"point": points[:3]}, **options)
 
 
 def test_two_time_scales_are_more_steps_of_the_faster_player_to_first_order():
@@ -439,9 +428,9 @@ def test_two_time_scales_are_more_steps_of_the_faster_player_to_first_order():
             fast = Optimizers(generator=optax.sgd(rate), discriminator=optax.sgd(3 * rate))
             slow = both(optax.sgd(rate))
             state = start([1.0], [1.5], fast)
-            once, _ = alternating_step(KEY, state, {}, game=game, optimizers=fast)
-            often, _ = alternating_step(
-                KEY,
+            once, _ = play(alternating_step, state, game=game, optimizers=fast)
+            often, _ = play(
+                alternating_step,
                 start([1.0], [1.5], slow),
                 {"unused": jnp.zeros(3)},
                 game=game,
@@ -456,7 +445,7 @@ def test_two_time_scales_are_more_steps_of_the_faster_player_to_first_order():
 
 def test_a_negative_weight_or_number_is_refused():
     sgd = both(optax.sgd(0.1))
-    play = {"game": general_game, "optimizers": sgd}
+    options = {"game": general_game, "optimizers": sgd}
     for step in (
         partial(consensus_step, weight=-1.0),
         partial(symplectic_step, weight=-1.0),
@@ -464,9 +453,9 @@ def test_a_negative_weight_or_number_is_refused():
         partial(unrolled_step, num_unrolled_steps=-1),
     ):
         with pytest.raises(ValueError, match="must be at least 0"):
-            step(KEY, general_start(sgd), {}, **play)
+            step(KEY, general_start(sgd), {}, **options)
     with pytest.raises(ValueError, match="both must be positive"):
-        competitive_step(KEY, general_start(sgd), {}, **play, learning_rate=0.1, tolerance=0.0)
+        competitive_step(KEY, general_start(sgd), {}, **options, learning_rate=0.1, tolerance=0.0)
 
 
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
@@ -492,16 +481,9 @@ def test_a_gradient_that_is_not_finite_is_not_solved_away():
         return Outcome(generator=PlayerOutcome(value), discriminator=PlayerOutcome(-value))
 
     sgd = both(optax.sgd(0.1))
+    options = {"game": game, "optimizers": sgd, "learning_rate": 0.1}
     for zero_sum in (True, False):
-        _, metrics = competitive_step(
-            KEY,
-            start(0.0, 1.0, sgd),
-            {},
-            game=game,
-            optimizers=sgd,
-            learning_rate=0.1,
-            zero_sum=zero_sum,
-        )
+        _, metrics = play(competitive_step, start(0.0, 1.0, sgd), zero_sum=zero_sum, **options)
         assert np.isfinite(metrics["generator/loss"])
         assert not np.isfinite(metrics["generator/grad_norm"])
 

@@ -62,7 +62,7 @@ def jacobian(step, state):
         }
         return point_of(step(KEY, state.replace(**changed), {})[0])
 
-    return jax.jacobian(moved)(point_of(state))
+    return jax.jit(jax.jacobian(moved))(point_of(state))
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 1.0])
@@ -115,7 +115,7 @@ def test_dirac_gan_rotates_at_its_equilibrium(loss):
             gradients, _ = vector_field(KEY, at, {}, game=dirac_gan(loss))
             return jnp.stack([gradients.generator, gradients.discriminator])
 
-        eigenvalues = np.linalg.eigvals(jax.jacobian(field)(point_of(state)))
+        eigenvalues = np.linalg.eigvals(jax.jit(jax.jacobian(field))(point_of(state)))
         np.testing.assert_allclose(np.sort_complex(eigenvalues), [-0.5j, 0.5j], atol=1e-12)
 
 
@@ -143,9 +143,9 @@ def test_dirac_gan_has_the_exact_factors_in_alternating_play(rate, num_discrimin
         alpha = np.sqrt(num_discriminator_steps) * rate / 2
         half = 1 - alpha**2 / 2
         root = np.sqrt(complex(half**2 - 1))
-        found = np.sort_complex(np.linalg.eigvals(jacobian(step, state)).astype(complex))
-        np.testing.assert_allclose(found, np.sort_complex([half - root, half + root]), atol=1e-7)
-        assert np.allclose(np.abs(found), 1, atol=1e-7) == (alpha <= 2)
+        factors = np.sort_complex(np.linalg.eigvals(jacobian(step, state)).astype(complex))
+        np.testing.assert_allclose(factors, np.sort_complex([half - root, half + root]), atol=1e-7)
+        assert np.allclose(np.abs(factors), 1, atol=1e-7) == (alpha <= 2)
 
 
 def quadratic_game(*, generator, discriminator, batch, key):

@@ -1,13 +1,14 @@
 """The table of f-divergences, row by row, against its own definitions in float64."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from scipy import optimize, special
 
@@ -49,6 +50,7 @@ a_few = settings(
     phases=[Phase.explicit, Phase.generate],  # to shrink a failure takes minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+SLOPES = {name: jax.jit(jax.grad(row.f)) for name, row in ROWS.items()}
 ratios = st.floats(0.02, 50)
 SIZE = 5
 
@@ -56,12 +58,15 @@ SIZE = 5
 @st.composite
 def distributions(draw, num=2):
     """Distributions on one alphabet, with probabilities from about 1/1000 to 1."""
-    weights = st.lists(st.floats(0.005, 1), min_size=SIZE, max_size=SIZE)
-    return [np.array(w) / sum(w) for w in (draw(weights) for _ in range(num))]
+    masses = st.lists(st.floats(0.005, 1), min_size=SIZE, max_size=SIZE)
+    return [np.array(m) / sum(m) for m in (draw(masses) for _ in range(num))]
+
+
+DIVERGENCES = {name: jax.jit(partial(divergence_between, row)) for name, row in ROWS.items()}
 
 
 def between(name, p, q):
-    return float(divergence_between(ROWS[name], jnp.asarray(p), jnp.asarray(q)))
+    return float(DIVERGENCES[name](jnp.asarray(p), jnp.asarray(q)))
 
 
 @pytest.fixture(autouse=True)
@@ -157,8 +162,10 @@ def test_young_s_gap_is_positive_and_closes_at_the_derivative(name, u, w):
 @a_few
 @given(u=ratios)
 def test_the_derivative_is_that_of_f(name, u):
+    """But where the total variation has a kink: there each takes another subgradient."""
+    assume(name != "total_variation" or u != 1)
     row = ROWS[name]
-    np.testing.assert_allclose(jax.grad(row.f)(u), row.derivative(jnp.float64(u)), 1e-9, 1e-12)
+    np.testing.assert_allclose(SLOPES[name](u), row.derivative(jnp.float64(u)), 1e-9, 1e-12)
 
 
 @every_row
@@ -183,11 +190,11 @@ def test_the_bound_is_below_the_divergence_and_reaches_it_at_the_optimal_critic(
 def test_the_activation_reaches_the_whole_domain_of_the_conjugate(name):
     """Every T* = f'(u) is some g_f(v), to a part in a thousand at the ends."""
     row = ROWS[name]
-    reached = row.activation(jnp.linspace(-700.0, 700.0, 140_001))
-    wanted = row.derivative(jnp.linspace(0.1, 10.0, 500))
-    assert jnp.min(reached) <= jnp.min(wanted) + 1e-3
-    assert jnp.max(reached) >= jnp.max(wanted) - 1e-3
-    assert jnp.all(jnp.diff(reached) >= -1e-12)
+    reached = np.asarray(row.activation(jnp.asarray(np.linspace(-700, 700, 140_001))))
+    wanted = np.asarray(row.derivative(jnp.asarray(np.linspace(0.1, 10, 500))))
+    assert np.min(reached) <= np.min(wanted) + 1e-3
+    assert np.max(reached) >= np.max(wanted) - 1e-3
+    assert np.all(np.diff(reached) >= -1e-12)
 
 
 @every_row
@@ -294,18 +301,19 @@ def test_distributions_without_a_common_outcome(name, disjoint):
 
 def test_the_divergence_works_on_the_last_axis_and_is_differentiable():
     rng = np.random.default_rng(0)
-    p, q = jnp.asarray(rng.dirichlet(np.ones(4), (2, 3, 5)))
-    batch = divergence_between(fdivergence.kl(), p, q)
+    p, q = rng.dirichlet(np.ones(4), (2, 3, 5))
+    of_kl = partial(divergence_between, fdivergence.kl())
+    batch = np.asarray(jax.jit(of_kl)(jnp.asarray(p), jnp.asarray(q)))
     assert batch.shape == (3, 5)
-    np.testing.assert_allclose(batch[1, 2], exact("kl", *np.asarray([p[1, 2], q[1, 2]])), rtol=1e-9)
-    gradient = jax.grad(lambda q: divergence_between(fdivergence.kl(), p[0, 0], q))(q[0, 0])
+    np.testing.assert_allclose(batch[1, 2], exact("kl", p[1, 2], q[1, 2]), rtol=1e-9)
+    gradient = jax.jit(jax.grad(of_kl, argnums=1))(jnp.asarray(p[0, 0]), jnp.asarray(q[0, 0]))
     np.testing.assert_allclose(gradient, -p[0, 0] / q[0, 0], rtol=1e-9)
 
 
 @every_row
 def test_the_gradient_in_p_is_the_derivative(name):
     p, q = jnp.array([0.2, 0.3, 0.5]), jnp.array([0.4, 0.35, 0.25])
-    gradient = jax.grad(lambda p: divergence_between(ROWS[name], p, q))(p)
+    gradient = jax.jit(jax.grad(partial(divergence_between, ROWS[name])))(p, q)
     np.testing.assert_allclose(gradient, ROWS[name].derivative(p / q), rtol=1e-9)
 
 
@@ -320,9 +328,10 @@ def test_the_conjugate_is_infinite_beyond_its_domain(name):
 def test_slopes_far_out_are_small_and_not_zero():
     single = jnp.float32
     fake = f_gan(fdivergence.weighted_jensen_shannon(0.5)).fake
-    np.testing.assert_allclose(jax.grad(fake)(single(-10.0)), math.exp(-20), rtol=1e-3)
-    ratios = losses.density_ratio(fdivergence.alpha(-1), jnp.array([20.0, 40.0], single))
-    assert ratios[1] > ratios[0] > 1
+    np.testing.assert_allclose(jax.jit(jax.grad(fake))(single(-10.0)), math.exp(-20), rtol=1e-3)
+    density_ratio = jax.jit(partial(losses.density_ratio, fdivergence.alpha(-1)))
+    near, far = np.asarray(density_ratio(jnp.array([20.0, 40.0], single)))
+    assert far > near > 1
 
 
 def test_the_gan_row_plays_the_minimax_game():
@@ -336,7 +345,7 @@ def test_the_gan_row_plays_the_minimax_game():
 
 @every_row
 def test_the_heuristic_generator_maximises_the_activation(name):
-    row, outputs = ROWS[name], jnp.linspace(-5.0, 5.0, 41)
+    row, outputs = ROWS[name], jnp.linspace(-8.0, 8.0, 101)
     minimax, heuristic = f_gan(row), f_gan(row, generator="heuristic")
     np.testing.assert_array_equal(minimax.generator(outputs), -minimax.fake(outputs))
     np.testing.assert_array_equal(heuristic.generator(outputs), -row.activation(outputs))
@@ -344,6 +353,10 @@ def test_the_heuristic_generator_maximises_the_activation(name):
         np.testing.assert_array_equal(
             getattr(minimax, curve)(outputs), getattr(heuristic, curve)(outputs)
         )
+
+
+def second(curve):
+    return jax.grad(jax.grad(curve))
 
 
 def curves(name):
@@ -368,31 +381,48 @@ FINITE = {
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_values_and_two_derivatives_at_extremes(name, dtype):
     largest = 1e4 if dtype == "float32" else 100
-    outputs = jnp.concatenate(
-        [jnp.linspace(-largest, largest, 2_001), jnp.linspace(-100.0, 100.0, 2_001)]
-    ).astype(dtype)
-    for which, curve in curves(name).items():
-        slope = jax.vmap(jax.grad(curve))
-        values = [curve(outputs), slope(outputs), jax.vmap(jax.grad(jax.grad(curve)))(outputs)]
+    outputs = np.concatenate(
+        [np.linspace(-largest, largest, 2_001), np.linspace(-100.0, 100.0, 2_001)]
+    )
+    outputs = jnp.asarray(outputs, dtype)
+
+    @jax.jit
+    def derivatives(outputs):
+        return {
+            which: [jax.vmap(f)(outputs) for f in (curve, jax.grad(curve), second(curve))]
+            for which, curve in curves(name).items()
+        }
+
+    for which, values in derivatives(outputs).items():
         low, high = FINITE.get((name, which), (-np.inf, np.inf))
         inside = (np.float64(outputs) > low) & (np.float64(outputs) < high)
         for order, value in enumerate(values):
             assert value.dtype == dtype
             assert not np.isnan(np.float64(value)).any(), (which, order)
-            assert np.isfinite(np.float64(value[inside])).all(), (which, order)
+            assert np.isfinite(np.float64(value)[inside]).all(), (which, order)
         assert np.isinf(np.float64(values[0])[~inside]).any() == (~inside).any()
 
 
 @every_row
 def test_values_in_float32_are_those_of_float64(name):
     """Composed stably: the relative error is that of rounding, not of cancellation."""
-    outputs = np.linspace(-80, 80, 1_601)
-    for which, curve in curves(name).items():
+    outputs = np.linspace(-80, 80, 1_601, dtype=np.float32)
+
+    @jax.jit
+    def values(outputs):
+        return {which: curve(outputs) for which, curve in curves(name).items()}
+
+    single, double = values(outputs), values(np.float64(outputs))
+    for which in single:
         low, high = FINITE.get((name, which), (-np.inf, np.inf))
-        inside = outputs[(outputs > low) & (outputs < min(high, 80))]
-        single = np.float64(curve(jnp.asarray(inside, jnp.float32)))
-        double = curve(jnp.asarray(np.float32(inside), jnp.float64))
-        np.testing.assert_allclose(single, double, rtol=2e-5, atol=2e-6, err_msg=which)
+        inside = (outputs > low) & (outputs < min(high, 80))
+        np.testing.assert_allclose(
+            np.float64(single[which])[inside],
+            np.asarray(double[which])[inside],
+            rtol=2e-5,
+            atol=2e-6,
+            err_msg=which,
+        )
 
 
 @a_few

@@ -1,5 +1,6 @@
 """Measures of samples, and exact divergences to compare estimates with."""
 
+from gan_jax.metrics.annealing import AnnealedEstimate, annealed_log_likelihood
 from gan_jax.metrics.divergences import (
     chi2_divergence,
     closest_normal,
@@ -12,28 +13,31 @@ from gan_jax.metrics.divergences import (
     wasserstein_1d,
 )
 from gan_jax.metrics.likelihood import (
-    AnnealedEstimate,
     Estimate,
     InferenceGaps,
     active_units,
-    annealed_log_likelihood,
     importance_log_likelihood,
     inference_gaps,
     log_likelihoods_in_parts,
     parzen_bandwidth,
     parzen_log_likelihood,
 )
+from gan_jax.metrics.lines import LineDistances, between_parallel_lines
 from gan_jax.metrics.modes import ModeCoverage, mode_coverage
 from gan_jax.metrics.precision_recall import PrecisionRecall, precision_recall
+from gan_jax.metrics.spread import Spread, spread
 
 __all__ = [
     "AnnealedEstimate",
     "Estimate",
     "InferenceGaps",
+    "LineDistances",
     "ModeCoverage",
     "PrecisionRecall",
+    "Spread",
     "active_units",
     "annealed_log_likelihood",
+    "between_parallel_lines",
     "chi2_divergence",
     "closest_normal",
     "importance_log_likelihood",
@@ -47,6 +51,7 @@ __all__ = [
     "parzen_bandwidth",
     "parzen_log_likelihood",
     "precision_recall",
+    "spread",
     "total_variation_distance",
     "wasserstein",
     "wasserstein_1d",

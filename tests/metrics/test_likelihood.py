@@ -15,7 +15,7 @@ from gan_jax.metrics import (
     parzen_bandwidth,
     parzen_log_likelihood,
 )
-from gan_jax.metrics.likelihood import sigmoid_schedule
+from gan_jax.metrics.annealing import sigmoid_schedule
 from gan_jax.nets import MLPGenerator
 from tests.systems.linear_gaussian import BATCH, LATENTS, LOG_P, C, build, exact_weights
 

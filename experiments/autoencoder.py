@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness import command, likelihoods, options
+from experiments.harness import command, likelihoods, options, text
 from experiments.harness.bounds import Count
-from gan_jax import data, losses, plots
+from gan_jax import data, plots
 from gan_jax.errors import Refusal
 from gan_jax.games import together
 from gan_jax.metrics import precision_recall
@@ -29,8 +29,6 @@ from gan_jax.training import Evaluation, batch_shapes
 from gan_jax.typing import Batch
 
 LATENT_DIM = 2
-VARIANCE = 0.02
-"""Of the VAE's Gaussian likelihood, so that both have squared errors."""
 NUM_SHOWN = 32
 NUM_COMPARED = 2_000
 
@@ -74,7 +72,7 @@ def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> dict[s
     decoder = MLPGenerator(
         batch["image"].shape[1:],
         config.widths[::-1],
-        output_bias_init=likelihoods.starting_at(mean),
+        output_bias_init=likelihoods.starting_at(mean, "gaussian"),
         dtype=dtype,
     )
     return {
@@ -86,7 +84,7 @@ def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> dict[s
         "vae": VAE(
             encoder=MLPEncoder(2 * LATENT_DIM, config.widths, dtype=dtype),
             decoder=decoder,
-            likelihood=losses.gaussian(VARIANCE),
+            likelihood=likelihoods.LIKELIHOODS["gaussian"],
             latent_dim=LATENT_DIM,
         ),
     }
@@ -118,7 +116,7 @@ def evaluator(config: Config, models: dict[str, Any], dataset: data.Dataset) -> 
                 metrics[f"{name}/{what}"] = value
         shown = np.concatenate([made[:NUM_SHOWN] for made in drawn.values()])
         files = {
-            "samples": plots.image_grid(2 * shown - 1),
+            "samples": plots.brightness_grid(shown),
             "latents": plots.latents(jax.device_get(codes), labels),
         }
         return Evaluation(files, metrics)
@@ -144,14 +142,14 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         fresh=fresh,
         shown=("autoencoder/loss", "vae/loss"),
     )
-    lines = [f"{'':12s} squared error  precision  recall of what is decoded from N(0, I)"]
+    rows = [("", "squared error", "precision", "recall of what is decoded from N(0, I)")]
     for name in models:
         error, precision, recall = (
             float(result.metrics[f"{name}/{what}"])
             for what in ("unseen_error", "precision", "recall")
         )
-        lines.append(f"{name:12s} {error:13.2f}  {precision:9.3f}  {recall:.3f}")
-    return result.says("\n".join(lines))
+        rows.append((name, f"{error:.2f}", f"{precision:.3f}", f"{recall:.3f}"))
+    return result.says(text.table(rows))
 
 
 if __name__ == "__main__":

@@ -15,24 +15,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness import command, likelihoods, options
+from experiments.harness import command, likelihoods, options, published, text
 from experiments.harness.bounds import Count, Share
-from gan_jax import data, losses, plots
+from gan_jax import data, plots
 from gan_jax.games import PlayerOutcome, Weights, init_descent, together
 from gan_jax.nets import MLPEncoder, MLPGenerator
 from gan_jax.systems import CVAE, networks
 from gan_jax.training import Evaluation, batch_shapes
 from gan_jax.typing import Batch, KeyArray
 
-PUBLISHED = {
-    1: (99.75, 68.39, 63.91),
-    2: (62.18, 45.34, 44.73),
-    3: (25.99, 20.96, 20.95),
-}
-"""Table 1 of the paper, MNIST: network, CVAE by Monte Carlo, CVAE by importance sampling."""
 COLUMNS = 10
 NUM_COMPLETIONS = 6
-LIKELIHOOD = losses.bernoulli()
+LIKELIHOOD = likelihoods.LIKELIHOODS["bernoulli"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +111,8 @@ def evaluator(config: Config, model: CVAE, dataset: data.Dataset) -> options.Eva
         return jnp.concatenate([whole(blank), *map(whole, drawn), images])
 
     def evaluate(key, state) -> Evaluation:
-        rows = 2 * np.asarray(look(key, state["cvae"].player.weights)) - 1
-        return Evaluation({"completions": plots.image_grid(rows, columns=len(images))})
+        rows = look(key, state["cvae"].player.weights)
+        return Evaluation({"completions": plots.brightness_grid(rows, columns=len(images))})
 
     return evaluate
 
@@ -164,14 +158,15 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
 
 
 def table(config: Config, nll: dict[str, np.ndarray]) -> str:
-    lines = [
+    rows = [("", "here", "published for MNIST")]
+    for (name, values), number in zip(
+        nll.items(), published.CVAE[config.num_quadrants], strict=True
+    ):
+        rows.append((name, likelihoods.with_error(values), str(number)))
+    return (
         f"negative conditional log-likelihood in nats, {config.num_quadrants} of 4 quadrants "
-        f"known, {len(nll['network'])} images of {config.dataset}'s test set",
-        f"{'':28s} {'here':>16s}   published for MNIST",
-    ]
-    for (name, values), number in zip(nll.items(), PUBLISHED[config.num_quadrants], strict=True):
-        lines.append(f"{name:28s} {likelihoods.with_error(values):>16s}   {number}")
-    return "\n".join(lines)
+        f"known, {len(nll['network'])} images of {config.dataset}'s test set\n{text.table(rows)}"
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import flax.linen as nn
 import jax
-import numpy as np
 import optax
 
 from experiments.harness import command, options
@@ -65,12 +64,11 @@ def evaluator(config: Config, system: GMMN, dataset: data.Dataset) -> options.Ev
     def evaluate(key, state) -> Evaluation:
         key_shown, key_compared = jax.random.split(key)
         weights = state.player.weights
-        images = np.asarray(sample(key_shown, weights, NUM_SHOWN))
+        images = sample(key_shown, weights, NUM_SHOWN)
         discrepancy = losses.gmmn(
             options.flat(sample(key_compared, weights, len(real))), real, KERNEL
         )
-        files = {"samples": plots.image_grid(2 * images - 1)}
-        return Evaluation(files, {"unseen/mmd": discrepancy})
+        return Evaluation({"samples": plots.brightness_grid(images)}, {"unseen/mmd": discrepancy})
 
     return evaluate
 

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from experiments.harness import command, likelihoods, options
+from experiments.harness import command, likelihoods, options, published
 from experiments.harness.bounds import Count
 from experiments.iwae import MNIST, PAPER, IWAEOptions, evaluator, scored, train
 from gan_jax import losses
@@ -23,15 +23,6 @@ from gan_jax.typing import Batch
 
 __all__ = ["CONFIGS", "Config", "build", "evaluator", "run"]
 
-PUBLISHED = {
-    ("vae", 1): "85.33 (16+5)",
-    ("vae", 5): "85.01 (17+5)",
-    ("vae", 50): "84.78 (17+5)",
-    ("iwae", 1): "85.33 (16+5)",
-    ("iwae", 5): "83.89 (21+5)",
-    ("iwae", 50): "82.90 (26+7)",
-}
-"""Table 1 of Burda, Grosse & Salakhutdinov 2016: NLL and active units of MNIST, two layers."""
 NUM_AVERAGED = 400
 
 
@@ -64,7 +55,7 @@ def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> Hierar
         "dtype": jnp.dtype(config.dtype),
     }
     encoder, decoder = partial(MLPEncoder, **common), partial(MLPGenerator, **common)
-    bias, shape = likelihoods.starting_at(likelihoods.logits(mean)), batch["image"].shape[1:]
+    bias, shape = likelihoods.starting_at(mean), batch["image"].shape[1:]
     widths = [(width,) * 2 for width in config.widths]
     return HierarchicalVAE(
         encoders=[encoder(2 * d, w) for d, w in zip(config.latent_dims, widths, strict=True)],
@@ -96,7 +87,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     """Train, draw samples, and estimate the likelihood of unseen images."""
     result, model, unseen = train(config, build, workdir, fresh=fresh)
     means = means_of(model, config.key("refine"), result.state.player.weights, unseen)
-    return scored(config, result, model, unseen, means, PUBLISHED)
+    return scored(config, result, model, unseen, means, published.IWAE_OF_TWO_LAYERS)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from experiments.harness import command, options
+from experiments.harness import command, options, text
 from experiments.harness.bounds import Count, Rate, Weight
 from gan_jax import data, games, losses, plots
 from gan_jax.games.analysis import (
@@ -136,11 +136,10 @@ def draw(key, num: int) -> Batch:
 
 def table(metrics) -> str:
     columns = ("left", "right", "height", "angle", "rotation", "modes")
-    lines = [f"{'':10s} " + " ".join(f"{column:>10s}" for column in columns)]
+    rows = [["", *columns]]
     for name in ("plain", "r1", "consensus"):
-        cells = (f"{float(metrics[f'{name}/{column}']):10.3g}" for column in columns)
-        lines.append(f"{name:10s} " + " ".join(cells))
-    return "\n".join(lines)
+        rows.append([name, *(f"{float(metrics[f'{name}/{column}']):.3g}" for column in columns)])
+    return text.table(rows)
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:

@@ -4,7 +4,6 @@ Trains 64 GANs at once, alike but for their seeds, on a ring or a grid of Gaussi
 and any loss, packed or not, and counts the modes that each covers, beside the published rows.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,11 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness import command, options, play
+from experiments.harness import command, methods, options, play, published, text
 from experiments.harness.bounds import Count, CountOr0, Rate, Several, Weight
-from experiments.harness.methods import MethodName, choose
-from gan_jax import data, plots
-from gan_jax.metrics import mode_coverage
+from gan_jax import data, games, plots
+from gan_jax.metrics import mode_coverage, spread
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation, read_log
@@ -25,38 +23,13 @@ from gan_jax.typing import Batch
 
 NUM_SAMPLES = 2_500
 MIXTURES = {"ring": data.ring(), "grid": data.grid()}
-PUBLISHED = {
-    "ring": {
-        "GAN (VEEGAN, 5 runs)": "1 modes, 99.3 %",
-        "unrolled GAN (VEEGAN, 5 runs)": "7.6 modes, 35.6 %",
-        "VEEGAN (VEEGAN, 5 runs)": "8 modes, 52.9 %",
-        "GAN (PacGAN, 10 runs)": "6.3 ± 0.5 modes, 98.2 ± 0.2 %, reverse KL 0.45 ± 0.09",
-        "PacGAN 2 (PacGAN, 10 runs)": "7.9 ± 0.1 modes, 95.6 ± 2.0 %, reverse KL 0.07 ± 0.03",
-        "PacGAN 3 (PacGAN, 10 runs)": "7.8 ± 0.1 modes, 97.7 ± 0.3 %, reverse KL 0.10 ± 0.02",
-        "PacGAN 4 (PacGAN, 10 runs)": "7.8 ± 0.1 modes, 95.9 ± 1.4 %, reverse KL 0.07 ± 0.02",
-    },
-    "grid": {
-        "GAN (VEEGAN, 5 runs)": "3.3 modes, 0.5 %",
-        "unrolled GAN (VEEGAN, 5 runs)": "23.6 modes, 16 %",
-        "VEEGAN (VEEGAN, 5 runs)": "24.6 modes, 40 %",
-        "GAN (PacGAN, 10 runs)": "17.3 ± 0.8 modes, 94.8 ± 0.7 %, reverse KL 0.70 ± 0.07",
-        "PacGAN 2 (PacGAN, 10 runs)": "23.8 ± 0.7 modes, 91.3 ± 0.8 %, reverse KL 0.13 ± 0.04",
-        "PacGAN 3 (PacGAN, 10 runs)": "24.6 ± 0.4 modes, 94.2 ± 0.4 %, reverse KL 0.06 ± 0.02",
-        "PacGAN 4 (PacGAN, 10 runs)": "24.8 ± 0.2 modes, 93.6 ± 0.6 %, reverse KL 0.04 ± 0.01",
-    },
-}
-"""Srivastava et al. 2017 (VEEGAN), table 1; Lin et al. 2018 (PacGAN), table 1 (± standard errors).
-
-Same mixtures, 2,500 samples and thresholds; their networks, batches and numbers of steps differ
-from each other and from ours.
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(options.RunOptions):
+class Config(methods.MethodOptions):
     mixture: Literal["ring", "grid"] = "ring"
     """8 modes on a circle of radius 1 (std 0.01), or 25 on a lattice of spacing 2 (std 0.05)."""
-    method: MethodName = "alternating"
+    method: methods.MethodName = "alternating"
     """The way of playing, on Adam with beta1 = 0.5."""
     loss: play.LossName = "non_saturating"
     """The adversarial loss."""
@@ -65,9 +38,6 @@ class Config(options.RunOptions):
     num_minibatch_kernels: CountOr0 = 0
     """Features of minibatch discrimination in the discriminator's last layer; 0 for none."""
     weight: Weight = 10.0
-    """Of consensus and of symplectic adjustment."""
-    num_unrolled_steps: CountOr0 = 5
-    """Moves of the discriminator that an unrolled generator foresees."""
     num_seeds: Several = 64
     """GANs in the population."""
     width: Count = 64
@@ -124,24 +94,14 @@ def evaluator(config: Config, system: GAN, workdir: Path) -> options.Evaluate:
         keys = jax.random.split(key, config.num_seeds)
         coverage = jax.device_get(measure(keys, state.generator.weights))
         metrics = {
-            f"{name}/{statistic}": float(of(values))
+            f"{name}/{statistic}": value
             for name, values in coverage._asdict().items()
-            for statistic, of in (("mean", np.mean), ("std", deviation), ("error", error))
+            for statistic, value in spread(values)._asdict().items()
         }
         now = {"step": int(state.step[0]), **metrics}
         return Evaluation({"coverage": picture(config, workdir, now)}, metrics)
 
     return evaluate
-
-
-def deviation(values: np.ndarray, ddof: int = 0) -> float:
-    """The standard deviation; nan beside a GAN without one good sample, whose KL is infinite."""
-    return float(np.std(values, ddof=ddof)) if np.isfinite(values).all() else math.nan
-
-
-def error(values: np.ndarray) -> float:
-    """The standard error of the mean."""
-    return deviation(values, ddof=1) / math.sqrt(len(values))
 
 
 def picture(config: Config, workdir: Path, now: dict[str, float]) -> plots.Picture:
@@ -163,33 +123,25 @@ def picture(config: Config, workdir: Path, now: dict[str, float]) -> plots.Pictu
 
 def table(config: Config, metrics) -> str:
     """The published rows, and this run's."""
-    modes, high_quality, reverse_kl = (
-        (metrics[f"{name}/mean"], metrics[f"{name}/error"])
-        for name in ("modes", "high_quality", "reverse_kl")
-    )
-    ours = (
-        f"{modes[0]:.2f} ± {modes[1]:.2f} modes, "
-        f"{100 * high_quality[0]:.1f} ± {100 * high_quality[1]:.1f} %, "
-        f"reverse KL {reverse_kl[0]:.3f} ± {reverse_kl[1]:.3f}"
-    )
-    rows = {**PUBLISHED[config.mixture], f"this run ({config.num_seeds} runs)": ours}
-    lines = [f"{name:32s} {row}" for name, row in rows.items()]
-    return "\n".join(
-        [*lines, "means ± standard errors; a perfect sampler has 98.9 % of high quality"]
-    )
+
+    def cell(name: str, scale: int, digits: int) -> str:
+        value, error = (scale * metrics[f"{name}/{what}"] for what in ("mean", "error"))
+        return text.plus_minus(value, error, digits)
+
+    cells = cell("modes", 1, 2), cell("high_quality", 100, 1) + " %", cell("reverse_kl", 1, 3)
+    rows = [
+        ("", "modes", "high quality", "reverse KL"),
+        *published.MODES[config.mixture],
+        (f"this run ({config.num_seeds} runs)", *cells),
+    ]
+    note = "means ± standard errors; a perfect sampler has 98.9 % of high quality"
+    return f"{text.table(rows)}\n{note}"
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train the population, and evaluate each GAN by the protocol of VEEGAN and PacGAN."""
     system, num_points = build(config), config.packing * config.batch_size
-    method = choose(
-        config.method,
-        system.game,
-        learning_rate=config.learning_rate,
-        rule="adam",
-        weight=config.weight,
-        num_unrolled_steps=config.num_unrolled_steps,
-    )
+    method = config.choose(config.method, system.game, "adam")
 
     def init(key):
         blank = {"point": jnp.zeros((1, 2))}
@@ -200,14 +152,8 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         points = data.mixtures.sample(key, MIXTURES[config.mixture], num_seeds * num_points)
         return {"point": points.reshape(num_seeds, num_points, 2)}
 
-    def step(key, state, batch):
-        """Every GAN plays one step on data of its own; metrics are means over the population."""
-        keys = jax.random.split(key, config.num_seeds)
-        state, metrics = jax.vmap(method.step)(keys, state, batch)
-        return state, {name: jnp.mean(values) for name, values in metrics.items()}
-
     result = config.train(
-        step,
+        games.population(method.step),
         jax.vmap(init)(jax.random.split(config.key("init"), config.num_seeds)),
         data.drawn_feed(draw, batch_size=config.examples_per_step),
         evaluator(config, system, workdir),

@@ -4,7 +4,6 @@ Data on x = 0, a generator on x = θ, both uniform in y. The Wasserstein distanc
 critic pulls θ to 0; the Jensen-Shannon divergence is log 2 wherever θ is not 0, and pulls nowhere.
 """
 
-import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,14 +17,14 @@ from jaxtyping import Array, Float
 
 from experiments.harness import command, options
 from experiments.harness.bounds import Count, Rate, Weight
-from gan_jax import data, games, losses, metrics, plots
+from gan_jax import data, games, losses, plots
+from gan_jax.metrics import between_parallel_lines
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation
 
 THETAS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)
 """Where the critic's estimate is compared with the distance."""
-NUM_ON_LINE = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,33 +131,23 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     )
     still = optimizers._replace(generator=optax.sgd(0.0))
     play = partial(games.alternating_step, num_discriminator_steps=num)
-    steps = {
-        name: games.reporting(
-            partial(play, game=system.game, optimizers=optimizers), theta=theta_of
-        )
-        for name, system in systems.items()
-    }
-    fixed = partial(play, game=systems["wgan"].game, optimizers=still)
     blank, keys = {"point": jnp.zeros((1, 2))}, jax.random.split(config.key("init"), 3)
+    steps, state = {}, {}
+    for key, (name, system) in zip(keys, systems.items(), strict=False):
+        step = partial(play, game=system.game, optimizers=optimizers)
+        steps[name] = games.reporting(step, theta=theta_of)
+        state[name] = system.init(key, blank, optimizers=optimizers)
 
     def at_theta(key, theta) -> games.GameState:
-        state = systems["wgan"].init(key, blank, optimizers=still)
-        weights = state.generator.weights.replace(params={"theta": jnp.reshape(theta, (1, 1))})
-        return state.replace(generator=state.generator.replace(weights=weights))
+        start = systems["wgan"].init(key, blank, optimizers=still)
+        critic = games.get_params(start).discriminator
+        return games.set_params(start, games.Gradients({"theta": theta[None, None]}, critic))
 
-    def fixed_step(key, states, batch):
-        """The critics of all θ that stay, on the same points."""
-        keys = jax.random.split(key, len(THETAS))
-        states, metrics = jax.vmap(fixed, (0, 0, None))(keys, states, batch)
-        return states, {name: jnp.mean(values) for name, values in metrics.items()}
-
-    state = {
-        name: system.init(key, blank, optimizers=optimizers)
-        for key, (name, system) in zip(keys, systems.items(), strict=False)
-    }
+    fixed = partial(play, game=systems["wgan"].game, optimizers=still)
+    steps["fixed"] = games.population(fixed, batch_axis=None)
     state["fixed"] = jax.vmap(at_theta)(jax.random.split(keys[2], len(THETAS)), jnp.array(THETAS))
     result = config.train(
-        games.together({**steps, "fixed": fixed_step}),
+        games.together(steps),
         state,
         data.drawn_feed(real_line, batch_size=config.examples_per_step),
         evaluator(config, systems),
@@ -167,12 +156,11 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         shown=("wgan/theta", "gan/theta"),
         unit="points",
     )
-    error, wgan, gan, slope = (
-        result.metrics[name] for name in ("estimate/error", "wgan/end", "gan/end", "gan/slope")
-    )
     return result.says(
-        f"critic's estimate within {error:.1%} of |θ|; θ ends at {wgan:.4f} under WGAN, at "
-        f"{gan:.4f} under GAN (its gradient there {slope:.1e})"
+        "critic's estimate within {estimate/error:.1%} of |θ|; θ ends at {wgan/end:.4f} under "
+        "WGAN, at {gan/end:.4f} under GAN (its gradient there {gan/slope:.1e})".format_map(
+            result.metrics
+        )
     )
 
 
@@ -186,17 +174,14 @@ def theta_of(state: games.GameState) -> Array:
 
 def distances(estimates: dict[float, float]) -> plots.Picture:
     """W, JS and TV of the two lines as θ varies, and the critics' estimates of W."""
-    y = np.linspace(0, 1, NUM_ON_LINE)
     thetas = np.linspace(-1, 1, 401)
-    lines = [np.stack([np.full_like(y, theta), y], axis=1) for theta in thetas]
-    zero = np.stack([np.zeros_like(y), y], axis=1)
-    apart = np.abs(thetas) > 1e-9
+    exact = between_parallel_lines(thetas)
     return plots.curves(
         x=thetas,
         curves={
-            "Wasserstein": np.array([metrics.wasserstein(zero, line) for line in lines]),
-            "Jensen-Shannon": np.where(apart, math.log(2), 0.0),
-            "total variation": np.where(apart, 1.0, 0.0),
+            "Wasserstein": exact.wasserstein,
+            "Jensen-Shannon": exact.jensen_shannon,
+            "total variation": exact.total_variation,
         },
         points={"critic's estimate": (np.array(list(estimates)), np.array([*estimates.values()]))},
         x_label="θ",

@@ -12,9 +12,7 @@ from typing import Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jax.scipy.stats import norm
 
 from experiments.harness import command, likelihoods, options
 from experiments.harness.bounds import Count, Weight
@@ -22,16 +20,10 @@ from gan_jax import data, losses, plots
 from gan_jax.errors import Refusal
 from gan_jax.metrics import active_units
 from gan_jax.nets import ConvDecoder, ConvEncoder, MLPEncoder, MLPGenerator
-from gan_jax.systems import VAE
+from gan_jax.systems import VAE, views
 from gan_jax.training import Evaluation, batch_shapes
 from gan_jax.typing import Batch
 
-LIKELIHOODS = {
-    "bernoulli": losses.bernoulli(),
-    "gaussian": losses.gaussian(0.02),
-    "learned_gaussian": losses.learned_gaussian(1e-3),
-    "discretized_logistic": losses.discretized_logistic(),
-}
 COLUMNS = 10
 NUM_DRAWN = 8 * COLUMNS
 MANIFOLD_SIDE = 15
@@ -44,9 +36,7 @@ class Config(likelihoods.LikelihoodOptions):
     width: Count = 500
     """Hidden units of the perceptrons; channels of the first convolution."""
     latent_dim: Count = 2
-    likelihood: Literal["bernoulli", "gaussian", "learned_gaussian", "discretized_logistic"] = (
-        "bernoulli"
-    )
+    likelihood: likelihoods.LikelihoodName = "bernoulli"
     """How the decoder's outputs are read: bits; brightnesses of variance 0.02, or of a learned one
     that is at least 0.001; levels of 256. All but the first go with --binarization none."""
     beta_weight: Weight = 1.0
@@ -94,7 +84,7 @@ CONFIGS = {
 
 def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> VAE:
     """The model, whose outputs start at the `mean` image where it is to be trained."""
-    likelihood = LIKELIHOODS[config.likelihood]
+    likelihood = likelihoods.LIKELIHOODS[config.likelihood]
     numbers, dtype = 2 * config.latent_dim, jnp.dtype(config.dtype)
     _, *shape, channels = batch["image"].shape
     outputs = (*shape, likelihood.num_outputs * channels)
@@ -102,15 +92,9 @@ def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> VAE:
         encoder = ConvEncoder(numbers, config.width, dtype=dtype)
         decoder = ConvDecoder(outputs, config.width, dtype=dtype)
     else:
-        encoder = MLPEncoder(numbers, (config.width,), nn.tanh, dtype=dtype)
-        first = None if mean is None else first_outputs(config, mean)
-        decoder = MLPGenerator(
-            outputs,
-            (config.width,),
-            nn.tanh,
-            output_bias_init=likelihoods.starting_at(first),
-            dtype=dtype,
-        )
+        widths, bias = (config.width,), likelihoods.starting_at(mean, config.likelihood)
+        encoder = MLPEncoder(numbers, widths, nn.tanh, dtype=dtype)
+        decoder = MLPGenerator(outputs, widths, nn.tanh, output_bias_init=bias, dtype=dtype)
     return VAE(
         encoder=encoder,
         decoder=decoder,
@@ -118,18 +102,6 @@ def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> VAE:
         latent_dim=config.latent_dim,
         beta=config.beta_weight,
     )
-
-
-def first_outputs(config: Config, mean: jax.Array) -> jax.Array | None:
-    """The outputs that say the mean image, whatever the latents are.
-
-    From a bias of 0 a network of one layer of tanh starts as an odd function of the latents, and
-    may never leave the half of them where it says the opposite of every image.
-    """
-    if config.likelihood == "bernoulli":
-        return likelihoods.logits(mean)
-    missing = LIKELIHOODS[config.likelihood].num_outputs - 1
-    return jnp.concatenate([mean, *[jnp.zeros_like(mean)] * missing], axis=-1)
 
 
 def optimizer_of(config: Config, num_examples: int) -> optax.GradientTransformation:
@@ -150,40 +122,21 @@ def evaluator(config: Config, model: VAE, dataset: data.Dataset) -> options.Eval
     @jax.jit
     def look(key, weights):
         key_drawn, key_bound = jax.random.split(key)
-        outputs = model.decode(weights, model.encode(weights, {"image": some}).mean)
-        drawn = model.sample(key_drawn, weights, NUM_DRAWN)
-        rows = jnp.concatenate([some, model.likelihood.mean(outputs), drawn])
+        made = views.reconstructed(model, weights, {"image": some})
+        rows = jnp.concatenate([some, made, model.sample(key_drawn, weights, NUM_DRAWN)])
         bound = model.bound(key_bound, weights, unseen, model.encode(weights, unseen))
         return rows, jax.tree.map(jnp.mean, bound)
 
     def evaluate(key, state) -> Evaluation:
         weights = state.player.weights
         rows, bound = look(key, weights)
-        files = {"samples": grid(rows, len(some))}
+        files = {"samples": plots.brightness_grid(rows, columns=len(some))}
         if config.latent_dim == 2:
-            outputs = model.decode(weights, quantiles(MANIFOLD_SIDE))
-            files["manifold"] = grid(model.likelihood.mean(outputs), MANIFOLD_SIDE)
+            files["manifold"] = plots.brightness_grid(views.manifold(model, weights, MANIFOLD_SIDE))
         metrics = {"elbo": losses.elbo(*bound), **bound._asdict()}
         return Evaluation(files, {f"unseen/{name}": x for name, x in metrics.items()})
 
     return evaluate
-
-
-def grid(images: jax.Array, columns: int) -> plots.Picture:
-    return plots.image_grid(2 * np.asarray(images) - 1, columns=columns)
-
-
-def quantiles(side: int) -> jax.Array:
-    """Φ⁻¹ of a grid over the unit square, centres of its cells, from the top left."""
-    at = norm.ppf((jnp.arange(side) + 0.5) / side)
-    return jnp.stack(jnp.meshgrid(at, -at), axis=-1).reshape(-1, 2)
-
-
-def score_of(config: Config) -> str:
-    """What an estimate says: grey pixels have no likelihood under a model of bits."""
-    if config.likelihood == "bernoulli" and config.binarization == "none":
-        return "cross-entropy bound of brightnesses, no likelihood,"
-    return "negative log-likelihood"
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
@@ -203,9 +156,16 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     )
     weights, unseen = result.state.player.weights, {"image": config.unseen()[0]}
     nll = config.negative_log_likelihoods(model.log_weights, weights, unseen)
+    # Grey pixels have no likelihood under a model of bits.
+    grey = config.likelihood == "bernoulli" and config.binarization == "none"
+    score = (
+        "cross-entropy bound of brightnesses, no likelihood,"
+        if grey
+        else ("negative log-likelihood")
+    )
     num_active = int(active_units(model.encode(weights, unseen).mean).sum())
     return result.says(
-        f"unseen images: bound {float(result.metrics['unseen/elbo']):.2f}, {score_of(config)} "
+        f"unseen images: bound {float(result.metrics['unseen/elbo']):.2f}, {score} "
         f"{likelihoods.with_error(nll)} nats, {num_active} active units",
         {"nll": nll.mean(), "active_units": num_active},
     )

@@ -13,15 +13,24 @@ from flax import linen as nn
 
 from experiments.harness.bounds import Count, Rate, Several
 from experiments.harness.options import Dtype, RunOptions, first_examples, load_images
-from gan_jax import data
+from experiments.harness.text import plus_minus
+from gan_jax import data, losses
 from gan_jax.errors import Refusal
 from gan_jax.games import Objective, Weights, descent_step
-from gan_jax.metrics import log_likelihoods_in_parts
+from gan_jax.metrics import log_likelihoods_in_parts, spread
 from gan_jax.training.compile import AXIS, Parallel
 from gan_jax.typing import Batch, Feed, KeyArray, Step
 
 CHUNK = 50  # images, and samples of each, that are decoded at a time
 NUM_AVERAGED = 10_000
+
+LIKELIHOODS = {
+    "bernoulli": losses.bernoulli(),
+    "gaussian": losses.gaussian(0.02),
+    "learned_gaussian": losses.learned_gaussian(1e-3),
+    "discretized_logistic": losses.discretized_logistic(),
+}
+LikelihoodName = Literal["bernoulli", "gaussian", "learned_gaussian", "discretized_logistic"]
 
 Arrange = Callable[[jax.Array], Batch]
 
@@ -116,16 +125,22 @@ def mean_image(dataset: data.Dataset) -> jax.Array:
     return jnp.asarray(images.mean(axis=0) / 255, jnp.float32)
 
 
-def starting_at(outputs: jax.Array | None) -> nn.initializers.Initializer:
-    """Bias a decoder's last layer to the outputs that it shall give at first, or to 0."""
-    return nn.initializers.constant(0.0 if outputs is None else outputs.ravel())
+def starting_at(
+    mean: jax.Array | None, likelihood: LikelihoodName = "bernoulli"
+) -> nn.initializers.Initializer:
+    """Bias a decoder's last layer to the outputs that say this mean image whatever the latents are.
 
-
-def logits(probabilities: jax.Array | None) -> jax.Array | None:
-    """log p/(1 - p), for probabilities kept from 0 and 1 by a thousandth."""
-    if probabilities is None:
-        return None
-    return jax.scipy.special.logit(jnp.clip(probabilities, 1e-3, 1 - 1e-3))
+    From a bias of 0 a network of one layer of tanh starts as an odd function of the latents, and
+    may never leave the half of them where it says the opposite of every image.
+    """
+    if mean is None:
+        return nn.initializers.zeros
+    if likelihood == "bernoulli":
+        outputs = jax.scipy.special.logit(jnp.clip(mean, 1e-3, 1 - 1e-3))
+    else:
+        missing = LIKELIHOODS[likelihood].num_outputs - 1
+        outputs = jnp.concatenate([mean, *[jnp.zeros_like(mean)] * missing], axis=-1)
+    return nn.initializers.constant(outputs.ravel())
 
 
 def refuse_brightnesses(binarization: str) -> None:
@@ -139,4 +154,5 @@ def refuse_brightnesses(binarization: str) -> None:
 
 def with_error(values: np.ndarray) -> str:
     """A mean and its standard error over examples."""
-    return f"{np.mean(values):.2f} ± {np.std(values, ddof=1) / np.sqrt(len(values)):.2f}"
+    mean, _, error = spread(values)
+    return plus_minus(mean, error)

@@ -1,11 +1,16 @@
 """The ways of playing, by the names that experiments take as flags."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple, get_args
 
+import jax
+import numpy as np
 import optax
 
+from experiments.harness.bounds import CountOr0, Rate, Weight
+from experiments.harness.options import RunOptions
 from gan_jax import games
 from gan_jax.typing import Step
 
@@ -31,11 +36,76 @@ INTERVAL, RATE = 5, 0.5
 
 
 class Method(NamedTuple):
-    """A way of playing one game: what `init` needs, what the state needs, and the step."""
+    """A way of playing one game: what `init` needs, what the state needs, and the step.
+
+    `period`: after how many steps it does again what it has done.
+    """
 
     step: Step
     optimizers: games.Optimizers
     remember: Callable[[games.GameState], games.GameState]
+    period: int
+
+    def start(self, point: games.Gradients) -> games.GameState:
+        """Set up players who hold these params."""
+        generator, discriminator = (games.Weights(params=params) for params in point)
+        state = games.init(
+            generator=generator, discriminator=discriminator, optimizers=self.optimizers
+        )
+        return self.remember(state)
+
+    def path(self, point: games.Gradients, num_steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """Play from a point of the plane: both players' number after each step, the start first."""
+        x, y = _path(self.start(point), self.step, num_steps)
+        return np.ravel(x), np.ravel(y)
+
+    def convergence_factor(self, equilibrium: games.Gradients) -> float:
+        key, state = jax.random.key(0), self.start(equilibrium)
+        return games.convergence_factor(key, state, {}, step=self.step, period=self.period)
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _path(state: games.GameState, step: Step, num_steps: int) -> games.Gradients:
+    return games.analysis.trajectory(jax.random.key(0), state, {}, step=step, num_steps=num_steps)[
+        1
+    ]
+
+
+Rule = Literal["sgd", "adam"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions(RunOptions):
+    """How a method plays."""
+
+    learning_rate: Rate
+    """Of both players."""
+    weight: Weight
+    """Of consensus and of symplectic adjustment."""
+    num_unrolled_steps: CountOr0 = 5
+    """Moves of the discriminator that an unrolled generator foresees."""
+
+    def choose(self, name: MethodName, game: games.Game, rule: Rule) -> Method:
+        return choose(
+            name,
+            game,
+            learning_rate=self.learning_rate,
+            rule=rule,
+            weight=self.weight,
+            num_unrolled_steps=self.num_unrolled_steps,
+        )
+
+    def rotating_factors(self, singular_value: float) -> dict[str, float]:
+        """The papers' factors per step of all methods on σ x y, by plain gradient descent."""
+        return games.rates.factors(
+            self.learning_rate,
+            singular_value,
+            weight=self.weight,
+            momentum=MOMENTUM,
+            num_unrolled_steps=self.num_unrolled_steps,
+            interval=INTERVAL,
+            rate=RATE,
+        )
 
 
 def choose(
@@ -43,7 +113,7 @@ def choose(
     game: games.Game,
     *,
     learning_rate: float,
-    rule: Literal["sgd", "adam"],
+    rule: Rule,
     weight: float,
     num_unrolled_steps: int,
 ) -> Method:
@@ -62,12 +132,11 @@ def choose(
         "lookahead": games.lookahead_memory,
         "past_extragradient": games.past_extragradient_memory,
     }
-    return Method(step, optimizers, memories.get(name, lambda state: state))
+    period = INTERVAL if name == "lookahead" else 1
+    return Method(step, optimizers, memories.get(name, lambda state: state), period)
 
 
-def _optimizer(
-    name: MethodName, learning_rate: float, rule: Literal["sgd", "adam"]
-) -> optax.GradientTransformation:
+def _optimizer(name: MethodName, learning_rate: float, rule: Rule) -> optax.GradientTransformation:
     if rule == "sgd":
         if name == "optimistic":
             return optax.optimistic_gradient_descent(learning_rate)

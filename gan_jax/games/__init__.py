@@ -1,6 +1,6 @@
 """Two-player games and their dynamics: knows nothing of images, networks or GANs."""
 
-from gan_jax.games import analysis, rates, toy
+from gan_jax.games import analysis, playgrounds, rates, toy
 from gan_jax.games.averaging import (
     Average,
     averaged,
@@ -11,6 +11,7 @@ from gan_jax.games.averaging import (
 )
 from gan_jax.games.competitive import competitive_step
 from gan_jax.games.consensus import consensus_step
+from gan_jax.games.convergence import convergence_factor
 from gan_jax.games.core import (
     Game,
     GameState,
@@ -34,6 +35,7 @@ from gan_jax.games.extragradient import (
     past_extragradient_step,
 )
 from gan_jax.games.lookahead import Lookahead, lookahead, lookahead_memory
+from gan_jax.games.population import population
 from gan_jax.games.reporting import reporting
 from gan_jax.games.rows import init_rows, rows_step
 from gan_jax.games.steps import (
@@ -67,6 +69,7 @@ __all__ = [
     "clip_params",
     "competitive_step",
     "consensus_step",
+    "convergence_factor",
     "descent_step",
     "discriminator_step",
     "every",
@@ -82,6 +85,8 @@ __all__ = [
     "lookahead_memory",
     "past_extragradient_memory",
     "past_extragradient_step",
+    "playgrounds",
+    "population",
     "rates",
     "reporting",
     "rows_step",

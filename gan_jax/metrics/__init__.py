@@ -12,6 +12,7 @@ from gan_jax.metrics.divergences import (
     wasserstein,
     wasserstein_1d,
 )
+from gan_jax.metrics.gaussians import f_divergence, f_gan_bound, normals_on_grid
 from gan_jax.metrics.likelihood import (
     Estimate,
     InferenceGaps,
@@ -40,6 +41,8 @@ __all__ = [
     "between_parallel_lines",
     "chi2_divergence",
     "closest_normal",
+    "f_divergence",
+    "f_gan_bound",
     "importance_log_likelihood",
     "inference_gaps",
     "jensen_shannon_divergence",
@@ -48,6 +51,7 @@ __all__ = [
     "log_likelihoods_in_parts",
     "mode_coverage",
     "normal_on_grid",
+    "normals_on_grid",
     "parzen_bandwidth",
     "parzen_log_likelihood",
     "precision_recall",

@@ -3,13 +3,14 @@
 from gan_jax.plots.coverage import coverage_curves
 from gan_jax.plots.curves import curves
 from gan_jax.plots.dynamics import eigenvalues, phase_portraits
-from gan_jax.plots.images import image_grid
+from gan_jax.plots.images import brightness_grid, image_grid
 from gan_jax.plots.latents import latents
 from gan_jax.plots.pictures import Picture
 from gan_jax.plots.points import points_over_surface
 
 __all__ = [
     "Picture",
+    "brightness_grid",
     "coverage_curves",
     "curves",
     "eigenvalues",

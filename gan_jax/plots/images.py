@@ -1,5 +1,7 @@
 """Pictures of images."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
 
@@ -31,3 +33,10 @@ def image_grid(
     grid = grid.reshape(rows * (height + 2), columns * (width + 2), channels)
     grid = grid.repeat(scale, axis=0).repeat(scale, axis=1)
     return Picture(np.broadcast_to((grid * 255).astype(np.uint8), (*grid.shape[:2], 3)))
+
+
+def brightness_grid(
+    images: Float[Any, "num height width channels"], *, columns: int | None = None
+) -> Picture:
+    """`image_grid` of images in [0, 1], black to white."""
+    return image_grid(2 * np.asarray(images) - 1, columns=columns)

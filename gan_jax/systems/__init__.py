@@ -1,6 +1,6 @@
 """Networks and losses become games and objectives: the only place where they meet."""
 
-from gan_jax.systems import networks
+from gan_jax.systems import networks, views
 from gan_jax.systems.autoencoder import Autoencoder
 from gan_jax.systems.cvae import CVAE
 from gan_jax.systems.gan import GAN, Round
@@ -26,4 +26,5 @@ __all__ = [
     "iwae",
     "networks",
     "relativistic_gan",
+    "views",
 ]

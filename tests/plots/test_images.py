@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gan_jax.plots import image_grid
+from gan_jax.plots import brightness_grid, image_grid
 
 
 def drawn(images, **options):
@@ -43,3 +43,9 @@ def test_a_pixel_is_scale_pixels_wide():
 def test_two_channels_are_no_picture():
     with pytest.raises(ValueError, match="2 channels; a picture has 1 or 3"):
         image_grid(np.zeros((1, 2, 2, 2), np.float32))
+
+
+def test_brightnesses_go_from_black_to_white():
+    images = np.array([0.0, 0.5, 1.0], np.float32).reshape(3, 1, 1, 1)
+    picture = brightness_grid(images, columns=3).pixels[2, 3::6, 0]
+    np.testing.assert_allclose(picture, [0, 127, 255], atol=1)

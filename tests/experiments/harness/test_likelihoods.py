@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from scipy import stats
 
 from experiments import amortisation_gap, autoencoder, cvae, hierarchical_vae, iwae, vae
 from experiments.harness import likelihoods
@@ -42,13 +41,6 @@ def test_adagrad_descends_the_bound_with_a_normal_prior_over_weights():
     updates, _ = optimizer.update(jnp.array([0.5, 0.1]), optimizer.init(params), params)
     expected = -0.1 * np.asarray(gradient) / np.abs(gradient)
     np.testing.assert_allclose(updates, expected, rtol=1e-3)
-
-
-def test_the_manifold_is_a_grid_of_quantiles_from_the_top_left():
-    found = vae.quantiles(3)
-    low = stats.norm.ppf(1 / 6)
-    expected = [[x, y] for y in (-low, 0, low) for x in (low, 0, -low)]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("num_examples", [3, likelihoods.CHUNK, 2 * likelihoods.CHUNK + 3])

@@ -1,0 +1,18 @@
+"""Tables of text, as experiments print them."""
+
+from collections.abc import Sequence
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Cells in columns: the first flush left, the others flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        row[0].ljust(widths[0])
+        + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+        for row in rows
+    )
+
+
+def plus_minus(value: float, spread: float, digits: int = 2) -> str:
+    """A value and its spread, to as many digits after the point."""
+    return f"{value:.{digits}f} ± {spread:.{digits}f}"

@@ -1,11 +1,11 @@
 """Gaussians and their mixtures on a grid of the line, and f-divergences between what is there."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float
-from numpy.typing import ArrayLike
 
 from gan_jax import losses
 from gan_jax.metrics.divergences import normal_on_grid
@@ -13,14 +13,14 @@ from gan_jax.metrics.divergences import normal_on_grid
 
 def normals_on_grid(
     grid: Float[np.ndarray, " points"],
-    means: ArrayLike,
-    deviations: ArrayLike,
+    means: Sequence[float] | Float[np.ndarray, " num"],
+    deviations: Sequence[float] | Float[np.ndarray, " num"],
 ) -> Float[np.ndarray, "num points"]:
     """Each Gaussian's mass at each point of an even grid, as `normal_on_grid` has it.
 
     A mixture is `weights @ normals_on_grid(grid, means, deviations)`.
     """
-    pairs = zip(np.asarray(means), np.asarray(deviations), strict=True)
+    pairs = zip(means, deviations, strict=True)
     return np.stack([normal_on_grid(grid, mean, deviation) for mean, deviation in pairs])
 
 

@@ -16,10 +16,17 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
-from experiments.harness import command, options, published, text
+from experiments.harness import command, options, population, published, text
 from experiments.harness.bounds import Count, Decay, Rate, Several
 from gan_jax import data, games, losses, plots
-from gan_jax.metrics import closest_normal, f_divergence, f_gan_bound, normals_on_grid, spread
+from gan_jax.metrics import (
+    closest_normal,
+    f_divergence,
+    f_gan_bound,
+    normal_on_grid,
+    normals_on_grid,
+    spread,
+)
 from gan_jax.nets import LocationScale, MLPDiscriminator
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation
@@ -39,11 +46,10 @@ MIXTURE = np.array(WEIGHTS) @ normals_on_grid(GRID, MEANS, np.sqrt(VARIANCES))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(options.RunOptions):
+class Config(population.PopulationOptions):
     generator: Literal["minimax", "heuristic"] = "minimax"
     """What the generator does: minimise the bound, or maximise its first term on fakes."""
     num_seeds: Several = 5
-    """Runs of each divergence, all at once."""
     batch_size: Count = 1_024
     """Real points, and as many fakes, in each step of each run."""
     learning_rate: Rate = 3e-3
@@ -58,10 +64,6 @@ class Config(options.RunOptions):
     steps_per_dispatch: Count = 250
     evaluate_every: Count = 1_000
     checkpoint_every: Count = 1_000
-
-    @property
-    def examples_per_step(self) -> int:
-        return self.num_seeds
 
 
 CONFIGS = {"table": Config()}
@@ -116,10 +118,9 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         keys = jax.random.split(key, num_seeds)
         return {"point": jax.vmap(lambda key: mixture(key, config.batch_size))(keys)}
 
-    seeds = jax.random.split(config.key("init"), config.num_seeds)
     result = config.train(
         games.together({name: step_of(system) for name, system in systems.items()}),
-        {name: jax.vmap(partial(init, system))(seeds) for name, system in systems.items()},
+        {name: config.members(partial(init, system)) for name, system in systems.items()},
         data.drawn_feed(draw, batch_size=config.examples_per_step),
         evaluator(config, systems),
         workdir=workdir,
@@ -183,17 +184,12 @@ def table(metrics) -> str:
 
 
 def densities(fits: dict[str, dict[str, np.ndarray]]) -> plots.Picture:
-    means, deviations = (
-        [fit[which].mean() for fit in fits.values()] for which in ("mean", "deviation")
-    )
-    masses = [MIXTURE, *normals_on_grid(GRID, means, deviations)]
-    shown = np.abs(GRID) < 6
+    shown, curves = np.abs(GRID) < 6, {"mixture": MIXTURE}
+    for name, fit in fits.items():
+        curves[name] = normal_on_grid(GRID, fit["mean"].mean(), fit["deviation"].mean())
     return plots.curves(
         x=GRID[shown],
-        curves={
-            name: mass[shown] / (GRID[1] - GRID[0])
-            for name, mass in zip(("mixture", *fits), masses, strict=True)
-        },
+        curves={name: mass[shown] / (GRID[1] - GRID[0]) for name, mass in curves.items()},
         x_label="x",
         y_label="density",
     )

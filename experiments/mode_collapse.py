@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness import command, methods, options, play, published, text
+from experiments.harness import command, methods, options, play, population, published, text
 from experiments.harness.bounds import Count, CountOr0, Rate, Several, Weight
 from gan_jax import data, games, plots
 from gan_jax.metrics import mode_coverage, spread
@@ -26,7 +26,7 @@ MIXTURES = {"ring": data.ring(), "grid": data.grid()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(methods.MethodOptions):
+class Config(methods.MethodOptions, population.PopulationOptions):
     mixture: Literal["ring", "grid"] = "ring"
     """8 modes on a circle of radius 1 (std 0.01), or 25 on a lattice of spacing 2 (std 0.05)."""
     method: methods.MethodName = "alternating"
@@ -39,7 +39,6 @@ class Config(methods.MethodOptions):
     """Features of minibatch discrimination in the discriminator's last layer; 0 for none."""
     weight: Weight = 10.0
     num_seeds: Several = 64
-    """GANs in the population."""
     width: Count = 64
     """Units in each of the three hidden layers of both networks."""
     latent_dim: Count = 2
@@ -52,10 +51,6 @@ class Config(methods.MethodOptions):
     steps_per_dispatch: Count = 100
     evaluate_every: Count = 500
     checkpoint_every: Count = 1_000
-
-    @property
-    def examples_per_step(self) -> int:
-        return self.num_seeds
 
 
 CONFIGS = {
@@ -108,31 +103,33 @@ def picture(config: Config, workdir: Path, now: dict[str, float]) -> plots.Pictu
     """What the log has of earlier evaluations, and this one."""
     lines = [line for line in read_log(workdir) if "modes/mean" in line] + [now]
 
-    def band(name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        columns = (f"{name}/mean", f"{name}/std")
-        mean, spread = (np.array([line[column] for line in lines]) for column in columns)
-        return {f"{config.method}, packing {config.packing}": (mean, spread)}
+    def column(name: str) -> np.ndarray:
+        return np.array([line[name] for line in lines])
 
+    name = f"{config.method}, packing {config.packing}"
     return plots.coverage_curves(
-        steps=np.array([line["step"] for line in lines]),
-        modes=band("modes"),
-        high_quality=band("high_quality"),
+        steps=column("step"),
+        modes={name: (column("modes/mean"), column("modes/std"))},
+        high_quality={name: (column("high_quality/mean"), column("high_quality/std"))},
         num_modes=len(MIXTURES[config.mixture].means),
     )
 
 
 def table(config: Config, metrics) -> str:
     """The published rows, and this run's."""
-
-    def cell(name: str, scale: int, digits: int) -> str:
-        value, error = (scale * metrics[f"{name}/{what}"] for what in ("mean", "error"))
-        return text.plus_minus(value, error, digits)
-
-    cells = cell("modes", 1, 2), cell("high_quality", 100, 1) + " %", cell("reverse_kl", 1, 3)
+    modes, quality, reverse_kl = (
+        np.array([metrics[f"{name}/mean"], metrics[f"{name}/error"]])
+        for name in ("modes", "high_quality", "reverse_kl")
+    )
+    ours = (
+        text.plus_minus(*modes),
+        text.plus_minus(*100 * quality, digits=1) + " %",
+        text.plus_minus(*reverse_kl, digits=3),
+    )
     rows = [
         ("", "modes", "high quality", "reverse KL"),
         *published.MODES[config.mixture],
-        (f"this run ({config.num_seeds} runs)", *cells),
+        (f"this run ({config.num_seeds} runs)", *ours),
     ]
     note = "means ± standard errors; a perfect sampler has 98.9 % of high quality"
     return f"{text.table(rows)}\n{note}"
@@ -154,7 +151,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
 
     result = config.train(
         games.population(method.step),
-        jax.vmap(init)(jax.random.split(config.key("init"), config.num_seeds)),
+        config.members(init),
         data.drawn_feed(draw, batch_size=config.examples_per_step),
         evaluator(config, system, workdir),
         workdir=workdir,

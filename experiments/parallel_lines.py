@@ -22,6 +22,7 @@ from gan_jax.metrics import between_parallel_lines
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation
+from gan_jax.typing import Batch
 
 THETAS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)
 """Where the critic's estimate is compared with the distance."""
@@ -109,13 +110,12 @@ def evaluator(config: Config, systems: dict[str, GAN]) -> options.Evaluate:
 
 def estimates(system: GAN, fixed: games.GameState) -> dict[float, float]:
     """E f(x) - E f(G(z)) of each trained critic, the expectations along a grid in y."""
-    y = np.linspace(0, 1, 201, dtype=np.float32)
+    y = jnp.linspace(0, 1, 201)
 
     @jax.jit
     @jax.vmap
     def gap(weights, theta):
-        lines = [jnp.stack([jnp.full_like(y, x), y], axis=1) for x in (0.0, theta)]
-        real, fake = (jnp.mean(system.discriminate(weights, line)) for line in lines)
+        real, fake = (jnp.mean(system.discriminate(weights, line(x, y))) for x in (0.0, theta))
         return real - fake
 
     gaps = gap(fixed.discriminator.weights, jnp.array(THETAS))
@@ -124,13 +124,13 @@ def estimates(system: GAN, fixed: games.GameState) -> dict[float, float]:
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Estimate the distance at fixed θ, and let θ move under both games."""
-    systems, num = build(config), config.num_discriminator_steps
+    systems = build(config)
     optimizers = games.Optimizers(
         generator=optax.sgd(config.learning_rate),
         discriminator=optax.adam(config.critic_learning_rate, b1=0.5, b2=0.9),
     )
     still = optimizers._replace(generator=optax.sgd(0.0))
-    play = partial(games.alternating_step, num_discriminator_steps=num)
+    play = partial(games.alternating_step, num_discriminator_steps=config.num_discriminator_steps)
     blank, keys = {"point": jnp.zeros((1, 2))}, jax.random.split(config.key("init"), 3)
     steps, state = {}, {}
     for key, (name, system) in zip(keys, systems.items(), strict=False):
@@ -164,8 +164,12 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     )
 
 
-def real_line(key, num: int):
-    return {"point": jnp.stack([jnp.zeros(num), jax.random.uniform(key, (num,))], axis=1)}
+def line(x: float | Array, y: Float[Array, " num"]) -> Float[Array, "num 2"]:
+    return jnp.stack([jnp.full_like(y, x), y], axis=1)
+
+
+def real_line(key, num: int) -> Batch:
+    return {"point": line(0.0, jax.random.uniform(key, (num,)))}
 
 
 def theta_of(state: games.GameState) -> Array:
@@ -175,14 +179,10 @@ def theta_of(state: games.GameState) -> Array:
 def distances(estimates: dict[float, float]) -> plots.Picture:
     """W, JS and TV of the two lines as θ varies, and the critics' estimates of W."""
     thetas = np.linspace(-1, 1, 401)
-    exact = between_parallel_lines(thetas)
+    names = ("Wasserstein", "Jensen-Shannon", "total variation")
     return plots.curves(
         x=thetas,
-        curves={
-            "Wasserstein": exact.wasserstein,
-            "Jensen-Shannon": exact.jensen_shannon,
-            "total variation": exact.total_variation,
-        },
+        curves=dict(zip(names, between_parallel_lines(thetas), strict=True)),
         points={"critic's estimate": (np.array(list(estimates)), np.array([*estimates.values()]))},
         x_label="θ",
         y_label="between the lines (KL is infinite but at 0)",

@@ -156,13 +156,9 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     )
     weights, unseen = result.state.player.weights, {"image": config.unseen()[0]}
     nll = config.negative_log_likelihoods(model.log_weights, weights, unseen)
-    # Grey pixels have no likelihood under a model of bits.
-    grey = config.likelihood == "bernoulli" and config.binarization == "none"
-    score = (
-        "cross-entropy bound of brightnesses, no likelihood,"
-        if grey
-        else ("negative log-likelihood")
-    )
+    score = "negative log-likelihood"
+    if config.likelihood == "bernoulli" and config.binarization == "none":
+        score = "cross-entropy bound of brightnesses, no likelihood,"
     num_active = int(active_units(model.encode(weights, unseen).mean).sum())
     return result.says(
         f"unseen images: bound {float(result.metrics['unseen/elbo']):.2f}, {score} "

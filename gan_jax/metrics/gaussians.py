@@ -26,19 +26,19 @@ def normals_on_grid(
 
 def f_divergence(
     divergence: losses.FDivergence,
-    p: Float[np.ndarray, "*batch outcomes"],
-    q: Float[np.ndarray, "*batch outcomes"],
+    p: Float[np.ndarray, "*#batch outcomes"],
+    q: Float[np.ndarray, "*#batch outcomes"],
 ) -> np.ndarray:
     """D_f(p ‖ q) over the last axis, by `losses.divergence_between` in float64, on the host."""
     with jax.enable_x64(True):
-        return np.asarray(_f_divergence(divergence, p, q))
+        return np.asarray(_f_divergence(divergence, *np.broadcast_arrays(p, q)))
 
 
 def f_gan_bound(
     loss: losses.AdversarialLoss,
-    outputs: Float[Array, "*batch outcomes"],
-    p: Float[np.ndarray, "*batch outcomes"],
-    q: Float[np.ndarray, "*batch outcomes"],
+    outputs: Float[Array, "*#batch outcomes"],
+    p: Float[np.ndarray, "*#batch outcomes"],
+    q: Float[np.ndarray, "*#batch outcomes"],
 ) -> np.ndarray:
     """E_p g_f(v) - E_q f*(g_f(v)), a lower bound of D_f(p ‖ q), exactly, for a critic's outputs v.
 

@@ -125,3 +125,12 @@ def test_pixels_are_drawn_in_the_feed_anew_in_every_step():
     assert set(np.unique(drawn)) == {0, 1}
     assert (drawn[0] != drawn[1]).any()
     np.testing.assert_array_equal(np.unique(batches(binarization="none")), np.float32(128 / 255))
+
+
+@pytest.mark.parametrize("name", ["bernoulli", "gaussian", "learned_gaussian"])
+def test_a_decoder_that_starts_at_the_mean_image_says_it(name):
+    image = jnp.array([[[0.25], [0.5]]])
+    likelihood = likelihoods.LIKELIHOODS[name]
+    start = likelihoods.starting_at(image, name)
+    outputs = start(KEY, (image.size * likelihood.num_outputs,)).reshape(1, 1, 2, -1)
+    np.testing.assert_allclose(likelihood.mean(outputs)[0], image, rtol=1e-5)

@@ -1,1 +1,1 @@
-"""What experiments share: the command line, options and their bounds, play, likelihoods, tables."""
+"""What experiments share: the command line, options and their bounds, ways of playing, tables."""

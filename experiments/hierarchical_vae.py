@@ -74,7 +74,7 @@ def means_of(model: HierarchicalVAE, key, weights, batch: Batch) -> list[jax.Arr
     """E_q(h|x) of each layer: the lower layers, which the upper ones are given, averaged out."""
 
     def add(total, key):
-        drawn = [layer.mean for layer in model.encode(key, weights, batch)]
+        drawn = [layer.mean for layer in model.encode(weights, batch, key=key)]
         return jax.tree.map(jnp.add, total, drawn), None
 
     num = len(batch["image"])

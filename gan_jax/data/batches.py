@@ -51,7 +51,10 @@ def order_stream(dataset: Dataset) -> int:
     some = dataset[np.arange(min(NUM_IDENTIFYING, len(dataset)))]
     stream = 0
     for field in sorted(some):
-        stream = zlib.crc32(np.ascontiguousarray(some[field]).tobytes(), stream)
+        values = some[field]
+        # Objects, such as strings, are stored by their addresses.
+        stored = repr(values.tolist()).encode() if values.dtype.hasobject else values.tobytes()
+        stream = zlib.crc32(stored, stream)
     return stream
 
 

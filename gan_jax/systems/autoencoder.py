@@ -14,7 +14,7 @@ from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses.precision import at_least_float32
 from gan_jax.systems.checks import blank, check_counts, check_shape, take_floats
 from gan_jax.systems.latents import over_axes
-from gan_jax.systems.networks import asked, infer, join, part, start, train
+from gan_jax.systems.networks import asked, first, infer, join, part, start, train
 from gan_jax.systems.vae import fixed
 from gan_jax.typing import Batch, KeyArray
 
@@ -55,13 +55,14 @@ class Autoencoder:
         key_encoder, key_decoder = jax.random.split(key)
         x = blank(batch, self.field).astype(jnp.float32)
         codes, encoder = start(self.encoder, key_encoder, x)
+        codes = first(codes)
         if codes.shape[1:] != (self.latent_dim,):
             raise Refusal(
                 f"The encoder gives {codes.shape[1:]} numbers for each example; an autoencoder of "
                 f"{self.latent_dim} latents needs {(self.latent_dim,)}."
             )
         made, decoder = start(self.decoder, key_decoder, codes)
-        check_shape(x, made, self.field, "decoder")
+        check_shape(x, first(made), self.field, "decoder")
         weights = join({"encoder": encoder, "decoder": decoder})
         return games.init_descent(weights=weights, optimizer=optimizer)
 
@@ -70,8 +71,8 @@ class Autoencoder:
         key_encoder, key_decoder = jax.random.split(key)
         x = self._examples(weights, batch)
         codes, encoder = train(self.encoder, part(weights, "encoder"), key_encoder, x)
-        made, decoder = train(self.decoder, part(weights, "decoder"), key_decoder, codes)
-        squares = jnp.square(x - at_least_float32(made)).reshape(len(x), -1)
+        made, decoder = train(self.decoder, part(weights, "decoder"), key_decoder, first(codes))
+        squares = jnp.square(x - at_least_float32(first(made))).reshape(len(x), -1)
         state = join({"encoder": encoder, "decoder": decoder}).state
         return PlayerOutcome(jnp.mean(jnp.sum(squares, axis=-1)), state)
 
@@ -80,7 +81,7 @@ class Autoencoder:
     ) -> Float[Array, "batch latents"]:
         """The codes of the examples."""
         x = self._examples(weights, batch)
-        return infer(self.encoder, part(weights, "encoder"), x, key=key)
+        return first(infer(self.encoder, part(weights, "encoder"), x, key=key))
 
     def decode(
         self,

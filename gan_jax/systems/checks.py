@@ -31,10 +31,10 @@ def take_floats(batch: Batch, field: str) -> Array:
     return examples
 
 
-def blank(batch: Batch, field: str, num: int = 1) -> Array:
-    """`num` examples of zeros, of the shape and type that the batch has under a name."""
+def blank(batch: Batch, field: str) -> Array:
+    """One example of zeros, of the shape and type that the batch has under a name."""
     examples = take(batch, field)
-    return jnp.zeros((num, *examples.shape[1:]), examples.dtype)
+    return jnp.zeros((1, *examples.shape[1:]), examples.dtype)
 
 
 def check_shape(real: Any, made: Any, field: str, network: str = "generator") -> None:

@@ -22,7 +22,7 @@ from gan_jax.systems.latents import (
     read_gaussian,
     repeat,
 )
-from gan_jax.systems.networks import Run, asked, join, of_part, start, train
+from gan_jax.systems.networks import Run, asked, first, join, of_part, start, train
 from gan_jax.systems.vae import fixed
 from gan_jax.typing import Batch, KeyArray
 
@@ -78,13 +78,13 @@ class CVAE(ImportanceWeighted):
         x, y = (flat(examples.astype(float)) for examples in (blank(batch, self.condition), target))
         keys = jax.random.split(key, 3)
         numbers, encoder = start(self.encoder, keys[0], beside(x, y))
-        check_gaussian(numbers, self.latent_dim, "encoder")
+        check_gaussian(first(numbers), self.latent_dim, "encoder")
         outputs, decoder = start(self.decoder, keys[1], beside(jnp.zeros((1, self.latent_dim)), x))
-        check_shape(target, self.likelihood.mean(outputs), self.target, "decoder")
+        check_shape(target, self.likelihood.mean(first(outputs)), self.target, "decoder")
         networks = {"encoder": encoder, "decoder": decoder}
         if self.prior is not None:
             numbers, networks["prior"] = start(self.prior, keys[2], x)
-            check_gaussian(numbers, self.latent_dim, "prior")
+            check_gaussian(first(numbers), self.latent_dim, "prior")
         return games.init_descent(weights=join(networks), optimizer=optimizer)
 
     def objective(self, *, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
@@ -183,14 +183,14 @@ class CVAE(ImportanceWeighted):
     def _posterior(self, run: Run, key: KeyArray, weights: Weights, batch: Batch):
         x, y = (flat(take_floats(batch, name)) for name in (self.condition, self.target))
         numbers, weights = of_part(run, "encoder")(self.encoder, weights, key, beside(x, y))
-        return read_gaussian(numbers), weights
+        return read_gaussian(first(numbers)), weights
 
     def _prior(self, run: Run, key: KeyArray, weights: Weights, condition: Array):
         if self.prior is None:
             zeros = jnp.zeros((len(condition), self.latent_dim))
             return Gaussian(zeros, zeros), weights
         numbers, weights = of_part(run, "prior")(self.prior, weights, key, flat(condition))
-        return read_gaussian(numbers), weights
+        return read_gaussian(first(numbers)), weights
 
     def _decode(self, run: Run, key: KeyArray, weights: Weights, condition: Array, latents: Array):
         x = jnp.broadcast_to(flat(condition), (*latents.shape[:-1], condition[0].size))

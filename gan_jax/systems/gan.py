@@ -24,9 +24,10 @@ class Round(NamedTuple):
 
     generated, real_output, fake_output: whatever the networks returned; fake, real_logits and
     fake_logits are the first of it. Under packing real and fake are packs.
-    generate(*conditions): what the generator returns on fresh latents. judge(x, *conditions): the
-    logits of other examples or conditions. Both play with the weights of this round and leave them
-    as they are. critic(x): `judge` under the batch's own conditions, as penalties take it.
+    generate(key, *conditions): what the generator returns on latents drawn by this key, as many as
+    there are real examples. judge(x, *conditions): the logits of other examples or conditions. Both
+    play with the weights of this round and leave them as they are. critic(x): `judge` under the
+    batch's own conditions, as penalties take it.
     key: another one for each term.
     """
 
@@ -44,6 +45,9 @@ class Round(NamedTuple):
     critic: Callable[[Array], Array]
     key: KeyArray
 
+
+REPORTED = ("loss", "grad_norm", "update_norm")
+LOGITS = ("real_logits", "fake_logits")
 
 Term: TypeAlias = Callable[[Round], Float[Array, "num *rest"]]
 """One number per example, its weight included."""
@@ -88,7 +92,7 @@ class GAN:
 
     Raises:
         ValueError: `packing` is below 1, or goes with conditions; there are neither latents nor
-            conditions.
+            conditions; a term has the name of a metric that each step reports.
     """
 
     generator: nn.Module
@@ -108,6 +112,8 @@ class GAN:
                 f"packing is {self.packing}, but a pack of examples has no one condition: take "
                 "packing 1, or no conditions."
             )
+        check_names("generator", self.generator_terms, REPORTED)
+        check_names("discriminator", self.discriminator_terms, (*REPORTED, *LOGITS))
         if self.latents is None and not self.conditions:
             raise Refusal(
                 "A generator without latents and conditions makes one example: give it latents, "
@@ -137,8 +143,8 @@ class GAN:
         def judge(x: Array, *conditions: Any) -> Array:
             return logits(train(self.discriminator, seen, keys[3], x, *conditions)[0])
 
-        def generate(*conditions: Any) -> Any:
-            key_latents, key_network = jax.random.split(jax.random.fold_in(keys[4], 2))
+        def generate(key: KeyArray, *conditions: Any) -> Any:
+            key_latents, key_network = jax.random.split(key)
             inputs = self._inputs(key_latents, len(batch[self.field]), conditions)
             return train(self.generator, generator, key_network, *inputs)[0]
 
@@ -187,12 +193,7 @@ class GAN:
         Raises:
             ValueError: other conditions than the system's, or another number of them than `num`.
         """
-        lengths = [len(condition) for condition in conditions]
-        if lengths != [num] * len(self.conditions):
-            raise Refusal(
-                f"The conditions given hold {lengths} values; a sample of {num} needs {num} of "
-                f"each of {', '.join(self.conditions) or 'none'}."
-            )
+        self._check_conditions(conditions, num)
         key_latents, key_network = jax.random.split(key)
         inputs = self._inputs(key_latents, num, conditions)
         return first(infer(self.generator, weights, *inputs, key=key_network))
@@ -203,8 +204,20 @@ class GAN:
         """The discriminator's logits of examples, by its weights, as it is asked and not trained.
 
         Its random streams, if it has any, are always the same.
+
+        Raises:
+            ValueError: more or fewer conditions than the system's, or of another number.
         """
+        self._check_conditions(conditions, len(x))
         return logits(infer(self.discriminator, weights, pack(x, self.packing), *conditions))
+
+    def _check_conditions(self, conditions: tuple[Any, ...], num: int) -> None:
+        lengths = [len(condition) for condition in conditions]
+        if lengths != [num] * len(self.conditions):
+            raise Refusal(
+                f"The conditions given hold {lengths} values; {num} examples need {num} of each of "
+                f"{', '.join(self.conditions) or 'none'}."
+            )
 
     def _inputs(self, key: KeyArray, num: int, conditions: tuple[Any, ...]) -> tuple[Any, ...]:
         return conditions if self.latents is None else (self.latents(key, num), *conditions)
@@ -234,6 +247,15 @@ def with_terms(
         metrics[name] = jnp.mean(at_least_float32(term(played._replace(key=key))))
         loss = loss + metrics[name]
     return PlayerOutcome(loss, after.state, metrics)
+
+
+def check_names(player: str, terms: Mapping[str, Term], taken: tuple[str, ...]) -> None:
+    """Raise ValueError where a term has one of these names."""
+    if both := [name for name in terms if name in taken]:
+        raise Refusal(
+            f"A term of the {player} is called {both[0]}, as a metric that is reported already: "
+            f"give it a name other than {', '.join(taken)}."
+        )
 
 
 def logits(output: Any) -> Array:

@@ -11,7 +11,7 @@ from gan_jax import games, losses
 from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses.matching import Kernel
 from gan_jax.systems.checks import check_shape, take, take_floats
-from gan_jax.systems.networks import Latents, infer, start, train
+from gan_jax.systems.networks import Latents, first, infer, start, train
 from gan_jax.typing import Batch, KeyArray
 
 
@@ -42,7 +42,7 @@ class GMMN:
         """
         key_latents, key_generator = jax.random.split(key)
         made, weights = start(self.generator, key_generator, self.latents(key_latents, 1))
-        check_shape(take(batch, self.field), made, self.field)
+        check_shape(take(batch, self.field), first(made), self.field)
         return games.init_descent(weights=weights, optimizer=optimizer)
 
     def objective(self, *, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
@@ -51,6 +51,7 @@ class GMMN:
         real = take_floats(batch, self.field)
         latents = self.latents(key_latents, len(real))
         generated, after = train(self.generator, weights, key_generator, latents)
+        generated = first(generated)
         check_shape(real, generated, self.field)
         real, generated = (x.reshape(len(x), -1) for x in (real, generated))
         discrepancy = losses.gmmn(generated, real, self.kernel, chunk_size=self.chunk_size)
@@ -59,4 +60,5 @@ class GMMN:
     def sample(self, key: KeyArray, weights: Weights, num: int) -> Float[Array, "num *shape"]:
         """Draw that many examples."""
         key_latents, key_generator = jax.random.split(key)
-        return infer(self.generator, weights, self.latents(key_latents, num), key=key_generator)
+        latents = self.latents(key_latents, num)
+        return first(infer(self.generator, weights, latents, key=key_generator))

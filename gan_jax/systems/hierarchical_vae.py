@@ -24,7 +24,8 @@ from gan_jax.systems.latents import (
     read_gaussian,
     repeat,
 )
-from gan_jax.systems.networks import Run, asked, join, of_part, start
+from gan_jax.systems.networks import Run, asked, first, join, of_part, start
+from gan_jax.systems.vae import fixed
 from gan_jax.typing import Batch, KeyArray
 
 
@@ -79,9 +80,11 @@ class HierarchicalVAE(ImportanceWeighted):
         keys = jax.random.split(key, (len(self.latent_dims), 2))
         for layer, dim in enumerate(self.latent_dims):
             numbers, encoder = start(self.encoders[layer], keys[layer, 0], below)
+            numbers = first(numbers)
             check_gaussian(numbers, dim, f"encoder of layer {layer}")
             above = read_gaussian(numbers).mean
             outputs, decoder = start(self.decoders[layer], keys[layer, 1], above)
+            outputs = first(outputs)
             if layer:
                 check_gaussian(outputs, below.shape[-1], f"decoder of layer {layer}")
             else:
@@ -107,9 +110,11 @@ class HierarchicalVAE(ImportanceWeighted):
         outputs, _ = self._decode(asked, key_decoders, weights, 0, latents)
         return self.likelihood.mean(outputs)
 
-    def encode(self, key: KeyArray, weights: Weights, batch: Batch) -> list[Gaussian]:
+    def encode(
+        self, weights: Weights, batch: Batch, *, key: KeyArray | None = None
+    ) -> list[Gaussian]:
         """One Gaussian for each layer: q(h₁|x), and q(h_{l+1}|h_l) at a draw of h_l."""
-        key_encoders, key_latents, _ = keys_of(key)
+        key_encoders, key_latents, _ = keys_of(fixed(key))
         gaussians, _, _ = self._infer(asked, key_encoders, key_latents, weights, batch, 1)
         return [Gaussian(*(a[0] for a in gaussian)) for gaussian in gaussians]
 
@@ -146,7 +151,7 @@ class HierarchicalVAE(ImportanceWeighted):
             run_encoder, key = of_part(run, f"encoder_{layer}"), fold_in(key_encoders, layer)
             if layer == 0:
                 numbers, weights = run_encoder(encoder, weights, key, x)
-                gaussians.append(repeat(read_gaussian(numbers), num))
+                gaussians.append(repeat(read_gaussian(first(numbers)), num))
             else:
                 numbers, weights = over_axes(run_encoder, encoder, weights, key, latents[-1])
                 gaussians.append(read_gaussian(numbers))

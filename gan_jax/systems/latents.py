@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from gan_jax import losses
 from gan_jax.games import Weights
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.systems.networks import Run, asked, train
+from gan_jax.systems.networks import Run, asked, first, train
 from gan_jax.typing import Batch, KeyArray
 
 
@@ -57,12 +57,16 @@ def over_axes(
 ) -> tuple[Any, Weights]:
     """Run a network over any number of leading axes, the last of them that of the batch.
 
-    The batch becomes the first axis before all are flattened: so a batch that is sharded over
-    devices stays so, instead of being gathered on each.
+    What it returns besides its output is left out. The batch becomes the first axis before all are
+    flattened: so a batch that is sharded over devices stays so, instead of being gathered on each.
     """
+    if vectors.ndim == 1:
+        outputs, weights = over_axes(run, network, weights, key, vectors[None])
+        return outputs[0], weights
     vectors = jnp.moveaxis(vectors, -2, 0)
     axes = vectors.shape[:-1]
     outputs, weights = run(network, weights, key, vectors.reshape(-1, vectors.shape[-1]))
+    outputs = first(outputs)
     return jnp.moveaxis(outputs.reshape(*axes, *outputs.shape[1:]), 0, len(axes) - 1), weights
 
 

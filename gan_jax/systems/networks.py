@@ -119,13 +119,14 @@ class Frozen(nn.Module):
     """A network inside another, with variables that no gradient moves.
 
     They are the collection "frozen", hence in `Weights.state`: kept in checkpoints, averaged by
-    nobody, and put there by `freeze`. The network answers as it is asked, not as it is trained.
+    nobody, and put there by `freeze`. The network answers as it is asked, also where it is a part
+    of one that is trained; gradients pass through it to what is below.
     """
 
     network: nn.Module
 
     @nn.compact
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, train: bool = False) -> Any:
         network = self.network.clone(parent=None, name=None)
         # Flax gives "noise" and "dropout" the key of "params" where a start has no others.
         streams = ("params", "dropout", "noise")
@@ -135,7 +136,7 @@ class Frozen(nn.Module):
             lambda: network.init({name: self.make_rng(name) for name in streams}, *inputs),
         )
         rngs = {name: self.make_rng(name) for name in streams[1:]}
-        return jax.lax.stop_gradient(network.apply(kept.value, *inputs, rngs=rngs))
+        return network.apply(kept.value, *inputs, rngs=rngs)
 
 
 def freeze(weights: Weights, frozen: Weights, *path: str) -> Weights:
@@ -144,11 +145,11 @@ def freeze(weights: Weights, frozen: Weights, *path: str) -> Weights:
     Raises:
         ValueError: there is no such module, or its network has other variables.
     """
-    kept = weights.state.get("frozen", {})
-    for name in path:
-        kept = kept.get(name, {})
+    kept: Any = weights.state
+    for name in ("frozen", *path, "variables"):
+        kept = kept.get(name) if isinstance(kept, Mapping) else None
     new = jax.tree.map(jnp.copy, variables_of(frozen))
-    if jax.tree.map(jnp.shape, kept.get("variables")) != jax.tree.map(jnp.shape, new):
+    if _described(kept) != _described(new):
         raise Refusal(
             f"There is no Frozen module at {'.'.join(path) or 'the top'} that holds a network of "
             "these variables: give the names of its submodules, and weights of the same network."
@@ -160,6 +161,10 @@ def freeze(weights: Weights, frozen: Weights, *path: str) -> Weights:
         return {**tree, names[0]: put(tree[names[0]], names[1:])}
 
     return weights.replace(state={**weights.state, "frozen": put(weights.state["frozen"], path)})
+
+
+def _described(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)), tree)
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:

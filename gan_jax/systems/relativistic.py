@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from gan_jax.losses import AdversarialLoss, RelativisticLoss
-from gan_jax.systems.gan import GAN, Term
+from gan_jax.systems.gan import GAN, Term, check_names
 
 
 def relativistic_gan(
@@ -24,7 +24,12 @@ def relativistic_gan(
     the metric is `relativistic`.
 
     Jolicoeur-Martineau 2019.
+
+    Raises:
+        ValueError: as `GAN`, or a further term is called `relativistic`.
     """
+    for player, terms in (("generator", generator_terms), ("discriminator", discriminator_terms)):
+        check_names(player, terms, ("relativistic",))
     silent = AdversarialLoss(jnp.zeros_like, jnp.zeros_like, jnp.zeros_like)
     return GAN(
         loss=silent,

@@ -23,7 +23,7 @@ from gan_jax.systems.latents import (
     read_gaussian,
     repeat,
 )
-from gan_jax.systems.networks import Run, asked, join, of_part, start, train
+from gan_jax.systems.networks import Run, asked, first, join, of_part, start, train
 from gan_jax.typing import Batch, KeyArray
 
 FIXED = 0
@@ -99,9 +99,9 @@ class VAE(ImportanceWeighted):
         key_encoder, key_decoder = jax.random.split(key)
         x = blank(batch, self.field).astype(jnp.float32)
         numbers, encoder = start(self.encoder, key_encoder, x)
-        check_gaussian(numbers, self.latent_dim, "encoder")
+        check_gaussian(first(numbers), self.latent_dim, "encoder")
         outputs, decoder = start(self.decoder, key_decoder, jnp.zeros((1, self.latent_dim)))
-        check_shape(x, self.likelihood.mean(outputs), self.field, "decoder")
+        check_shape(x, self.likelihood.mean(first(outputs)), self.field, "decoder")
         weights = join({"encoder": encoder, "decoder": decoder})
         return games.init_descent(weights=weights, optimizer=optimizer)
 
@@ -159,7 +159,7 @@ class VAE(ImportanceWeighted):
         made = jax.eval_shape(lambda: self.likelihood.mean(self.decode(weights, one)))
         check_shape(x, made, self.field, "decoder")
         numbers, weights = of_part(run, "encoder")(self.encoder, weights, key, x)
-        return read_gaussian(numbers), weights
+        return read_gaussian(first(numbers)), weights
 
     def _decode(self, run: Run, key: KeyArray, weights: Weights, latents: Array):
         return over_axes(of_part(run, "decoder"), self.decoder, weights, key, latents)

@@ -246,3 +246,12 @@ def test_closing_what_is_side_by_side_closes_every_stream(dataset):
     next(stream)
     stream.close()
     assert closed == [True, True]
+
+
+def test_the_order_of_a_dataset_with_texts_is_that_of_their_values():
+    def stream(texts):
+        return order_stream(ArrayDataset({"text": np.array(texts, object)}))
+
+    one = ["a" * 3, "".join(["b", "c"])]
+    assert stream(one) == stream(["aa" + "a", "bc"])
+    assert stream(one) != stream(["aaa", "bd"])

@@ -344,18 +344,14 @@ def test_what_makes_no_gan_is_refused_at_the_door(build, words):
 def test_a_sample_needs_as_many_of_each_condition():
     system = build(conditions=("label",))
     weights = build().init(KEY, images(), optimizers=ADAM).generator.weights
-    with pytest.raises(
-        ValueError, match=r"hold \[\] values; a sample of 4 needs 4 of each of label"
-    ):
+    with pytest.raises(ValueError, match=r"hold \[\] values; 4 examples need 4 of each of label"):
         system.sample(KEY, weights, 4)
-    with pytest.raises(
-        ValueError, match=r"hold \[3\] values; a sample of 4 needs 4 of each of label"
-    ):
+    with pytest.raises(ValueError, match=r"hold \[3\] values; 4 examples need 4 of each of label"):
         system.sample(KEY, weights, 4, jnp.arange(3))
-    with pytest.raises(
-        ValueError, match=r"hold \[4\] values; a sample of 4 needs 4 of each of none"
-    ):
+    with pytest.raises(ValueError, match=r"hold \[4\] values; 4 examples need 4 of each of none"):
         build().sample(KEY, weights, 4, jnp.arange(4))
+    with pytest.raises(ValueError, match=r"hold \[\] values; 6 examples need 6 of each of label"):
+        system.discriminate(weights, images()["image"])
 
 
 class Half(nn.Module):

@@ -106,7 +106,7 @@ def test_one_layer_is_the_vae_number_for_number(num_samples):
         vae.log_weights(KEY, Weights(params=params), BATCH, 3),
     )
     chex.assert_trees_all_equal(
-        one.encode(KEY, listed, BATCH)[0], vae.encode(Weights(params=params), BATCH)
+        one.encode(listed, BATCH, key=KEY)[0], vae.encode(Weights(params=params), BATCH)
     )
 
 
@@ -128,7 +128,7 @@ def test_layers_of_any_size_are_drawn():
 
     def made():
         weights = model.init(KEY, batch, optimizer=optax.sgd(0.1)).player.weights
-        return model.encode(KEY, weights, batch), model.sample(KEY, weights, 7)
+        return model.encode(weights, batch), model.sample(KEY, weights, 7)
 
     gaussians, samples = jax.eval_shape(made)
     assert [g.mean.shape for g in gaussians] == [(3, 5), (3, 2)]

@@ -149,7 +149,34 @@ def test_a_frozen_network_keeps_its_bits_over_100_steps_on_three_devices():
     np.testing.assert_array_equal(own, np.stack([own[0]] * 3))
 
 
-@pytest.mark.parametrize("path", [(), ("second",), ("first", "deeper")])
+def test_gradients_pass_through_a_frozen_network_to_what_is_below():
+    class Over(nn.Module):
+        @nn.compact
+        def __call__(self, z):
+            return networks.Frozen(nn.Dense(2), name="above")(nn.Dense(3, name="below")(z))
+
+    z = jnp.ones((1, 2))
+    _, weights = networks.start(Over(), KEY, z)
+
+    def total(params):
+        return jnp.sum(networks.infer(Over(), weights.replace(params=params), z))
+
+    gradient = jax.grad(total)(weights.params)
+    kernel = weights.state["frozen"]["above"]["variables"]["params"]["kernel"]
+    np.testing.assert_allclose(gradient["below"]["bias"], kernel.sum(axis=1), rtol=1e-6)
+
+
+def test_a_frozen_network_may_be_one_of_a_trained_player_s():
+    frozen = networks.Frozen(Stage())
+    _, weights = networks.start(frozen, KEY, jnp.ones((1, 2)))
+    _, after = networks.train(frozen, weights, KEY, jnp.ones((4, 2)))
+    chex.assert_trees_all_equal(after, weights)
+    put = networks.freeze(weights, frozen_first())
+    low = networks.infer(Stage(), frozen_first(), jnp.ones((4, 2)))
+    np.testing.assert_array_equal(networks.infer(frozen, put, jnp.ones((4, 2))), low)
+
+
+@pytest.mark.parametrize("path", [(), ("second",), ("first", "variables", "params", "x", "y")])
 def test_only_a_frozen_module_of_the_same_network_takes_weights(path):
     _, weights = networks.start(Above(), KEY, jnp.ones((1, 2)))
     with pytest.raises(ValueError, match=r"There is no Frozen module at .*give the names"):
@@ -157,3 +184,6 @@ def test_only_a_frozen_module_of_the_same_network_takes_weights(path):
     _, other = networks.start(Stage(), KEY, jnp.ones((1, 5)))
     with pytest.raises(ValueError, match="There is no Frozen module at first that holds"):
         networks.freeze(weights, other, "first")
+    half = jax.tree.map(lambda x: x.astype(jnp.bfloat16), frozen_first())
+    with pytest.raises(ValueError, match="There is no Frozen module at first that holds"):
+        networks.freeze(weights, half, "first")

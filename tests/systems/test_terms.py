@@ -12,14 +12,14 @@ import pytest
 from jax.extend.core import jaxprs_in_params
 from jax.interpreters import partial_eval
 
-from gan_jax import losses
+from gan_jax import losses, systems
 from gan_jax.games import (
     Optimizers,
     discriminator_step,
     generator_step,
     simultaneous_step,
 )
-from gan_jax.nets import MLPDiscriminator, MLPGenerator
+from gan_jax.nets import MLPDiscriminator, MLPEncoder, MLPGenerator
 from gan_jax.systems import GAN, networks, relativistic_gan
 from gan_jax.systems.networks import first
 
@@ -76,7 +76,7 @@ def between(r):
     """The generator answers for texts between those of the batch as well."""
     (text,) = r.conditions
     mixed = (text + jnp.roll(text, 1, axis=0)) / 2
-    return losses.minimax().generator(r.judge(first(r.generate(mixed)), mixed))
+    return losses.minimax().generator(r.judge(first(r.generate(r.key, mixed)), mixed))
 
 
 def test_a_condition_that_is_ignored_leaves_the_gan_as_it_was_bit_for_bit():
@@ -241,7 +241,10 @@ def test_what_is_generated_again_is_fresh_and_by_the_weights_of_the_round():
     seen = {}
 
     def note(r):
-        seen.update(fake=r.fake, again=r.generate(), generated=r.generated)
+        one, two = jax.random.split(r.key)
+        seen.update(fake=r.fake, again=r.generate(one), twice=r.generate(two))
+        np.testing.assert_array_equal(seen["again"], r.generate(one))
+        assert r.generated is r.fake
         return jnp.zeros(6)
 
     system = build(generator_terms={"note": note})
@@ -250,9 +253,11 @@ def test_what_is_generated_again_is_fresh_and_by_the_weights_of_the_round():
     for weights in (state.generator.weights, zero):
         discriminator = state.discriminator.weights
         system.game(generator=weights, discriminator=discriminator, batch=BATCH, key=KEY)
-        same = np.isclose(seen["fake"], seen["again"])
-        assert same.all() if weights is zero else not same.any()
-        assert seen["generated"] is seen["fake"]
+        for other in (seen["again"], seen["twice"]):
+            same = np.isclose(seen["fake"], other)
+            assert same.all() if weights is zero else not same.any()
+        if weights is not zero:
+            assert not np.any(np.isclose(seen["again"], seen["twice"]))
 
 
 @pytest.mark.parametrize(
@@ -284,3 +289,168 @@ def test_relativistic_losses_play_on_the_logits_of_both(loss):
     np.testing.assert_allclose(
         [outcome.discriminator.loss, outcome.generator.loss], list(expected), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (
+            lambda: build(generator_terms={"loss": between}),
+            "A term of the generator is called loss, as a metric that is reported already",
+        ),
+        (
+            lambda: build(discriminator_terms={"real_logits": between}),
+            "A term of the discriminator is called real_logits",
+        ),
+        (
+            lambda: relativistic_gan(
+                loss=losses.relativistic(losses.non_saturating()),
+                discriminator_terms={"relativistic": between},
+            ),
+            "A term of the discriminator is called relativistic",
+        ),
+    ],
+)
+def test_a_term_takes_no_other_metric_s_name(build, words):
+    with pytest.raises(ValueError, match=words):
+        build()
+
+
+def test_a_term_in_bfloat16_leaves_the_loss_in_float32():
+    system = build(generator_terms={"half": lambda r: jnp.full(6, 1 / 3, jnp.bfloat16)})
+    state = jax.eval_shape(lambda: system.init(KEY, BATCH, optimizers=SGD))
+    outcome = jax.eval_shape(
+        lambda s: system.game(
+            generator=s.generator.weights,
+            discriminator=s.discriminator.weights,
+            batch=BATCH,
+            key=KEY,
+        ),
+        state,
+    )
+    assert outcome.generator.loss.dtype == outcome.generator.metrics["half"].dtype == jnp.float32
+
+
+class Counting(nn.Module):
+    """A critic that says how often it was run before; its logits are that number."""
+
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        self.param("nothing", nn.initializers.zeros, ())
+        calls = self.variable("calls", "count", jnp.zeros, ())
+        seen = calls.value
+        if train:
+            calls.value += 1
+        return jnp.full(len(x), seen)
+
+
+def test_terms_judge_with_what_the_discriminator_is_after_the_real_examples():
+    judged = []
+
+    def note(r):
+        judged.append(
+            [float(jnp.mean(a)) for a in (r.real_logits, r.fake_logits, r.critic(r.real))]
+        )
+        return jnp.zeros(6)
+
+    system = build(discriminator=Counting(), discriminator_terms={"note": note})
+    state = system.init(KEY, BATCH, optimizers=SGD)
+    weights = {
+        "generator": state.generator.weights,
+        "discriminator": state.discriminator.weights,
+    }
+    outcome = system.game(**weights, batch=BATCH, key=KEY)
+    assert judged == [[0.0, 1.0, 1.0]]
+    assert float(outcome.discriminator.state["calls"]["count"]) == 2
+
+
+def test_a_sample_draws_latents_and_the_network_s_noise_by_keys_apart():
+    keys = []
+
+    class Noted(nn.Module):
+        @nn.compact
+        def __call__(self, z, *, train=False):
+            keys.append(jax.random.key_data(self.make_rng("noise")))
+            return z + self.param("nothing", nn.initializers.zeros, (1, 3))
+
+    def latents(key, num):
+        keys.extend(jax.random.key_data(k) for k in networks.streams(key).values())
+        return jnp.zeros((num, 3))
+
+    system = build(generator=Noted(), latents=latents)
+    _, weights = networks.start(Noted(), KEY, jnp.zeros((1, 3)))
+    keys.clear()
+    system.sample(KEY, weights, 2)
+    assert len({tuple(key.tolist()) for key in keys}) == len(keys) == 3
+
+
+class WithMore(nn.Module):
+    """A network that returns more than what it is for."""
+
+    network: nn.Module
+
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        return self.network(x, train=train), "more"
+
+
+def test_networks_of_every_system_may_return_more():
+    encoder, decoder = WithMore(MLPEncoder(6, (4,))), WithMore(MLPGenerator((2,), (4,)))
+    codes = WithMore(MLPEncoder(3, (4,)))
+    bernoulli, sgd = losses.gaussian(1.0), optax.sgd(0.1)
+    pair = {"condition": BATCH["text"], "target": BATCH["point"]}
+    models = [
+        (
+            systems.VAE(
+                encoder=encoder, decoder=decoder, likelihood=bernoulli, latent_dim=3, field="point"
+            ),
+            BATCH,
+        ),
+        (
+            systems.HierarchicalVAE(
+                encoders=[encoder],
+                decoders=[decoder],
+                likelihood=bernoulli,
+                latent_dims=[3],
+                field="point",
+            ),
+            BATCH,
+        ),
+        (
+            systems.CVAE(
+                encoder=encoder, decoder=decoder, prior=encoder, likelihood=bernoulli, latent_dim=3
+            ),
+            pair,
+        ),
+        (systems.Autoencoder(encoder=codes, decoder=decoder, latent_dim=3, field="point"), BATCH),
+        (
+            systems.GMMN(
+                generator=decoder,
+                kernel=losses.gaussian_kernel([1.0]),
+                latents=networks.normal(3),
+                field="point",
+            ),
+            BATCH,
+        ),
+    ]
+
+    def played(model, batch):
+        weights = model.init(KEY, batch, optimizer=sgd).player.weights
+        return model.objective(weights=weights, batch=batch, key=KEY).loss
+
+    for model, batch in models:
+        assert jax.eval_shape(partial(played, model, batch)).shape == ()
+
+
+def test_one_latent_is_decoded_without_an_axis_for_a_batch():
+    model = systems.VAE(
+        encoder=MLPEncoder(6, (4,)),
+        decoder=MLPGenerator((2,), (4,)),
+        likelihood=losses.gaussian(1.0),
+        latent_dim=3,
+        field="point",
+    )
+    weights = model.init(KEY, BATCH, optimizer=optax.sgd(0.1)).player.weights
+    latents = jnp.arange(6.0).reshape(2, 3)
+    both = model.decode(weights, latents)
+    np.testing.assert_allclose(model.decode(weights, latents[1]), both[1], rtol=1e-5)

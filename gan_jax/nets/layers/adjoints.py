@@ -87,8 +87,15 @@ def conv_general_dilated(
     `jax.lax`, and so does all with GAN_JAX_PLAIN_CONVOLUTION=1 in the environment.
 
     Raises:
-        ValueError: the maps would be empty, or the channels are no multiple of the groups.
+        ValueError: the maps would be empty, the channels are no multiple of the groups, or the
+            dimension numbers are not those of channels last.
     """
+    numbers = _channels_last(lhs.ndim - 2)
+    if lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers or numbers) != numbers:
+        raise Refusal(
+            f"dimension_numbers are {dimension_numbers}; this convolution takes images and kernels "
+            "with channels last, as in NHWC and HWIO: transpose them first."
+        )
     check_groups(lhs.shape[-1], rhs.shape[-1], feature_group_count)
     ones = (1,) * (lhs.ndim - 2)
     strides = tuple(window_strides)
@@ -108,7 +115,7 @@ def conv_general_dilated(
             pads,
             lhs_dilation=lhs_dilation,
             rhs_dilation=rhs_dilation,
-            dimension_numbers=dimension_numbers or _channels_last(lhs.ndim - 2),
+            dimension_numbers=numbers,
             feature_group_count=feature_group_count,
             precision=precision,
         )

@@ -16,6 +16,7 @@ import numpy as np
 from jax.extend.core import get_opaque_trace_state
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from gan_jax.errors import Refusal
 from gan_jax.typing import Batch, KeyArray, PyTree, Step
 
 AXIS = "data"
@@ -133,10 +134,19 @@ def unstack(state: PyTree) -> PyTree:
 
 
 def split(batch: PyTree, num_devices: int, *, axis: int = 0) -> PyTree:
-    """Split an axis of every leaf over the devices, in order, which become the leading axis."""
+    """Split an axis of every leaf over the devices, in order, which become the leading axis.
+
+    Raises:
+        ValueError: the axis does not divide over the devices.
+    """
 
     def one(leaf):
-        rows = leaf.shape[axis] // num_devices  # not -1, which no empty array takes
+        rows, rest = divmod(leaf.shape[axis], num_devices)  # not -1, which no empty array takes
+        if rest:
+            raise Refusal(
+                f"An array of shape {list(leaf.shape)} does not divide over {num_devices} devices "
+                f"along axis {axis}; choose a multiple of {num_devices}."
+            )
         shape = (*leaf.shape[:axis], num_devices, rows, *leaf.shape[axis + 1 :])
         return leaf.reshape(shape).swapaxes(0, axis)
 

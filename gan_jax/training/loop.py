@@ -18,9 +18,9 @@ from gan_jax.training.logs import MetricsLog, last_logged_step
 from gan_jax.training.progress import ProgressBar, say
 from gan_jax.training.reading import CheckpointError
 from gan_jax.training.record import START_OVER
-from gan_jax.training.rundir import CHECKPOINTS, open_run
+from gan_jax.training.rundir import CHECKPOINTS, newest_step, open_run
 from gan_jax.training.runtime import Runtime, runtime
-from gan_jax.training.shapes import batch_shapes
+from gan_jax.training.shapes import batch_shapes, check_split
 from gan_jax.training.timetable import Timetable
 from gan_jax.typing import Feed, KeyArray, PyTree, Step
 
@@ -58,33 +58,49 @@ def train(
     hooks: Sequence[Hook] = (),
     shown: Sequence[str] = ("generator/loss", "discriminator/loss"),
     unit: str = "images",
+    before: Sequence[tuple[str, int]] | None = None,
 ) -> Trained:
     """Run the steps that are missing in the run directory; return the state after the last.
 
     The key is split once, into that of the steps and that of the data. Step t has the first folded
     with t, and batch t of the feed, drawn with the second folded with t; so the state after step t
     does not depend on how often the run was stopped. SIGTERM and Ctrl-C finish the dispatch, save,
-    and exit with status 128 + signal.
+    and exit with status 128 + signal. A run that has taken so many steps already, or more, takes
+    none and logs nothing, and its configuration keeps the larger number.
 
     Args:
         state: any pytree of arrays; its buffers are taken.
         key: to be used for nothing else, since split and fold_in give the same keys.
-        batch_size: the examples of a global batch.
+        batch_size: the examples of a step, by which the progress bar counts; how many rows a batch
+            has is the feed's affair.
         config: what defines the run, with `experiment`. A run of the same configuration (but for
             `steps`) that is found in `workdir` is resumed at its newest checkpoint; `fresh`
             deletes it first.
         label_names: what the labels mean, for whoever reads the run.
         shown: the metrics in the progress bar, `unit` what it calls an example.
+        before: of a phase, the names and lengths of those before it, as `train_phases` gives them.
 
     Raises:
-        ValueError: a timetable or a batch size that does not fit, or another run in `workdir`.
+        ValueError: a timetable that does not fit, batches that do not divide over the devices, or
+            another run in `workdir`; before anything is written.
         NonFiniteError: a loss, or the norm of a gradient or an update, is not finite.
         CheckpointError: a checkpoint cannot be written, or those of the run are damaged or gone.
     """
     timetable.check(hooks)
     run = runtime(step, feed.read, parallel=parallel, batch_size=batch_size)
-    said = {"experiment": experiment, "label_names": label_names}
-    open_run(workdir, config, fresh=fresh, batch=partial(batch_shapes, feed), **said)
+    total = timetable.num_steps
+    if fresh or newest_step(workdir) < total:
+        check_split(feed, len(run.devices))
+    open_run(
+        workdir,
+        config,
+        fresh=fresh,
+        experiment=experiment,
+        label_names=label_names,
+        before=before,
+        steps=total,
+        batch=partial(batch_shapes, feed),
+    )
     say(f"on {_named(run.devices, parallel)}")
     with (
         Checkpoints(workdir / CHECKPOINTS, num_replicas=run.num_replicas) as checkpoints,
@@ -95,7 +111,9 @@ def train(
             state, workdir, timetable
         )
         _say_where(start, timetable)
-        evaluation, total = None, timetable.num_steps
+        if start >= total:
+            return Trained(run.view(state), None)
+        evaluation = None
         dispatches = _dispatches(run, key, state, feed, list(timetable.dispatches(start)))
         with (
             MetricsLog(workdir, resume_step=start) as log,

@@ -12,8 +12,16 @@ from gan_jax.training.compile import Parallel
 from gan_jax.training.evaluation import Hook
 from gan_jax.training.loop import Trained, train
 from gan_jax.training.progress import say
-from gan_jax.training.rundir import BEING_DELETED, WRITTEN_BY_A_RUN, check_run, open_run
+from gan_jax.training.record import START_OVER, RunDirectoryError
+from gan_jax.training.rundir import (
+    BEING_DELETED,
+    WRITTEN_BY_A_RUN,
+    check_run,
+    newest_step,
+    open_run,
+)
 from gan_jax.training.runtime import check_devices
+from gan_jax.training.shapes import check_split
 from gan_jax.training.timetable import Timetable
 from gan_jax.typing import Feed, KeyArray, PyTree, Step
 
@@ -43,37 +51,43 @@ def train_phases(
     label_names: Sequence[str] | None = None,
     fresh: bool = False,
     parallel: Parallel = "jit",
-    **options: Any,
+    shown: Sequence[str] = ("generator/loss", "discriminator/loss"),
+    unit: str = "images",
 ) -> Trained:
     """Train each phase as a run of its own in `workdir`/<name>, and return what the last one left.
 
-    A finished phase gives its state back from its checkpoint and takes no step, so a run that was
-    stopped anywhere goes on in the phase it was in. Phase i has the key fold_in(key, i).
+    A finished phase gives its state back from its checkpoint: its `start` is called, for the
+    structure, but no step is taken and nothing is logged. So a run that was stopped anywhere goes
+    on in the phase it was in. Phase i has the key fold_in(key, i).
+
+    All other arguments are those of `train`.
 
     Args:
-        config: what defines the run but for the lengths of its phases. To that the configuration
-            of each phase adds the lengths of those before it, so that with other lengths it is
-            another run; the last phase may become longer.
+        key: to be used for nothing else, since split and fold_in give the same keys.
+        config: what defines the run but for the lengths of its phases. Beside it, the directory of
+            each phase says which were before it and how long, so that with other lengths it is
+            another run; the last phase may become longer, and none shorter than it has become.
         fresh: delete all phases before the first one starts.
-        options: `shown` and `unit`, which are those of `train`, as all other arguments are.
 
     Raises:
-        ValueError: names or timetables that do not fit, or another run in `workdir`; before
-            anything is computed or written.
+        ValueError: names, timetables or batches that do not fit, or another run in `workdir`;
+            before anything is computed or written.
     """
     names = [phase.name for phase in phases]
     _check(phases, names)
-    configs = [_config_of(phases, index, config) for index in range(len(phases))]
+    lengths = [(phase.name, phase.timetable.num_steps) for phase in phases]
     old = check_run(workdir, config, fresh=fresh, experiment=experiment, phases=names)
     fresh = fresh or BEING_DELETED in old
-    for phase, own in zip(phases, configs, strict=True):
+    for index, phase in enumerate(phases):
         phase.timetable.check(phase.hooks)
-        check_devices(parallel, phase.batch_size)
-        check_run(workdir / phase.name, own, fresh=fresh, experiment=experiment)
+        devices = check_devices(parallel, phase.batch_size)
+        own, before = workdir / phase.name, lengths[:index]
+        check_run(own, config, fresh=fresh, experiment=experiment, before=before)
+        _check_length(phase, own, 0 if fresh else newest_step(own), len(devices))
     said = {"experiment": experiment, "label_names": label_names}
     open_run(workdir, config, fresh=fresh, phases=names, **said)
     trained = Trained(None, None)
-    for index, (phase, own) in enumerate(zip(phases, configs, strict=True)):
+    for index, phase in enumerate(phases):
         say(f"phase {index + 1} of {len(phases)}: {phase.name}")
         trained = train(
             phase.step,
@@ -83,18 +97,27 @@ def train_phases(
             timetable=phase.timetable,
             batch_size=phase.batch_size,
             workdir=workdir / phase.name,
-            config=own,
+            config=config,
             parallel=parallel,
             hooks=phase.hooks,
+            shown=shown,
+            unit=unit,
+            before=lengths[:index],
             **said,
-            **options,
         )
     return trained
 
 
-def _config_of(phases: Sequence[Phase], index: int, config: dict[str, Any]) -> dict[str, Any]:
-    before = [[phase.name, phase.timetable.num_steps] for phase in phases[:index]]
-    return config | {"before": before, "steps": phases[index].timetable.num_steps}
+def _check_length(phase: Phase, workdir: Path, done: int, num_devices: int) -> None:
+    """Refuse a phase that has become longer than it is asked for, or cannot go on."""
+    length = phase.timetable.num_steps
+    if done > length:
+        raise RunDirectoryError(
+            f"{workdir} has run {done} steps and cannot be cut back to the {length} that are asked "
+            f"for: give the phase at least {done} steps, {START_OVER}"
+        )
+    if done < length:
+        check_split(phase.feed, num_devices)
 
 
 def _check(phases: Sequence[Phase], names: list[str]) -> None:

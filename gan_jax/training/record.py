@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def read_record(workdir: Path) -> dict[str, Any] | None:
 
 
 def check_same(workdir: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Refuse to go on with another experiment, other options, or other phases.
+    """Refuse to go on with another experiment, other options, other phases, or others before.
 
     Of the phases, a later run may have more.
     """
@@ -52,7 +53,8 @@ def check_same(workdir: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
         old, new = ({**record, "phases": list(record["phases"][:num])} for record in (old, new))
     options = old.get("config", {}), new["config"]
     fields = [field for field in options[0] | options[1] if field not in MAY_CHANGE]
-    if changes := _changes(old, new, ["experiment", "phases"]) + _changes(*options, fields):
+    changes = _changes(old, new, ["experiment", "phases", "before"]) + _changes(*options, fields)
+    if changes:
         raise RunDirectoryError(
             f"{workdir} holds a run with another configuration ({'; '.join(changes)}): give the "
             f"old values to resume it, {START_OVER}"
@@ -76,6 +78,14 @@ def write_record(workdir: Path, record: dict[str, Any]) -> None:
     written = workdir / f"{CONFIG_FILE}.tmp"
     written.write_text(json.dumps(record, indent=2) + "\n")
     os.replace(written, workdir / CONFIG_FILE)
+
+
+def own_version() -> str:
+    """The version of gan_jax; "unknown" for a checkout that is not installed."""
+    try:
+        return version("gan_jax")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def no_access(workdir: Path, error: OSError) -> RunDirectoryError:

@@ -17,10 +17,12 @@ from gan_jax.typing import Batch, PyTree
 class Restored(NamedTuple):
     """A run as its directory has it.
 
+    config: as `train` or `train_phases` was given it.
     batch: the shapes and dtypes of a batch, as `jax.ShapeDtypeStruct`s.
     step, state: of the newest intact checkpoint; the state as nested dicts by the names in its
         tree, with the indices of sequences as they are:
         `state["generator"]["weights"]["params"]["Dense_0"]["kernel"]`.
+    version: of the gan_jax that wrote config.json last; "unknown" for one that is not installed.
     """
 
     experiment: str
@@ -29,6 +31,7 @@ class Restored(NamedTuple):
     label_names: list[str] | None
     step: int
     state: PyTree
+    version: str
 
     def weights(self, *names: str | int) -> Weights:
         """Take the weights at a place in the state: `run.weights("generator")`.
@@ -59,8 +62,9 @@ class Restored(NamedTuple):
 def restore(workdir: Path | str) -> Restored:
     """Read the newest intact checkpoint of a run that is finished or was stopped.
 
-    Of a directory of phases, read the last one that is finished. Nothing is written, and damaged
-    checkpoints stay where they are.
+    Of a directory of phases, read the last one that has come to a length that was asked for: one
+    that was stopped as it was made longer counts with its newest checkpoint. Nothing is written,
+    and damaged checkpoints stay where they are.
 
     Raises:
         RunDirectoryError: the directory is not that of a run.
@@ -95,7 +99,7 @@ def _last_finished(workdir: Path, phases: list[str]) -> Restored:
         if newest is None:
             continue
         record = _record(workdir / name)
-        if newest[0] >= record["config"]["steps"]:
+        if newest[0] >= min(record["lengths"]):
             return _restored(record, *newest)
     raise CheckpointError(
         f"no phase of {workdir} is finished ({', '.join(phases)}): run the first to its end, or "
@@ -104,7 +108,7 @@ def _last_finished(workdir: Path, phases: list[str]) -> Restored:
 
 
 def _restored(record: dict[str, Any], step: int, packed: Packed) -> Restored:
-    fields = {field: record[field] for field in ("experiment", "config", "label_names")}
+    fields = {field: record[field] for field in ("experiment", "config", "label_names", "version")}
     state = unpack_by_names(packed)
     return Restored(batch=from_json(record["batch"]), step=step, state=state, **fields)
 

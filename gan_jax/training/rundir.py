@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from gan_jax.training.record import (
     RunDirectoryError,
     check_same,
     no_access,
+    own_version,
     read_record,
     write_record,
 )
@@ -37,6 +37,8 @@ def open_run(
     experiment: str = "",
     label_names: Sequence[str] | None = None,
     phases: Sequence[str] = (),
+    before: Sequence[tuple[str, int]] | None = None,
+    steps: int | None = None,
     batch: Callable[[], Batch] = dict,
 ) -> None:
     """Make the directory of a run, or check that it is the directory of this very run.
@@ -51,24 +53,33 @@ def open_run(
         label_names: what a batch's labels mean, for whoever reads the run.
         phases: the names of the phases, of a directory that holds a run for each. A later one may
             have more of them.
+        before: of a run that is a phase, the names and lengths of those before it.
+        steps: the length that is asked for, noted with all that were asked for before. Where the
+            run has come further, the configuration in the directory stays as it is.
         batch: the shapes of a batch, asked for where the directory does not say.
 
     Raises:
         RunDirectoryError: another configuration, files that no run wrote, or no access.
     """
     workdir = Path(workdir)
-    old = check_run(workdir, config, fresh=fresh, experiment=experiment, phases=phases)
+    identity = {"experiment": experiment, "phases": phases, "before": before}
+    old = check_run(workdir, config, fresh=fresh, **identity)
     fresh = fresh or BEING_DELETED in old
-    known = None if fresh else old.get("batch")
+    kept = {} if fresh else old
+    further = kept and steps is not None and steps < newest_step(workdir)
     record = MARK | {
-        "version": version("gan_jax"),
+        "version": own_version(),
         "experiment": experiment,
         "label_names": None if label_names is None else list(label_names),
-        "batch": to_json(batch()) if known is None else known,
-        "config": config,
+        "batch": kept["batch"] if "batch" in kept else to_json(batch()),
+        "config": kept["config"] if further else config,
     }
     if phases:
-        record["phases"] = max(list(phases), [] if fresh else old.get("phases", []), key=len)
+        record["phases"] = max(list(phases), kept.get("phases", []), key=len)
+    if before is not None:
+        record["before"] = before
+    if steps is not None:
+        record["lengths"] = sorted({*kept.get("lengths", ()), steps})
     _meet("checked")
     try:
         if jax.process_index() == 0:
@@ -89,6 +100,7 @@ def check_run(
     fresh: bool,
     experiment: str = "",
     phases: Sequence[str] = (),
+    before: Sequence[tuple[str, int]] | None = None,
 ) -> dict[str, Any]:
     """Raise what `open_run` would raise of a directory, and touch nothing.
 
@@ -99,9 +111,19 @@ def check_run(
     if old is None:
         _check_no_foreign_files(workdir)
     elif not fresh and BEING_DELETED not in old:
-        new = {"experiment": experiment, "config": config} | ({"phases": phases} if phases else {})
+        new: dict[str, Any] = {"experiment": experiment, "config": config}
+        if phases:
+            new["phases"] = phases
+        if before is not None:
+            new["before"] = before
         check_same(workdir, old, new)
     return old or {}
+
+
+def newest_step(workdir: Path) -> int:
+    """The step of a run's newest checkpoint, by its name alone; 0 where there is none."""
+    names = [path.name for path in (workdir / CHECKPOINTS).glob("*")]
+    return max((int(name) for name in names if name.isdecimal()), default=0)
 
 
 def _check_no_foreign_files(workdir: Path) -> None:

@@ -123,10 +123,16 @@ def _pmapped(step: Step, read: Read, devices: list[Any]) -> Runtime:
         return read(device_key(key, AXIS), resident, item)
 
     steps = scan_steps(step, read_own)
-    compiled = jax.pmap(steps, AXIS, in_axes=(None, None, 0, None, 0), donate_argnums=2)
 
-    def dispatch(key, start, *rest):
-        state, metrics = compiled(key, np.int32(start), *rest)
+    def packed(state, rest):
+        key, start, resident, chunk = rest
+        return steps(key, start, state, resident, chunk)
+
+    # Where leaves are as many as arguments, pmap takes in_axes for theirs: here they are more.
+    compiled = jax.pmap(packed, AXIS, in_axes=(0, (None, None, None, 0)), donate_argnums=0)
+
+    def dispatch(key, start, state, resident, chunk):
+        state, metrics = compiled(state, (key, np.int32(start), resident, chunk))
         return state, unstack(metrics)
 
     return Runtime(

@@ -412,6 +412,25 @@ def test_split_gives_each_device_a_run_of_neighbours():
     np.testing.assert_array_equal(chunk[1], [[2, 3], [8, 9]])
 
 
+def test_split_refuses_what_does_not_divide():
+    for shape, axis in [((3, 0), 0), ((2, 6), 1)]:
+        with pytest.raises(ValueError, match=rf"does not divide over 4 .* axis {axis}; choose a"):
+            split({"x": np.zeros(shape)}, 4, axis=axis)
+
+
+@pytest.mark.parametrize("num_arrays", [1, 2, 3])
+def test_pmap_takes_states_of_any_number_of_arrays(num_arrays):
+    """JAX takes in_axes leaf by leaf where there are as many leaves as arguments."""
+
+    def step(key, state, batch):
+        return [leaf + jnp.sum(batch) for leaf in state], {}
+
+    run = runtime(step, the_item, parallel="pmap", batch_size=4)
+    state, chunk = run.place([jnp.zeros(3)] * num_arrays), run.place_chunk(np.ones((5, 4)))
+    state, _ = run.dispatch(key_of(0), 0, state, {}, chunk)
+    np.testing.assert_array_equal(run.view(state), np.full((num_arrays, 3), 5))
+
+
 def test_vmap_over_seeds_is_as_many_separate_runs():
     step = partial(simultaneous_step, game=reporting_game, optimizers=sgd(0.1))
     keys = jax.random.split(jax.random.key(0), 3)

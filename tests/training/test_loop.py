@@ -158,6 +158,14 @@ def test_a_batch_that_does_not_divide_is_refused_before_anything_is_written(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("parallel", ["jit", "pmap"])
+def test_a_feed_that_does_not_divide_is_refused_before_anything_is_written(tmp_path, parallel):
+    odd = drawn_feed(lambda key, num: {"x": jnp.zeros((num, 3))}, batch_size=10)
+    with pytest.raises(ValueError, match=r"batch of x has .* \[10, 3\], .* over 4 devices"):
+        run(tmp_path, parallel=parallel, feed=odd)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("begin", "num_steps", "ranges"),
     [
@@ -282,7 +290,12 @@ def test_a_longer_run_continues_a_finished_one(tmp_path, whole, capfd):
 @pytest.mark.parametrize("make", [resident_feed, streamed_feed])
 def test_a_finished_run_is_returned_as_it_is(tmp_path, whole, capfd, make):
     run(tmp_path)
-    modified = (tmp_path / "checkpoints" / "30").stat().st_mtime_ns
+    written = [
+        tmp_path / "checkpoints" / "30",
+        *tmp_path.glob("events*"),
+        tmp_path / "metrics.jsonl",
+    ]
+    modified = [path.stat().st_mtime_ns for path in written]
     capfd.readouterr()
     calls = []
     hook = Hook(5, lambda step, state: calls.append(step))
@@ -296,7 +309,19 @@ def test_a_finished_run_is_returned_as_it_is(tmp_path, whole, capfd, make):
     assert calls == []
     assert evaluation is None
     assert "already at step 30; ask for more steps" in capfd.readouterr().err
-    assert (tmp_path / "checkpoints" / "30").stat().st_mtime_ns == modified
+    assert [path.stat().st_mtime_ns for path in written] == modified
+    assert len([*tmp_path.glob("events*")]) == 1
+
+
+def test_fewer_steps_than_were_run_change_nothing(tmp_path, whole, capfd):
+    asked = [
+        {"timetable": TIMETABLE._replace(num_steps=steps), "config": {"steps": steps}}
+        for steps in (30, 20)
+    ]
+    run(tmp_path, **asked[0])
+    whole.assert_equals(run(tmp_path, **asked[1]), tmp_path)
+    assert "already at step 30" in capfd.readouterr().err
+    assert json.loads((tmp_path / "config.json").read_text())["config"] == {"steps": 30}
 
 
 def test_a_streamed_feed_gives_the_bits_of_a_resident_one(tmp_path, whole):

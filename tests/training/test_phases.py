@@ -5,6 +5,7 @@ import shutil
 import signal
 from functools import partial
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +21,7 @@ from gan_jax.training import (
     Phase,
     RunDirectoryError,
     Timetable,
+    Trained,
     restore,
     train,
     train_phases,
@@ -97,7 +99,7 @@ def assert_same(state, expected):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("whole")
-    return workdir, run(workdir).state
+    return workdir, run(workdir, config={"a": 1, "steps": 100}).state
 
 
 def terminate(step, state):
@@ -120,9 +122,12 @@ def test_each_phase_is_a_run_of_its_own_with_a_key_of_its_own(whole):
     assert {path.name for path in workdir.iterdir()} == {"config.json", "source", "target"}
     said = [json.loads((workdir / at / "config.json").read_text()) for at in ("source", "target")]
     assert [one["config"] for one in said] == [
-        {"a": 1, "before": [], "steps": 6},
-        {"a": 1, "before": [["source", 6]], "steps": 6},
+        {"a": 1, "steps": 100},
+        {"a": 1, "steps": 100},
     ]
+    assert [one["before"] for one in said] == [[], [["source", 6]]]
+    assert [one["lengths"] for one in said] == [[6], [6]]
+    assert restore(workdir).config == {"a": 1, "steps": 100}
     numbers = {"dtype": "float32"}
     assert said[1]["batch"] == {
         "source": {"x": {"shape": [8, 3], **numbers}},
@@ -130,19 +135,21 @@ def test_each_phase_is_a_run_of_its_own_with_a_key_of_its_own(whole):
     }
     first = restore(workdir / "source").weights("player").params
     np.testing.assert_array_equal(state.player.weights.state["frozen"], first)
-    alone = phases()[0]
-    trained = train(
-        alone.step,
-        alone.start(None),
-        alone.feed,
-        key=jax.random.fold_in(KEY, 0),
-        timetable=alone.timetable,
-        batch_size=8,
-        workdir=workdir.with_name("alone"),
-        config={},
-        parallel="none",
-    )
-    np.testing.assert_array_equal(trained.state.player.weights.params, first)
+    trained = Trained(None, None)
+    for index, alone in enumerate(phases()):
+        trained = train(
+            alone.step,
+            alone.start(trained.state),
+            alone.feed,
+            key=jax.random.fold_in(KEY, index),
+            timetable=alone.timetable,
+            batch_size=8,
+            workdir=workdir.with_name(f"alone-{index}"),
+            config={},
+            parallel="none",
+        )
+        found = restore(workdir / alone.name).weights("player").params
+        chex.assert_trees_all_equal(trained.state.player.weights.params, found)
 
 
 def never(*arguments):
@@ -157,7 +164,9 @@ def test_finished_phases_compute_nothing_and_the_last_may_become_longer(tmp_path
         phase._replace(step=never, hooks=[Hook(2, never)], feed=phase.feed._replace(read=never))
         for phase in phases(lengths=(2, 2))
     ]
+    logged = [*tmp_path.rglob("events*")]
     again = run(tmp_path, done)
+    assert [*tmp_path.rglob("events*")] == logged
     assert again.evaluation is None
     assert_same(again.state.player.weights, restore(tmp_path).weights("player"))
     longer = phases(lengths=(2, 4), hooks=((), [hook]))
@@ -201,8 +210,33 @@ def test_of_a_directory_of_phases_the_last_finished_one_is_restored(tmp_path, wh
     with pytest.raises(SystemExit):
         run(tmp_path, phases(hooks=((), [Hook(2, terminate)])))
     found = restore(tmp_path)
-    assert (found.config["before"], found.step) == ([], 6)
+    assert found.step == 6
+    assert_same(found.weights("player"), restore(tmp_path / "source").weights("player"))
     assert restore(tmp_path / "target").step == 4
+
+
+def test_a_phase_that_was_stopped_as_it_was_made_longer_is_still_the_last(tmp_path):
+    run(tmp_path, phases(lengths=(2, 2)))
+    with pytest.raises(SystemExit):
+        run(tmp_path, phases(lengths=(2, 8), hooks=((), [Hook(2, terminate)])))
+    found = restore(tmp_path)
+    assert found.step == 4
+    assert_same(found.weights("player"), restore(tmp_path / "target").weights("player"))
+
+
+def contents(workdir):
+    return {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()}
+
+
+def test_no_phase_is_made_shorter_than_it_has_become(tmp_path):
+    run(tmp_path, phases(lengths=(6, 4))[:1])
+    before = contents(tmp_path)
+    with pytest.raises(
+        RunDirectoryError, match=r"source has run 6 .* cut back to the 4 .* least 6"
+    ):
+        run(tmp_path, phases(lengths=(4, 4)))
+    assert contents(tmp_path) == before
+    assert int(run(tmp_path, phases(lengths=(4, 2))[:1], fresh=True).state.step) == 4
 
 
 @pytest.mark.parametrize(
@@ -228,6 +262,10 @@ def test_what_a_later_phase_would_refuse_is_refused_at_once(tmp_path):
         run(tmp_path, [first, second._replace(hooks=[Hook(3, never)])])
     with pytest.raises(ValueError, match="batch_size=9 does not divide over 4 devices"):
         run(tmp_path, [first, second._replace(batch_size=9)], parallel="jit")
+    odd = drawn_feed(lambda key, num: {"x": jnp.zeros((num, 3))}, batch_size=6)
+    second_odd = second._replace(feed=side_by_side({"source": SOURCE, "target": odd}))
+    with pytest.raises(ValueError, match=r"batch of target/x has the shape \[6, 3\]"):
+        run(tmp_path, [first, second_odd], parallel="pmap")
     with pytest.raises(ValueError, match="There is no phase to train"):
         train_phases([], key=KEY, workdir=tmp_path, config={})
     assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """A run is read again without its program: every name, every bit, and nothing is written."""
 
 import shutil
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import jax
@@ -50,6 +51,7 @@ def test_the_weights_of_a_game_its_averages_and_what_the_run_is_about(tmp_path, 
     leave(tmp_path, game, experiment="dcgan", label_names=("cat", "dog"), batch=lambda: batch)
     run = restore(tmp_path)
     assert run[:5] == ("dcgan", {"seed": 0, "widths": [8, 16]}, batch, ["cat", "dog"], 7)
+    assert run.version == version("gan_jax")
     for names in [("generator",), ("generator", "weights"), ("memory", "generator")]:
         assert_equal(run.weights(*names), GENERATOR)
     assert_equal(run.weights("discriminator"), DISCRIMINATOR)

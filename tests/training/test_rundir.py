@@ -1,5 +1,6 @@
 """Whose directory it is, and what may be done in it."""
 
+import importlib.metadata
 import json
 import shutil
 from importlib.metadata import version
@@ -39,6 +40,36 @@ def test_a_field_that_may_change_is_recorded(tmp_path):
     open_run(tmp_path, CONFIG, fresh=False)
     open_run(tmp_path, CONFIG | {"steps": 200}, fresh=False)
     assert config_of(tmp_path)["config"]["steps"] == 200
+
+
+def test_a_run_that_has_come_further_keeps_its_configuration(tmp_path):
+    for steps, newest, kept in [(100, 60, 100), (60, 60, 60), (50, 60, 60), (80, 60, 80)]:
+        open_run(tmp_path, CONFIG | {"steps": steps}, fresh=False, steps=steps)
+        assert config_of(tmp_path)["config"]["steps"] == kept
+        (tmp_path / "checkpoints" / str(newest)).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "checkpoints" / "90.damaged").mkdir(exist_ok=True)
+    open_run(tmp_path, CONFIG | {"steps": 50}, fresh=True, steps=50)
+    assert config_of(tmp_path)["config"]["steps"] == 50
+
+
+def test_a_phase_says_what_was_before_and_every_length_that_was_asked_for(tmp_path):
+    for steps in (20, 10, 20):
+        open_run(tmp_path, CONFIG, fresh=False, before=[("a", 3)], steps=steps)
+    said = config_of(tmp_path)
+    assert (said["before"], said["lengths"]) == ([["a", 3]], [10, 20])
+    with pytest.raises(RunDirectoryError, match=r'before was \[\["a", 3\]\] and is \[\]'):
+        open_run(tmp_path, CONFIG, fresh=False, before=[], steps=20)
+    open_run(tmp_path, CONFIG, fresh=True, before=[], steps=30)
+    assert config_of(tmp_path)["lengths"] == [30]
+
+
+def test_a_checkout_that_is_not_installed_has_no_version(tmp_path, monkeypatch):
+    def find_nothing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata.Distribution, "from_name", find_nothing)
+    open_run(tmp_path, CONFIG, fresh=False)
+    assert config_of(tmp_path)["version"] == "unknown"
 
 
 def test_another_configuration_is_refused_field_by_field(tmp_path):

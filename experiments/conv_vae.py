@@ -6,31 +6,33 @@ github.com/kvfrans/variational-autoencoder; there the encoder's ReLUs are leaky,
 log σ², and weights start with a deviation of 0.02.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 from experiments import vae
 from experiments.harness import command
-from experiments.vae import Config, build, evaluator, run
+from experiments.harness.bounds import Count, Several
+from experiments.vae import build, evaluator, run
 
 __all__ = ["CONFIGS", "Config", "build", "evaluator", "run"]
 
-CONFIGS: dict[str, Config] = {
-    "digits": replace(
-        vae.CONFIGS["digits"],
-        networks="conv",
-        width=16,
-        latent_dim=20,
-        num_unseen=100,
-        steps=1_350,
-        evaluate_every=135,
-        checkpoint_every=135,
-    ),
-    "mnist": replace(
-        vae.CONFIGS["mnist"], networks="conv", width=16, steps=30_000, checkpoint_every=1_200
-    ),
-    "paper": replace(
-        vae.CONFIGS["mnist"], networks="conv", width=16, binarization="none", steps=6_000
-    ),
+
+@dataclass(frozen=True, kw_only=True)
+class Config(vae.Config):
+    networks: Literal["mlp", "conv"] = "conv"
+    width: Count = 16
+    latent_dim: Count = 20
+    num_unseen: Several = 100
+    steps: Count = 1_350
+    evaluate_every: Count = 135
+    checkpoint_every: Count = 135
+
+
+MNIST = Config(**{**asdict(vae.CONFIGS["mnist"]), "networks": "conv", "width": 16})
+CONFIGS = {
+    "digits": Config(),
+    "mnist": replace(MNIST, steps=30_000, checkpoint_every=1_200),
+    "paper": replace(MNIST, binarization="none", steps=6_000),
 }
 
 if __name__ == "__main__":

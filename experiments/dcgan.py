@@ -5,7 +5,9 @@ Scored by precision and recall of pixels between training images and samples.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,6 +19,7 @@ from gan_jax.errors import Refusal
 from gan_jax.games import averaged
 from gan_jax.metrics import precision_recall
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator
+from gan_jax.signals import resize
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation, batch_shapes
 from gan_jax.typing import Batch
@@ -29,6 +32,8 @@ NUM_COMPARED = 2_000
 class Config(play.GameOptions):
     dataset: str = "digits"
     """`digits` is embedded; any other name is that of an image dataset of TensorFlow Datasets."""
+    image_size: Count | None = None
+    """The side to which images are resized; 4 or 7 times a power of two. None leaves them."""
     width: Count = 64
     """Channels of the discriminator's first layer; the paper has 128."""
     latent_dim: Count = 100
@@ -48,10 +53,19 @@ CONFIGS = {
 }
 
 
+def scaled(config: Config, image: Any) -> jax.Array:
+    """From stored bytes to numbers in [-1, 1], at the size of the flag."""
+    image = data.signed(image)
+    size = config.image_size
+    return image if size is None else resize(image, (size, size))
+
+
 def build(config: Config, batch: Batch) -> GAN:
     _, height, width, channels = batch["image"].shape
     if height != width:
-        raise Refusal(f"The images are {height}x{width}; DCGAN makes square ones.")
+        raise Refusal(
+            f"The images are {height}x{width}; DCGAN makes square ones: give --image-size."
+        )
     told = {"dtype": config.network_dtype, "axis_name": config.axis_name}
     return GAN(
         generator=DCGANGenerator(height, channels, config.width, **told),
@@ -63,7 +77,8 @@ def build(config: Config, batch: Batch) -> GAN:
 
 def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Evaluate:
     """Draw samples, and compare as many as there are real images with those, by their pixels."""
-    real = options.flat(data.signed(options.first_examples(dataset, NUM_COMPARED)["image"]))
+    stored = options.first_examples(dataset, NUM_COMPARED)["image"]
+    real = options.flat(scaled(config, stored))
     sample = jax.jit(system.sample, static_argnums=2)
 
     def evaluate(key, state) -> Evaluation:
@@ -79,7 +94,7 @@ def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Eva
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and compare samples with real images by precision and recall of their pixels."""
     dataset = options.load_images(config.dataset)
-    feed = config.feed(dataset, {"image": data.signed})
+    feed = config.feed(dataset, {"image": partial(scaled, config)})
     system = build(config, batch_shapes(feed))
     result = config.play(
         system, feed, evaluator(config, system, dataset), workdir=workdir, fresh=fresh

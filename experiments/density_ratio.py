@@ -20,6 +20,7 @@ from gan_jax.games import PlayerOutcome, descent_step, init_descent, together
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.systems import networks
 from gan_jax.training import Evaluation
+from gan_jax.typing import Batch
 
 ESTIMATORS = {
     "logistic": (losses.non_saturating(), losses.logistic_density_ratio),
@@ -56,7 +57,7 @@ class Config(options.RunOptions):
 CONFIGS = {"gaussians": Config()}
 
 
-def build(config: Config) -> MLPDiscriminator:
+def build(config: Config, batch: Batch | None = None) -> MLPDiscriminator:
     return MLPDiscriminator((config.width,) * 2)
 
 

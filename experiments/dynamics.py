@@ -21,6 +21,7 @@ from gan_jax.games import playgrounds, toy
 from gan_jax.games.analysis import growth_factor, phase_portrait
 from gan_jax.games.playgrounds import Playground
 from gan_jax.training import Evaluation
+from gan_jax.typing import Batch
 
 Played = tuple[Playground, dict[MethodName, Method]]
 
@@ -46,7 +47,7 @@ class Config(methods.MethodOptions):
 CONFIGS = {"games": Config()}
 
 
-def build(config: Config) -> dict[str, Played]:
+def build(config: Config, batch: Batch | None = None) -> dict[str, Played]:
     """The games, and every method on each."""
     grounds = {
         "bilinear": playgrounds.bilinear(),

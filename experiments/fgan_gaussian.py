@@ -30,6 +30,7 @@ from gan_jax.metrics import (
 from gan_jax.nets import LocationScale, MLPDiscriminator
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation
+from gan_jax.typing import Batch
 
 ROWS = {
     "kl": losses.fdivergence.kl(),
@@ -69,7 +70,7 @@ class Config(population.PopulationOptions):
 CONFIGS = {"table": Config()}
 
 
-def build(config: Config) -> dict[str, GAN]:
+def build(config: Config, batch: Batch | None = None) -> dict[str, GAN]:
     """A game for each divergence."""
     return {
         name: GAN(

@@ -70,7 +70,7 @@ class Variant(NamedTuple):
         return partial(self.step, game=self.system.game, optimizers=optimizers)
 
 
-def build(config: Config) -> dict[str, Variant]:
+def build(config: Config, batch: Batch | None = None) -> dict[str, Variant]:
     game = partial(
         GAN,
         generator=MLPGenerator((2,), (config.width,) * 2, activation=nn.tanh),

@@ -63,7 +63,7 @@ CONFIGS = {
 }
 
 
-def build(config: Config) -> GAN:
+def build(config: Config, batch: Batch | None = None) -> GAN:
     widths = (config.width,) * 3
     return GAN(
         generator=MLPGenerator((2,), widths),

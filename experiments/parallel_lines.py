@@ -68,7 +68,7 @@ class Line(nn.Module):
         return jnp.concatenate([jnp.broadcast_to(theta, z.shape), (z + 1) / 2], axis=1)
 
 
-def build(config: Config) -> dict[str, GAN]:
+def build(config: Config, batch: Batch | None = None) -> dict[str, GAN]:
     game = partial(
         GAN,
         generator=Line(config.start),

@@ -126,10 +126,7 @@ def evaluator(
 
     def evaluate(key, state) -> Evaluation:
         files, metrics = of_samples(key, state)
-        steps, gaps = estimates(workdir)
-        curves = {"E f(x) - E f(G(z))": gaps}
-        curve = plots.curves(x=steps, curves=curves, x_label="step", y_label="critic's estimate")
-        return Evaluation({**files, "estimate": curve}, metrics)
+        return Evaluation({**files, "estimate": curve(*estimates(workdir))}, metrics)
 
     return evaluate
 
@@ -139,6 +136,11 @@ def estimates(workdir: Path) -> tuple[np.ndarray, np.ndarray]:
     lines = read_log(workdir)
     gaps = [line["discriminator/real_logits"] - line["discriminator/fake_logits"] for line in lines]
     return np.array([line["step"] for line in lines]), np.array(gaps)
+
+
+def curve(steps: np.ndarray, gaps: np.ndarray) -> plots.Picture:
+    curves = {"E f(x) - E f(G(z))": gaps}
+    return plots.curves(x=steps, curves=curves, x_label="step", y_label="critic's estimate")
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
@@ -155,8 +157,11 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         fresh=fresh,
         unit="points" if config.dataset in MIXTURES else "images",
     )
+    steps, gaps = estimates(workdir)
+    if jax.process_index() == 0:
+        curve(steps, gaps).save(result.samples / "estimate.png")
     modes = f"{int(result.metrics['modes'])} modes, " if "modes" in result.metrics else ""
-    return result.says(f"{modes}critic's last estimate {estimates(workdir)[1][-1]:.4f}")
+    return result.says(f"{modes}critic's last estimate {gaps[-1]:.4f}")
 
 
 if __name__ == "__main__":

@@ -62,6 +62,9 @@ class RunOptions:
     """Steps between two checkpoints; a multiple of steps_per_dispatch."""
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, list):  # JSON, from which a run is read again, has no tuples
+                object.__setattr__(self, name, tuple(value))
         check_bounds(self)
 
     def key(self, purpose: Purpose) -> KeyArray:

@@ -60,3 +60,11 @@ def test_a_step_of_every_other_configuration_keeps_the_shapes_of_its_state(
     config = with_data_at_hand(small(experiment, named_config))
     with pytest.raises(Stopped):
         experiment.run(config, tmp_path)
+
+
+def test_a_configuration_is_read_again_from_what_a_run_wrote_of_it(experiment, small):
+    for name in experiment.CONFIGS:
+        config = small(experiment, name)
+        written = json.loads(json.dumps(dataclasses.asdict(config)))
+        assert experiment.Config(**written) == config
+        assert type(config).__module__ == experiment.__name__

@@ -86,17 +86,28 @@ def test_it_is_a_loop_that_takes_the_extra_move_when_it_is_due():
 
 def test_it_is_the_same_on_several_devices():
     _, _, lazy = steps()
-    alone, _ = jax.jit(lazy)(KEY, start(), BATCH)
-    sharded, _ = jit_step(lazy, mesh=data_mesh())(KEY, start(), BATCH)
+    keys = jax.random.split(KEY, PERIOD + 1)  # due, three steps without it, due again
+
+    def run(step):
+        return lambda key, state, batch: jax.lax.scan(
+            lambda state, key: step(key, state, batch), state, keys
+        )
+
+    alone, _ = jax.jit(run(lazy))(KEY, start(), BATCH)
+    sharded, _ = jit_step(run(lazy), mesh=data_mesh())(KEY, start(), BATCH)
     chex.assert_trees_all_close(sharded, alone, rtol=1e-5)
-    mapped = jax.pmap(steps("data")[2], "data", in_axes=(None, None, 0))
+    mapped = jax.pmap(run(steps("data")[2]), "data", in_axes=(None, None, 0))
     shares = {"point": BATCH["point"].reshape(4, 3)}
     spread, metrics = mapped(KEY, start(), shares)
+    counts = spread.discriminator.opt_state[0].count
+    np.testing.assert_array_equal(counts, np.full(4, PERIOD + 1 + 2))
     first = jax.tree.map(lambda leaf: leaf[0], spread.discriminator.weights.params)
     np.testing.assert_allclose(first, alone.discriminator.weights.params, rtol=1e-5)
     lengths = spread.discriminator.weights.state["length"]
     assert len(np.unique(lengths)) == 4  # what is no batch statistic stays each device's own
-    assert len(np.unique(metrics["lazy/discriminator/length"])) == 1
+    lengths = np.asarray(metrics["lazy/discriminator/length"])
+    np.testing.assert_array_equal(lengths > 0, np.broadcast_to(np.arange(5) % PERIOD == 0, (4, 5)))
+    np.testing.assert_array_equal(lengths, np.broadcast_to(lengths[:1], (4, 5)))
 
 
 def test_a_run_that_is_resumed_in_mid_period_goes_on_with_it(tmp_path):

@@ -97,7 +97,12 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     feed = config.feed(dataset, {"image": partial(scaled, config)})
     system = build(config, batch_shapes(feed))
     result = config.play(
-        system, feed, evaluator(config, system, dataset), workdir=workdir, fresh=fresh
+        system,
+        feed,
+        evaluator(config, system, dataset),
+        workdir=workdir,
+        fresh=fresh,
+        label_names=getattr(dataset, "label_names", None),
     )
     return result.says(
         "precision {precision:.3f}, recall {recall:.3f} (pixels, k=3)".format_map(result.metrics)

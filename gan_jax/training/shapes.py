@@ -42,7 +42,8 @@ def _item_shapes(feed: Feed) -> PyTree:
     num_processes = jax.process_count()
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(
-            (leaf.shape[1] * num_processes, *leaf.shape[2:]), leaf.dtype
+            (leaf.shape[1] * num_processes, *leaf.shape[2:]),
+            jax.dtypes.canonicalize_dtype(leaf.dtype),  # float64 is taken as float32, silently
         ),
         chunk,
     )

@@ -41,11 +41,13 @@ def main(config: Config) -> None:
 
     def on_indices(key, state, item):
         key_step, key_data = jax.random.split(key)
-        return step(key_step, state, feed.read(key_data, resident, item["index"]))
+        return step(key_step, state, feed.read(key_data, item["resident"], item["index"]))
 
     copied = jax.tree.map(jnp.copy, state)
     contenders = {
-        "jit": timing.one_by_one(on_indices, copied, lambda t: {"index": indices[t]}),
+        "jit": timing.one_by_one(
+            on_indices, copied, lambda t: {"resident": resident, "index": indices[t]}
+        ),
         "scan": timing.in_one_dispatch(step, state, feed.read, resident, indices),
     }
     side = timing.torch_side()

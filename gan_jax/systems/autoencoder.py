@@ -14,8 +14,7 @@ from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses.precision import at_least_float32
 from gan_jax.systems.checks import blank, check_counts, check_shape, take_floats
 from gan_jax.systems.latents import over_axes
-from gan_jax.systems.networks import asked, first, infer, join, part, start, train
-from gan_jax.systems.vae import fixed
+from gan_jax.systems.networks import asked, first, fixed, infer, join, of_part, part, start, train
 from gan_jax.typing import Batch, KeyArray
 
 
@@ -70,11 +69,11 @@ class Autoencoder:
         """The mean squared distance of an example from its reconstruction, for `descent_step`."""
         key_encoder, key_decoder = jax.random.split(key)
         x = self._examples(weights, batch)
-        codes, encoder = train(self.encoder, part(weights, "encoder"), key_encoder, x)
-        made, decoder = train(self.decoder, part(weights, "decoder"), key_decoder, first(codes))
+        encode, decode = of_part(train, "encoder"), of_part(train, "decoder")
+        codes, weights = encode(self.encoder, weights, key_encoder, x)
+        made, weights = decode(self.decoder, weights, key_decoder, first(codes))
         squares = jnp.square(x - at_least_float32(first(made))).reshape(len(x), -1)
-        state = join({"encoder": encoder, "decoder": decoder}).state
-        return PlayerOutcome(jnp.mean(jnp.sum(squares, axis=-1)), state)
+        return PlayerOutcome(jnp.mean(jnp.sum(squares, axis=-1)), weights.state)
 
     def encode(
         self, weights: Weights, batch: Batch, *, key: KeyArray | None = None

@@ -24,8 +24,7 @@ from gan_jax.systems.latents import (
     read_gaussian,
     repeat,
 )
-from gan_jax.systems.networks import Run, asked, first, join, of_part, start
-from gan_jax.systems.vae import fixed
+from gan_jax.systems.networks import Run, asked, first, fixed, join, of_part, start
 from gan_jax.typing import Batch, KeyArray
 
 

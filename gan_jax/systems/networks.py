@@ -66,8 +66,7 @@ def train(network: nn.Module, weights: Weights, key: KeyArray, *inputs: Any) -> 
 
 def infer(network: nn.Module, weights: Weights, *inputs: Any, key: KeyArray | None = None) -> Any:
     """Ask a network, which stays as it is. Without a key its random streams are always the same."""
-    key = jax.random.key(0) if key is None else key
-    return network.apply(variables_of(weights), *inputs, rngs=streams(key))
+    return network.apply(variables_of(weights), *inputs, rngs=streams(fixed(key)))
 
 
 def asked(network: nn.Module, weights: Weights, key: KeyArray, *inputs: Any) -> tuple[Any, Weights]:
@@ -78,6 +77,11 @@ def asked(network: nn.Module, weights: Weights, key: KeyArray, *inputs: Any) -> 
 def variables_of(weights: Weights) -> dict[str, Any]:
     """A network's variables, as Flax has them."""
     return {"params": weights.params, **weights.state}
+
+
+def fixed(key: KeyArray | None) -> KeyArray:
+    """The key, or always the same one where there is none."""
+    return jax.random.key(0) if key is None else key
 
 
 def streams(key: KeyArray) -> dict[str, KeyArray]:

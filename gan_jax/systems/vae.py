@@ -23,11 +23,8 @@ from gan_jax.systems.latents import (
     read_gaussian,
     repeat,
 )
-from gan_jax.systems.networks import Run, asked, first, join, of_part, start, train
+from gan_jax.systems.networks import Run, asked, first, fixed, join, of_part, start, train
 from gan_jax.typing import Batch, KeyArray
-
-FIXED = 0
-"""Seed of the random streams of networks that are asked without a key."""
 
 
 class Bound(NamedTuple):
@@ -187,8 +184,3 @@ class VAE(ImportanceWeighted):
         log_likelihood = self.likelihood.log_prob(take_floats(batch, self.field), outputs)
         log_ratio = log_density(latents, posterior) - losses.gaussian_log_density(latents)
         return log_likelihood, log_ratio, weights
-
-
-def fixed(key: KeyArray | None) -> KeyArray:
-    """The key, or always the same one where there is none."""
-    return jax.random.key(FIXED) if key is None else key

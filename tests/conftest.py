@@ -13,8 +13,10 @@ from jaxtyping import install_import_hook
 import tests.typechecker  # noqa: F401 (the hook looks it up by name)
 
 jax.config.update("jax_num_cpu_devices", 4)
-# Programs of several CPU devices that run at once can wait for each other's threads for ever.
+# Programs of several CPU devices that run at once can wait for each other's threads for ever: a
+# sum over devices holds the thread it is called on. So one program at a time, and threads enough.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
+os.environ["NPROC"] = "16"
 jax.config.update("jax_numpy_rank_promotion", "raise")
 install_import_hook("gan_jax", "tests.typechecker.check_functions")
 

@@ -50,7 +50,7 @@ def rooms_imported(room):
     for path in (PACKAGE / room).glob("**/*.py"):
         for name in imports(path):
             parts = name.split(".")
-            if parts[0] == "gan_jax" and parts[1] not in ("typing", "errors"):
+            if parts[0] == "gan_jax" and parts[1] not in ("typing", "errors", "checks"):
                 yield parts[1], path
 
 

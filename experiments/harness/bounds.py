@@ -1,27 +1,19 @@
 """Kinds of options that say in which bounds they lie, and the check of a whole configuration."""
 
 import dataclasses
-import math
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any, NamedTuple, TypeAlias, get_args, get_origin, get_type_hints
+from collections.abc import Iterator
+from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
 
-from gan_jax.errors import Refusal
+from gan_jax import checks
+from gan_jax.checks import Bound, check_bound
 
-
-class Bound(NamedTuple):
-    """What a value must be, and how that is said."""
-
-    holds: Callable[[Any], bool]
-    words: str
-
-
-Count: TypeAlias = Annotated[int, Bound(lambda x: x >= 1, "at least 1")]
-CountOr0: TypeAlias = Annotated[int, Bound(lambda x: x >= 0, "at least 0")]
+Count: TypeAlias = Annotated[int, checks.AT_LEAST_1]
+CountOr0: TypeAlias = Annotated[int, checks.AT_LEAST_0]
 Several: TypeAlias = Annotated[int, Bound(lambda x: x >= 2, "at least 2, for a spread")]
-Rate: TypeAlias = Annotated[float, Bound(lambda x: 0 < x < math.inf, "positive and finite")]
-Weight: TypeAlias = Annotated[float, Bound(lambda x: 0 <= x < math.inf, "finite, and not below 0")]
-Share: TypeAlias = Annotated[float, Bound(lambda x: 0 <= x <= 1, "in [0, 1]")]
-Decay: TypeAlias = Annotated[float, Bound(lambda x: 0 <= x < 1, "in [0, 1)")]
+Rate: TypeAlias = Annotated[float, checks.POSITIVE]
+Weight: TypeAlias = Annotated[float, checks.NOT_NEGATIVE]
+Share: TypeAlias = Annotated[float, checks.SHARE]
+Decay: TypeAlias = Annotated[float, checks.DECAY]
 Seed: TypeAlias = Annotated[int, Bound(lambda x: 0 <= x < 2**32, "between 0 and 2^32 - 1")]
 
 
@@ -36,9 +28,8 @@ def check_bounds(config: Any) -> None:
             values = given if isinstance(given, tuple) else (given,)
             for bound in _bounds(hint):
                 for value in values:
-                    if value is not None and not bound.holds(value):
-                        flag = name.replace("_", "-")
-                        raise Refusal(f"--{flag} is {value}; it must be {bound.words}.")
+                    if value is not None:
+                        check_bound(bound, **{f"--{name.replace('_', '-')}": value})
 
 
 def _bounds(hint: Any) -> Iterator[Bound]:

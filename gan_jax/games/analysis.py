@@ -9,6 +9,7 @@ import scipy.sparse.linalg
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Complex, Float, Inexact
 
+from gan_jax.checks import AT_LEAST_0, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.games.core import Game, GameState, Gradients, field_at, get_params
 from gan_jax.typing import Batch, KeyArray, Metrics, Step
@@ -146,8 +147,7 @@ def trajectory(
     Raises:
         ValueError: `num_steps` is negative.
     """
-    if num_steps < 0:
-        raise Refusal(f"num_steps is {num_steps}; it must be at least 0.")
+    check_bound(AT_LEAST_0, num_steps=num_steps)
 
     def play(state, batch):
         state, metrics = step(jax.random.fold_in(key, state.step), state, batch)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Int32
 
-from gan_jax.errors import Refusal
+from gan_jax.checks import DECAY, check_bound
 from gan_jax.games.core import (
     GameState,
     Gradients,
@@ -51,8 +51,7 @@ def exponential_average(step: Step, *, decay: float) -> Step:
     Raises:
         ValueError: `decay` is not in [0, 1).
     """
-    if not 0 <= decay < 1:
-        raise Refusal(f"decay is {decay}; it must be at least 0 and below 1.")
+    check_bound(DECAY, decay=decay)
     return _averaging(step, lambda num_steps: 1 - decay)
 
 

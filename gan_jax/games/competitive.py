@@ -5,13 +5,12 @@ from collections.abc import Callable
 import jax
 from jax.flatten_util import ravel_pytree
 
-from gan_jax.errors import Refusal
+from gan_jax.checks import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, check_bound
 from gan_jax.games.core import (
     Game,
     GameState,
     Gradients,
     Optimizers,
-    check_weight,
     get_params,
     own_gradient,
     set_params,
@@ -59,11 +58,9 @@ def competitive_step(
     Raises:
         ValueError: `learning_rate` is negative, or `tolerance` or `max_iterations` not positive.
     """
-    check_weight(learning_rate, "learning_rate")
-    if tolerance <= 0 or max_iterations < 1:
-        raise Refusal(
-            f"tolerance is {tolerance} and max_iterations {max_iterations}; both must be positive."
-        )
+    check_bound(NOT_NEGATIVE, learning_rate=learning_rate)
+    check_bound(POSITIVE, tolerance=tolerance)
+    check_bound(AT_LEAST_1, max_iterations=max_iterations)
     gradients, outcome = vector_field(key, state, batch, game=game, axis_name=axis_name)
     generator, theta = ravel_pytree(gradients.generator)
     discriminator, psi = ravel_pytree(gradients.discriminator)

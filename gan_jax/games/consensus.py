@@ -2,11 +2,11 @@
 
 import jax
 
+from gan_jax.checks import NOT_NEGATIVE, check_bound
 from gan_jax.games.core import (
     Game,
     GameState,
     Optimizers,
-    check_weight,
     field_at,
     get_params,
     mean_over_devices,
@@ -36,7 +36,7 @@ def consensus_step(
     Raises:
         ValueError: `weight` is negative.
     """
-    check_weight(weight)
+    check_bound(NOT_NEGATIVE, weight=weight)
     field = field_at(key, state, batch, game=game, axis_name=axis_name)
     gradients, transposed, outcome = jax.vjp(field, get_params(state), has_aux=True)
     (pull,) = mean_over_devices(transposed(gradients), axis_name)

@@ -282,9 +282,3 @@ def mean_over_devices(tree: PyTree, axis_name: str | None) -> PyTree:
         return jax.lax.pmean(x, axis_name) if jnp.issubdtype(x.dtype, jnp.floating) else x
 
     return tree if axis_name is None else jax.tree.map(mean, tree)
-
-
-def check_weight(weight: float | Scalar, name: str = "weight") -> None:
-    """Raise ValueError where the weight is a negative number; a traced one is not looked at."""
-    if isinstance(weight, int | float) and weight < 0:
-        raise Refusal(f"{name} is {weight}; it must be at least 0.")

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from gan_jax.errors import Refusal
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.typing import Batch, KeyArray, Metrics, PyTree, Step
 
 
@@ -36,8 +36,7 @@ def every(period: int, extra: Step, step: Step, *, name: str) -> Step:
     Raises:
         ValueError: `period` is below 1.
     """
-    if period < 1:
-        raise Refusal(f"period is {period}; it must be at least 1 step.")
+    check_bound(AT_LEAST_1, period=period)
 
     def step_and_extra(key: KeyArray, state: PyTree, batch: Batch) -> tuple[PyTree, Metrics]:
         key_step, key_extra = jax.random.split(key)

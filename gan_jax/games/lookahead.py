@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.games.core import GameState, Gradients, check_memory, get_params, set_params
 from gan_jax.typing import Params, PyTree, Step
@@ -30,8 +31,7 @@ def lookahead(step: Step, *, interval: int, rate: float) -> Step:
     Raises:
         ValueError: `interval` is below 1, or `rate` not in (0, 1].
     """
-    if interval < 1:
-        raise Refusal(f"interval is {interval}; it must be at least 1.")
+    check_bound(AT_LEAST_1, interval=interval)
     if not 0 < rate <= 1:
         raise Refusal(f"rate is {rate}; it must be above 0 and at most 1.")
 

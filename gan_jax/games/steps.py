@@ -10,6 +10,7 @@ sharded `jit` it stays None.
 import jax
 import optax
 
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.games.core import (
     Game,
@@ -201,8 +202,7 @@ def split_batch(batch: Batch, num_parts: int, name: str) -> Batch:
 
     `name` is what the caller calls k, for the messages.
     """
-    if num_parts < 1:
-        raise Refusal(f"{name} is {num_parts}; it must be at least 1.")
+    check_bound(AT_LEAST_1, **{name: num_parts})
 
     def split(leaf):
         if leaf.shape[0] % num_parts:

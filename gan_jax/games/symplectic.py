@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gan_jax.checks import NOT_NEGATIVE, check_bound
 from gan_jax.games.core import (
     Game,
     GameState,
     Optimizers,
-    check_weight,
     field_at,
     get_params,
     mean_over_devices,
@@ -43,7 +43,7 @@ def symplectic_step(
     Raises:
         ValueError: `weight` is negative.
     """
-    check_weight(weight)
+    check_bound(NOT_NEGATIVE, weight=weight)
     field = field_at(key, state, batch, game=game, axis_name=axis_name)
     params = get_params(state)
     gradients, product, outcome = jax.linearize(field, params, has_aux=True)

@@ -4,7 +4,7 @@ from functools import partial
 
 import jax
 
-from gan_jax.errors import Refusal
+from gan_jax.checks import AT_LEAST_0, check_bound
 from gan_jax.games.core import (
     Game,
     GameState,
@@ -45,8 +45,7 @@ def unrolled_step(
     Raises:
         ValueError: K is negative.
     """
-    if num_unrolled_steps < 0:
-        raise Refusal(f"num_unrolled_steps is {num_unrolled_steps}; it must be at least 0.")
+    check_bound(AT_LEAST_0, num_unrolled_steps=num_unrolled_steps)
 
     def foreseeing(*, generator: Weights, discriminator: Weights, batch, key) -> Outcome:
         @partial(jax.checkpoint, prevent_cse=False)

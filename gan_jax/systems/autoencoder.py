@@ -9,10 +9,11 @@ import optax
 from jaxtyping import Array, Float
 
 from gan_jax import games
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.systems.checks import blank, check_counts, check_shape, take_floats
+from gan_jax.systems.checks import blank, check_shape, take_floats
 from gan_jax.systems.latents import over_axes
 from gan_jax.systems.networks import asked, first, fixed, infer, join, of_part, part, start, train
 from gan_jax.typing import Batch, KeyArray
@@ -40,7 +41,7 @@ class Autoencoder:
     field: str = "image"
 
     def __post_init__(self) -> None:
-        check_counts(latent_dim=self.latent_dim)
+        check_bound(AT_LEAST_1, latent_dim=self.latent_dim)
 
     def init(
         self, key: KeyArray, batch: Batch, *, optimizer: optax.GradientTransformation

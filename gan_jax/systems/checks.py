@@ -1,4 +1,4 @@
-"""What systems ask of batches, networks and numbers, and how they say it."""
+"""What systems ask of batches and networks, and how they say it."""
 
 from typing import Any
 
@@ -53,10 +53,3 @@ def check_gaussian(numbers: Any, latent_dim: int, name: str) -> None:
             f"The {name} gives {numbers.shape[1:]} numbers for each example; {latent_dim} latents "
             f"need {(2 * latent_dim,)}, their means and log-variances."
         )
-
-
-def check_counts(**counts: int) -> None:
-    """Raise ValueError unless all are at least 1."""
-    for name, count in counts.items():
-        if count < 1:
-            raise Refusal(f"{name} is {count}; it must be at least 1.")

@@ -9,10 +9,11 @@ import optax
 from jaxtyping import Array, Float
 
 from gan_jax import games, losses
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
-from gan_jax.systems.checks import blank, check_counts, check_gaussian, check_shape, take_floats
+from gan_jax.systems.checks import blank, check_gaussian, check_shape, take_floats
 from gan_jax.systems.latents import (
     Gaussian,
     ImportanceWeighted,
@@ -60,7 +61,7 @@ class CVAE(ImportanceWeighted):
     target: str = "target"
 
     def __post_init__(self) -> None:
-        check_counts(latent_dim=self.latent_dim, num_samples=self.num_samples)
+        check_bound(AT_LEAST_1, latent_dim=self.latent_dim, num_samples=self.num_samples)
         if not 0 <= self.alpha <= 1:
             raise Refusal(f"alpha is {self.alpha}; it must be in [0, 1].")
 

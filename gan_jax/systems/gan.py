@@ -10,11 +10,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gan_jax import games
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.games import GameState, Optimizers, Outcome, PlayerOutcome, Weights
 from gan_jax.losses import AdversarialLoss
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.systems.checks import blank, check_counts, check_shape, take, take_floats
+from gan_jax.systems.checks import blank, check_shape, take, take_floats
 from gan_jax.systems.networks import Latents, first, infer, start, train
 from gan_jax.typing import Batch, KeyArray
 
@@ -106,7 +107,7 @@ class GAN:
     packing: int = 1
 
     def __post_init__(self) -> None:
-        check_counts(packing=self.packing)
+        check_bound(AT_LEAST_1, packing=self.packing)
         if self.packing > 1 and self.conditions:
             raise Refusal(
                 f"packing is {self.packing}, but a pack of examples has no one condition: take "

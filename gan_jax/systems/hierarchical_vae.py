@@ -11,10 +11,11 @@ from jax.random import fold_in
 from jaxtyping import Array, Float
 
 from gan_jax import games, losses
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
-from gan_jax.systems.checks import blank, check_counts, check_gaussian, check_shape, take_floats
+from gan_jax.systems.checks import blank, check_gaussian, check_shape, take_floats
 from gan_jax.systems.latents import (
     Gaussian,
     ImportanceWeighted,
@@ -62,9 +63,9 @@ class HierarchicalVAE(ImportanceWeighted):
                 f"{len(self.latent_dims)} latent_dims; give one of each for every layer, and at "
                 "least one layer."
             )
-        check_counts(num_samples=self.num_samples)
+        check_bound(AT_LEAST_1, num_samples=self.num_samples)
         for layer, dim in enumerate(self.latent_dims):
-            check_counts(**{f"latent_dims[{layer}]": dim})
+            check_bound(AT_LEAST_1, **{f"latent_dims[{layer}]": dim})
 
     def init(
         self, key: KeyArray, batch: Batch, *, optimizer: optax.GradientTransformation

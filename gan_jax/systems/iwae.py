@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 
 from gan_jax import losses
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.games import Objective, PlayerOutcome, Weights
-from gan_jax.systems.checks import check_counts
 from gan_jax.systems.latents import ImportanceWeighted
 from gan_jax.typing import Batch, KeyArray
 
@@ -36,7 +36,7 @@ def iwae(model: ImportanceWeighted, *, num_samples: int) -> Objective:
     Raises:
         ValueError: `num_samples` is below 1.
     """
-    check_counts(num_samples=num_samples)
+    check_bound(AT_LEAST_1, num_samples=num_samples)
 
     def objective(*, weights: Weights, batch: Batch, key: KeyArray) -> PlayerOutcome:
         log_weights, after = model.trained_log_weights(key, weights, batch, num_samples)

@@ -10,10 +10,11 @@ import optax
 from jaxtyping import Array, Float
 
 from gan_jax import games, losses
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
-from gan_jax.systems.checks import blank, check_counts, check_gaussian, check_shape, take_floats
+from gan_jax.systems.checks import blank, check_gaussian, check_shape, take_floats
 from gan_jax.systems.latents import (
     Gaussian,
     ImportanceWeighted,
@@ -78,7 +79,7 @@ class VAE(ImportanceWeighted):
     field: str = "image"
 
     def __post_init__(self) -> None:
-        check_counts(latent_dim=self.latent_dim, num_samples=self.num_samples)
+        check_bound(AT_LEAST_1, latent_dim=self.latent_dim, num_samples=self.num_samples)
         if not 0 <= self.beta < float("inf"):
             raise Refusal(f"beta is {self.beta}; it must be finite, and not below 0.")
         if self.kl not in ("closed", "sampled"):

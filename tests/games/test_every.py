@@ -128,5 +128,5 @@ def test_a_run_that_is_resumed_in_mid_period_goes_on_with_it(tmp_path):
 
 def test_a_period_is_at_least_one_step():
     main, extra, _ = steps()
-    with pytest.raises(ValueError, match="period is 0; it must be at least 1 step"):
+    with pytest.raises(ValueError, match="period is 0; it must be an integer, at least 1"):
         every(0, extra, main, name="lazy")

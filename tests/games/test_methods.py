@@ -443,19 +443,24 @@ def test_two_time_scales_are_more_steps_of_the_faster_player_to_first_order():
     np.testing.assert_allclose(errors[0] / errors[1], 100, rtol=0.05)
 
 
-def test_a_negative_weight_or_number_is_refused():
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (
+            partial(consensus_step, weight=-1.0),
+            "weight is -1.0; it must be finite",
+        ),
+        (partial(symplectic_step, weight=np.nan), "weight is nan; it must be finite"),
+        (partial(competitive_step, learning_rate=-0.1), "learning_rate is -0.1; it must be finite"),
+        (partial(competitive_step, learning_rate=0.1, tolerance=0.0), "tolerance is 0.0; it must"),
+        (partial(competitive_step, learning_rate=0.1, max_iterations=0), "max_iterations is 0"),
+        (partial(unrolled_step, num_unrolled_steps=-1), "num_unrolled_steps is -1; it must be"),
+    ],
+)
+def test_a_number_out_of_range_is_refused(step, said):
     sgd = both(optax.sgd(0.1))
-    options = {"game": general_game, "optimizers": sgd}
-    for step in (
-        partial(consensus_step, weight=-1.0),
-        partial(symplectic_step, weight=-1.0),
-        partial(competitive_step, learning_rate=-0.1),
-        partial(unrolled_step, num_unrolled_steps=-1),
-    ):
-        with pytest.raises(ValueError, match="must be at least 0"):
-            step(KEY, general_start(sgd), {}, **options)
-    with pytest.raises(ValueError, match="both must be positive"):
-        competitive_step(KEY, general_start(sgd), {}, **options, learning_rate=0.1, tolerance=0.0)
+    with pytest.raises(ValueError, match=said):
+        step(KEY, general_start(sgd), {}, game=general_game, optimizers=sgd)
 
 
 @pytest.mark.parametrize("player", ["generator", "discriminator"])

@@ -194,7 +194,7 @@ def test_a_batch_that_does_not_divide_is_refused():
     step = partial(alternating_step, game=quadratic_game, optimizers=sgd(0.1))
     with pytest.raises(ValueError, match="7 examples does not divide into the 2"):
         step(KEY, start(0.0, 0.0, 0.1), {"point": jnp.arange(7.0)}, num_discriminator_steps=2)
-    with pytest.raises(ValueError, match="must be at least 1"):
+    with pytest.raises(ValueError, match="must be an integer, at least 1"):
         step(KEY, start(0.0, 0.0, 0.1), {"point": jnp.arange(7.0)}, num_discriminator_steps=0)
 
 

@@ -68,7 +68,7 @@ def test_the_loss_is_the_squared_distance_of_what_it_decodes():
 
 def test_bad_input_is_refused():
     batch = {"point": jnp.ones((3, DIM))}
-    with pytest.raises(ValueError, match="latent_dim is 0; it must be at least 1"):
+    with pytest.raises(ValueError, match="latent_dim is 0; it must be an integer, at least 1"):
         linear(latent_dim=0)
     with pytest.raises(ValueError, match=r"The encoder gives \(2,\) numbers for each example"):
         linear(latent_dim=3).init(KEY, batch, optimizer=optax.sgd(0.1))

@@ -160,7 +160,7 @@ def test_it_completes_what_is_left_open_in_any_shape():
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match=r"alpha is 1.5; it must be in \[0, 1\]"):
         conditional(alpha=1.5)
-    with pytest.raises(ValueError, match="latent_dim is 0; it must be at least 1"):
+    with pytest.raises(ValueError, match="latent_dim is 0; it must be an integer, at least 1"):
         conditional(latent_dim=0)
     with pytest.raises(ValueError, match=r"The prior gives \(3,\) numbers"):
         conditional(prior=MLPEncoder(3)).init(KEY, CONDITIONED, optimizer=optax.sgd(0.1))

@@ -326,7 +326,7 @@ def test_the_field_says_what_is_modelled():
 @pytest.mark.parametrize(
     ("build", "words"),
     [
-        (lambda: build(packing=0), "packing is 0; it must be at least 1"),
+        (lambda: build(packing=0), "packing is 0; it must be an integer, at least 1"),
         (
             lambda: build(packing=2, conditions=("label",)),
             "a pack of examples has no one condition",

@@ -140,8 +140,8 @@ def test_layers_of_any_size_are_drawn():
     [
         ({"latent_dims": [1]}, "There are 2 encoders, 2 decoders and 1 latent_dims; give one of"),
         ({"encoders": [], "decoders": [], "latent_dims": []}, "There are 0 encoders"),
-        ({"latent_dims": [1, 0]}, r"latent_dims\[1\] is 0; it must be at least 1"),
-        ({"num_samples": 0}, "num_samples is 0; it must be at least 1"),
+        ({"latent_dims": [1, 0]}, r"latent_dims\[1\] is 0; it must be an integer, at least 1"),
+        ({"num_samples": 0}, "num_samples is 0; it must be an integer, at least 1"),
     ],
 )
 def test_bad_arguments_are_refused(change, words):

@@ -193,8 +193,8 @@ def test_convolutions_and_likelihoods_of_two_numbers_fit():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"latent_dim": 0}, "latent_dim is 0; it must be at least 1"),
-        ({"num_samples": 0}, "num_samples is 0; it must be at least 1"),
+        ({"latent_dim": 0}, "latent_dim is 0; it must be an integer, at least 1"),
+        ({"num_samples": 0}, "num_samples is 0; it must be an integer, at least 1"),
         ({"beta": -1.0}, "beta is -1.0; it must be finite, and not below 0"),
         ({"kl": "exact"}, 'kl is "exact"; it must be "closed" or "sampled"'),
     ],

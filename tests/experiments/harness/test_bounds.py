@@ -52,8 +52,8 @@ def test_what_lies_within_is_taken():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"num_things": 0}, "--num-things is 0; it must be at least 1."),
-        ({"num_others": -1}, "--num-others is -1; it must be at least 0."),
+        ({"num_things": 0}, "--num-things is 0; it must be an integer, at least 1."),
+        ({"num_others": -1}, "--num-others is -1; it must be an integer, at least 0."),
         ({"num_seeds": 1}, "--num-seeds is 1; it must be at least 2, for a spread."),
         ({"rate": 0.0}, "--rate is 0.0; it must be positive and finite."),
         ({"rate": float("inf")}, "--rate is inf; it must be positive and finite."),
@@ -64,7 +64,7 @@ def test_what_lies_within_is_taken():
         ({"decay": 1.0}, "--decay is 1.0; it must be in [0, 1)."),
         ({"seed": -1}, "--seed is -1; it must be between 0 and 2^32 - 1."),
         ({"seed": 2**32}, "--seed is 4294967296; it must be between 0 and 2^32 - 1."),
-        ({"widths": (3, 0)}, "--widths is 0; it must be at least 1."),
+        ({"widths": (3, 0)}, "--widths is 0; it must be an integer, at least 1."),
     ],
 )
 def test_what_lies_outside_is_refused_in_one_line(change, words):

@@ -121,14 +121,18 @@ def old_run(tmp_path):
 
 
 BAD = [
-    (ring, "--steps 0", "--steps is 0; it must be at least 1."),
-    (ring, "--batch-size 0", "--batch-size is 0; it must be at least 1."),
-    (ring, "--batch-size -8", "--batch-size is -8; it must be at least 1."),
-    (ring, "--latent-dim 0", "--latent-dim is 0; it must be at least 1."),
-    (ring, "--width 0", "--width is 0; it must be at least 1."),
-    (ring, "--num-modes 0", "--num-modes is 0; it must be at least 1."),
+    (ring, "--steps 0", "--steps is 0; it must be an integer, at least 1."),
+    (ring, "--batch-size 0", "--batch-size is 0; it must be an integer, at least 1."),
+    (ring, "--batch-size -8", "--batch-size is -8; it must be an integer, at least 1."),
+    (ring, "--latent-dim 0", "--latent-dim is 0; it must be an integer, at least 1."),
+    (ring, "--width 0", "--width is 0; it must be an integer, at least 1."),
+    (ring, "--num-modes 0", "--num-modes is 0; it must be an integer, at least 1."),
     (ring, "--num-discriminator-steps 0", "--num-discriminator-steps is 0"),
-    (ring, "--steps-per-dispatch 0", "--steps-per-dispatch is 0; it must be at least 1."),
+    (
+        ring,
+        "--steps-per-dispatch 0",
+        "--steps-per-dispatch is 0; it must be an integer, at least 1.",
+    ),
     (ring, "--learning-rate -1", "--learning-rate is -1.0; it must be positive and finite."),
     (ring, "--learning-rate nan", "--learning-rate is nan; it must be positive and finite."),
     (ring, "--learning-rate inf", "--learning-rate is inf; it must be positive and finite."),

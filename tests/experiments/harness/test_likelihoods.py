@@ -97,7 +97,7 @@ def test_a_run_that_is_resumed_for_longer_keeps_the_stages():
         (lambda: hierarchical_vae.Config(widths=(), latent_dims=()), "at least 1 stochastic layer"),
         (
             lambda: hierarchical_vae.Config(latent_dims=(3, 0)),
-            "--latent-dims is 0; it must be at least 1",
+            "--latent-dims is 0; it must be an integer, at least 1",
         ),
         (lambda: vae.Config(dataset="ring").images(), "--dataset ring has no images"),
     ],

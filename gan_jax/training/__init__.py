@@ -12,16 +12,17 @@ from gan_jax.training.compile import (
     stack,
     unstack,
 )
+from gan_jax.training.dispatches import NonFiniteError
 from gan_jax.training.distributed import initialize, process_rows
 from gan_jax.training.evaluation import Evaluation, File, Hook
 from gan_jax.training.logs import read_log
-from gan_jax.training.loop import NonFiniteError, Trained, train
+from gan_jax.training.loop import Trained, train
 from gan_jax.training.phases import Phase, train_phases
 from gan_jax.training.reading import CheckpointError
 from gan_jax.training.record import RunDirectoryError
 from gan_jax.training.restoring import Restored, restore
-from gan_jax.training.rundir import open_run
-from gan_jax.training.shapes import batch_shapes
+from gan_jax.training.rundir import note_run, open_run
+from gan_jax.training.shapes import batch_shapes, first_batch
 from gan_jax.training.timetable import Timetable
 
 __all__ = [
@@ -40,8 +41,10 @@ __all__ = [
     "compiler_options",
     "data_mesh",
     "enable_compilation_cache",
+    "first_batch",
     "initialize",
     "jit_step",
+    "note_run",
     "open_run",
     "pmap_step",
     "process_rows",

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
-from jax.experimental import multihost_utils
 
+from gan_jax.checks import AT_LEAST_1, check_bound
+from gan_jax.training.agreement import all_agree
 from gan_jax.training.packing import Packed, describe, pack, unpack
+from gan_jax.training.progress import say
 from gan_jax.training.reading import CheckpointError, in_short, refuse_if_any, try_to_read
 from gan_jax.training.record import START_OVER
 from gan_jax.typing import PyTree
 
-logger = logging.getLogger(__name__)
 # Orbax warns at every save that a single array leaves it nothing to merge.
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
 
@@ -31,15 +31,27 @@ class Checkpoints:
     With several processes, each makes the same calls, on one shared directory.
 
     Args:
+        run: what tells the run from every other; each checkpoint says it, and none is read that
+            says another.
         num_replicas: of states of `pmap`, along the first axis of every leaf.
 
     Raises:
-        CheckpointError: the directory cannot be created.
+        ValueError: `keep` is below 1.
+        CheckpointError: the directory cannot be created, or a checkpoint is a link.
     """
 
-    def __init__(self, directory: Path | str, *, keep: int = 3, num_replicas: int | None = None):
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        run: str = "",
+        keep: int = 3,
+        num_replicas: int | None = None,
+    ):
+        check_bound(AT_LEAST_1, keep=keep)
         self.directory = Path(directory).absolute()
-        self._num_replicas = num_replicas
+        self._run, self._num_replicas = run, num_replicas
+        _refuse_links(self.directory)
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, enable_async_checkpointing=False, cleanup_tmp_directories=True
         )
@@ -65,7 +77,7 @@ class Checkpoints:
         Raises:
             CheckpointError: it cannot be written; those of other steps are kept.
         """
-        packed = pack(state, num_replicas=self._num_replicas)
+        packed = pack(state, step=step, run=self._run, num_replicas=self._num_replicas)
         items = ocp.args.Composite(
             manifest=ocp.args.JsonSave(packed.manifest()), data=ocp.args.ArraySave(packed.data)
         )
@@ -93,12 +105,13 @@ class Checkpoints:
             The step and its state; None where there is no checkpoint at all.
 
         Raises:
-            CheckpointError: none can be read, or the newest that can is of another model.
+            CheckpointError: none can be read, or the newest that can is of another model, step or
+                run, or cannot be read now.
         """
         damaged: dict[int, str] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
-            packed = try_to_read(self._manager, step, damaged)
-            if not _all_agree(packed is not None):
+            packed = self._try_to_read(step, damaged)
+            if not all_agree(packed is not None):
                 damaged.setdefault(step, "another process cannot read it")
             elif packed is not None:
                 self._check_fit(step, packed, like)
@@ -107,20 +120,36 @@ class Checkpoints:
         refuse_if_any(damaged, self.directory)
         return None
 
+    def _try_to_read(self, step: int, damaged: dict[int, str]) -> Packed | None:
+        """Read a checkpoint; where a process refuses to, all do."""
+        packed = refusal = None
+        try:
+            packed = try_to_read(self._manager, step, self._run, damaged)
+        except CheckpointError as error:
+            refusal = error
+        if not all_agree(refusal is None):
+            raise refusal or CheckpointError(f"another process refuses checkpoint {step}")
+        return packed
+
     def _set_aside(self, damaged: dict[int, str], good: int) -> None:
         if jax.process_index() == 0:
             for step, reason in damaged.items():
                 aside = self.directory / f"{step}.damaged"
                 shutil.rmtree(aside, ignore_errors=True)
                 (self.directory / str(step)).rename(aside)
-                logger.warning(
+                say(
                     f"checkpoint {step} in {self.directory} cannot be read ({reason}) and is now "
                     f"called {aside.name}; going back to checkpoint {good}"
                 )
-        _all_agree(True)  # nobody goes on before the directory is as it will be
+        all_agree(True)  # nobody goes on before the directory is as it will be
         self._manager.reload()
 
     def _check_fit(self, step: int, packed: Packed, like: PyTree) -> None:
+        if packed.num_replicas != self._num_replicas:
+            raise CheckpointError(
+                f"checkpoint {step} in {self.directory} {_replicas(packed.num_replicas)}, but the "
+                f"program {_replicas(self._num_replicas)}: run it as it was run, {START_OVER}"
+            )
         expected = describe(like)
         if packed.leaves != expected:
             raise CheckpointError(
@@ -130,10 +159,17 @@ class Checkpoints:
             )
 
 
-def _all_agree(mine: bool) -> bool:
-    if jax.process_count() == 1:
-        return mine
-    return bool(np.all(multihost_utils.process_allgather(np.array(mine))))
+def _refuse_links(directory: Path) -> None:
+    """Refuse a checkpoint that is a link, for Orbax never deletes one as it makes room."""
+    for path in directory.glob("*"):
+        if path.name.isdecimal() and path.is_symlink():
+            raise CheckpointError(
+                f"{path} is a link: put the checkpoint itself in its place, or remove the link"
+            )
+
+
+def _replicas(num: int | None) -> str:
+    return "has one state" if num is None else f"has a state for each of {num} devices (pmap)"
 
 
 def _only_in(leaves: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:

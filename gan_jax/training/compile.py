@@ -107,6 +107,9 @@ def scan_steps(step: Step, read: Callable[[KeyArray, PyTree, PyTree], Batch]) ->
     The key is split once, into that of the steps and that of the data. Step t has the key
     fold_in(key_steps, t) and the batch read(fold_in(key_data, t), resident, chunk[t - start]); the
     metrics have a leading axis K.
+
+    Raises:
+        ValueError: a metric is no scalar.
     """
 
     def steps(key, start, state, resident, chunk):
@@ -116,11 +119,21 @@ def scan_steps(step: Step, read: Callable[[KeyArray, PyTree, PyTree], Batch]) ->
         def one(state, at):
             t, item = at
             batch = read(jax.random.fold_in(key_data, t), resident, item)
-            return step(jax.random.fold_in(key_steps, t), state, batch)
+            state, metrics = step(jax.random.fold_in(key_steps, t), state, batch)
+            return state, {name: _scalar(name, value) for name, value in metrics.items()}
 
         return jax.lax.scan(one, state, (start + jnp.arange(num_steps), chunk))
 
     return steps
+
+
+def _scalar(name: str, value: Any) -> jax.Array:
+    if jnp.shape(value) != ():
+        raise Refusal(
+            f"The metric {name} has the shape {jnp.shape(value)}; a metric is one number: take its "
+            "mean, or report each of its numbers under a name of its own."
+        )
+    return jnp.asarray(value)
 
 
 def stack(state: PyTree, num_devices: int) -> PyTree:

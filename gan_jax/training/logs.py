@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -102,23 +103,27 @@ class MetricsLog:
 def read_log(workdir: Path | str) -> list[dict[str, Any]]:
     """Read the lines of `metrics.jsonl`, none where there is no such file.
 
-    A line that cannot be read, since the process was killed as it wrote it, is left out.
+    What is no line of a log is left out, as where the process was killed as it wrote one.
     """
     path = Path(workdir) / METRICS_FILE
     records = []
     for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(record, dict) and "step" in record:
+        if _is_line(record):
             records.append(record)
     return records
 
 
-def last_logged_step(directory: Path | str) -> int:
-    """The step of the last line of `metrics.jsonl`, 0 where there is none."""
-    return max((record["step"] for record in read_log(directory)), default=0)
+def _is_line(said: Any) -> bool:
+    if not isinstance(said, dict) or not {"step", *WALL_CLOCK_FIELDS} <= said.keys():
+        return False
+    numbers = [said[name] for name in said.keys() - {"step"} if said[name] is not None]
+    return type(said["step"]) is int and all(
+        type(number) in (int, float) and abs(number) <= sys.float_info.max for number in numbers
+    )
 
 
 def _write_anew(path: Path, records: list[dict[str, Any]]) -> None:

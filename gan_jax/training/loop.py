@@ -1,34 +1,37 @@
 """The loop: dispatch, look at the numbers, evaluate, log, save; and stop when asked to."""
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
-from gan_jax.errors import Refusal
+from gan_jax.training.agreement import check_alike
 from gan_jax.training.checkpoints import Checkpoints
 from gan_jax.training.compile import Parallel
+from gan_jax.training.dispatches import dispatched
 from gan_jax.training.evaluation import Evaluation, Hook, evaluate
 from gan_jax.training.interrupts import Interrupts
-from gan_jax.training.logs import MetricsLog, last_logged_step
+from gan_jax.training.lock import Lock
+from gan_jax.training.logs import METRICS_FILE, MetricsLog, read_log
 from gan_jax.training.progress import ProgressBar, say
 from gan_jax.training.reading import CheckpointError
-from gan_jax.training.record import START_OVER
-from gan_jax.training.rundir import CHECKPOINTS, newest_step, open_run
-from gan_jax.training.runtime import Runtime, runtime
-from gan_jax.training.shapes import batch_shapes, check_split
+from gan_jax.training.record import START_OVER, run_digest
+from gan_jax.training.rundir import CHECKPOINTS, check_run, newest_step, note_run, open_run
+from gan_jax.training.runtime import runtime
+from gan_jax.training.shapes import (
+    batch_shapes,
+    check_finite,
+    check_split,
+    check_state,
+    first_batch,
+)
 from gan_jax.training.timetable import Timetable
 from gan_jax.typing import Feed, KeyArray, PyTree, Step
 
 WAYS = {"jit": "sharded jit", "pmap": "pmap"}
-
-
-class NonFiniteError(Refusal, FloatingPointError):
-    """A loss or a gradient that is no finite number; the message names the step and the player."""
 
 
 class Trained(NamedTuple):
@@ -49,7 +52,7 @@ def train(
     key: KeyArray,
     timetable: Timetable,
     batch_size: int,
-    workdir: Path,
+    workdir: Path | str,
     config: dict[str, Any],
     experiment: str = "",
     label_names: Sequence[str] | None = None,
@@ -81,98 +84,111 @@ def train(
         before: of a phase, the names and lengths of those before it, as `train_phases` gives them.
 
     Raises:
-        ValueError: a timetable that does not fit, batches that do not divide over the devices, or
-            another run in `workdir`; before anything is written.
+        ValueError: a timetable that does not fit, batches that do not divide over the devices or
+            are not finite, a state that is no arrays, processes that were started differently;
+            before anything is written.
+        RunDirectoryError: another run is, or runs, in `workdir`.
         NonFiniteError: a loss, or the norm of a gradient or an update, is not finite.
-        CheckpointError: a checkpoint cannot be written, or those of the run are damaged or gone.
+        CheckpointError: a checkpoint cannot be written, or those of the run are damaged, gone, or
+            of another run.
     """
     timetable.check(hooks)
+    workdir, total = Path(workdir), timetable.num_steps
     run = runtime(step, feed.read, parallel=parallel, batch_size=batch_size)
-    total = timetable.num_steps
+    check_state(state)
+    said = {"experiment": experiment, "before": before}
+    check_alike({**said, "fresh": fresh, "steps": total, **config})
+    check_run(workdir, config, fresh=fresh, **said)
     if fresh or newest_step(workdir) < total:
         check_split(feed, len(run.devices))
-    open_run(
-        workdir,
-        config,
-        fresh=fresh,
-        experiment=experiment,
-        label_names=label_names,
-        before=before,
-        steps=total,
-        batch=partial(batch_shapes, feed),
-    )
-    say(f"on {_named(run.devices, parallel)}")
-    with (
-        Checkpoints(workdir / CHECKPOINTS, num_replicas=run.num_replicas) as checkpoints,
-        Interrupts() as interrupts,
-    ):
-        state = run.place(state)
-        start, state = checkpoints.restore_latest(state) or _from_the_start(
-            state, workdir, timetable
-        )
-        _say_where(start, timetable)
-        if start >= total:
-            return Trained(run.view(state), None)
-        evaluation = None
-        dispatches = _dispatches(run, key, state, feed, list(timetable.dispatches(start)))
+        check_finite(first_batch(feed), "the first batch")
+    with Lock(workdir) as lock:
+        shapes = partial(batch_shapes, feed)
+        more = {"label_names": label_names, "steps": total, "batch": shapes}
+        record = open_run(workdir, config, fresh=fresh, **said, **more)
+        say(f"on {_named(run.devices, parallel)}")
+        folder, digest = workdir / CHECKPOINTS, run_digest(record)
         with (
-            MetricsLog(workdir, resume_step=start) as log,
-            ProgressBar(total, start, examples_per_step=batch_size, unit=unit, shown=shown) as bar,
-            closing(dispatches),
+            Checkpoints(folder, run=digest, num_replicas=run.num_replicas) as checkpoints,
+            Interrupts() as interrupts,
         ):
-            for end, state, metrics in dispatches:
-                due = [hook for hook in hooks if timetable.due(hook.every, end)]
-                evaluation = evaluate(due, end, run.view(state))
-                line = {**metrics, **evaluation.metrics}
-                log.write(end, line, evaluation.files)
-                bar.update(end, line)
-                stop = interrupts.poll()
-                if stop or timetable.due(timetable.checkpoint_every, end):
-                    checkpoints.save(end, state)
-                if stop:
-                    say(f"stopped at step {end}; run the same command again to resume there")
-                    raise SystemExit(interrupts.exit_status)
+            state = run.place(state)
+            start, state = checkpoints.restore_latest(state) or (0, state)
+            _check_start(start, record, workdir)
+            note_run(workdir, record)
+            _say_where(start, timetable, before)
+            if start >= total:
+                return Trained(run.view(state), None)
+            _say_what_is_missing(start, timetable, workdir)
+
+            def save(step: int, state: PyTree) -> None:
+                lock.check()
+                checkpoints.save(step, state)
+                if "saved" not in record:
+                    record["saved"] = True
+                    note_run(workdir, record)
+
+            evaluation = None
+            dispatches = dispatched(run, key, state, feed, list(timetable.dispatches(start)))
+            shown_as = {"examples_per_step": batch_size, "unit": unit, "shown": shown}
+            with (
+                MetricsLog(workdir, resume_step=start) as log,
+                ProgressBar(total, start, **shown_as) as bar,
+                closing(dispatches),
+            ):
+                for end, state, metrics in dispatches:
+                    due = [hook for hook in hooks if timetable.due(hook.every, end)]
+                    with _kept(end, state, metrics, log, save):
+                        evaluation = evaluate(due, end, run.view(state))
+                        line = {**metrics, **evaluation.metrics}
+                        log.write(end, line, evaluation.files)
+                    bar.update(end, line)
+                    stop = interrupts.poll()
+                    if stop or timetable.due(timetable.checkpoint_every, end):
+                        save(end, state)
+                    if stop:
+                        say(f"stopped at step {end}; run the same command again to resume there")
+                        raise SystemExit(interrupts.exit_status)
     return Trained(run.view(state), evaluation)
 
 
-def _from_the_start(state: PyTree, workdir: Path, timetable: Timetable) -> tuple[int, PyTree]:
-    logged = last_logged_step(workdir)
-    if logged > timetable.checkpoint_every:
+@contextmanager
+def _kept(
+    step: int, state: PyTree, metrics: Mapping[str, Any], log: MetricsLog, save: Callable
+) -> Generator[None, None, None]:
+    """Save what was trained where a hook fails, or what it has found cannot be written."""
+    try:
+        yield
+    except Exception:
+        if jax.process_count() == 1:  # of several, others may have had no error
+            log.write(step, metrics)
+            save(step, state)
+        raise
+
+
+def _check_start(start: int, record: dict[str, Any], workdir: Path) -> None:
+    if not start and "saved" in record:
         raise CheckpointError(
-            f"{workdir} was logged up to step {logged}, but its {CHECKPOINTS}/ are gone: bring "
-            f"them back, {START_OVER}"
+            f"{workdir} has saved checkpoints, but its {CHECKPOINTS}/ are gone: bring them back, "
+            f"{START_OVER}"
         )
-    return 0, state
 
 
-def _dispatches(
-    run: Runtime, key: KeyArray, state: PyTree, feed: Feed, ranges: list[tuple[int, int]]
-) -> Generator[tuple[int, PyTree, dict[str, Any]], None, None]:
-    """Give after each dispatch the step, the state, and the mean of each metric."""
-    key, resident = run.place_whole(key), run.place_whole(feed.resident)
-    with closing(feed.chunks(ranges)) as chunks:
-        for (begin, end), chunk in zip(ranges, chunks, strict=True):
-            state, metrics = run.dispatch(key, begin, state, resident, run.place_chunk(chunk))
-            yield end, state, _summarise(begin, jax.device_get(metrics))
+def _say_what_is_missing(start: int, timetable: Timetable, workdir: Path) -> None:
+    """Each dispatch up to a checkpoint has left a line in the log."""
+    there = {line["step"] for line in read_log(workdir)}
+    ends = {end for _, end in timetable._replace(num_steps=start).dispatches(0)}
+    if missing := ends - there:
+        say(
+            f"{METRICS_FILE} lacks {len(missing)} of the {len(ends)} lines up to step {start}: "
+            "training goes on, but they stay missing unless you stop and bring them back"
+        )
 
 
-def _summarise(begin: int, metrics: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Average each metric over the steps of a dispatch, after a look at every one of them."""
-    num_steps = max(map(len, metrics.values()), default=0)
-    for offset in range(num_steps):
-        for name in sorted(metrics):
-            value = metrics[name][offset]
-            if name.endswith(("loss", "grad_norm", "update_norm")) and not np.isfinite(value):
-                raise NonFiniteError(
-                    f"{name} is {value} at step {begin + offset + 1}: the run stops, and its last "
-                    "checkpoint stays. Lower that player's learning rate, clip its gradients, or "
-                    "choose another loss."
-                )
-    return {name: np.mean(values) for name, values in metrics.items()}
-
-
-def _say_where(start: int, timetable: Timetable) -> None:
-    if start >= timetable.num_steps:
+def _say_where(start: int, timetable: Timetable, before: Sequence[Any] | None) -> None:
+    if start >= timetable.num_steps and before is not None:
+        say(f"the phase is finished, at step {start}")
+    elif start >= timetable.num_steps:
         say(f"the run is already at step {start}; ask for more steps to continue it")
     elif start:
         say(f"resuming at step {start} of {timetable.num_steps}")

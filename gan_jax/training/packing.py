@@ -18,11 +18,14 @@ from gan_jax.typing import PyTree
 class Packed(NamedTuple):
     """The bytes of all leaves, one after another.
 
+    step, run: of which step of which run the state is.
     leaves: the path of each in the tree, its dtype and its shape.
     key_impls: the generator of each leaf of typed keys, None for others.
     num_replicas: of a state of `pmap`, along the first axis of every leaf; else None.
     """
 
+    step: int
+    run: str
     leaves: list[dict[str, Any]]
     key_impls: list[str | None]
     num_replicas: int | None
@@ -36,12 +39,17 @@ class Packed(NamedTuple):
         return said | {"sha256": digest.hexdigest()}
 
 
-def pack(state: PyTree, *, num_replicas: int | None = None) -> Packed:
+def pack(state: PyTree, *, step: int, run: str, num_replicas: int | None = None) -> Packed:
     """Bring a state to the host."""
     leaves = jax.tree.leaves(state)
     impls = [str(jax.random.key_impl(leaf)) if _is_key(leaf) else None for leaf in leaves]
     data = b"".join(_to_host(leaf).tobytes() for leaf in leaves)
-    return Packed(describe(state), impls, num_replicas, np.frombuffer(data, np.uint8))
+    return Packed(step, run, describe(state), impls, num_replicas, np.frombuffer(data, np.uint8))
+
+
+def num_bytes(leaves: list[dict[str, Any]], key_impls: list[str | None]) -> int:
+    """How many bytes a manifest promises."""
+    return sum(math.prod(shape) * dtype.itemsize for shape, dtype in _layout(leaves, key_impls))
 
 
 def describe(state: PyTree) -> list[dict[str, Any]]:
@@ -102,15 +110,22 @@ def _to_host(leaf: jax.Array) -> np.ndarray:
 def _values(packed: Packed) -> Iterator[tuple[np.ndarray, str | None]]:
     """Cut the bytes into leaves; those of keys are the numbers that keys are made of."""
     start = 0
-    for leaf, impl in zip(packed.leaves, packed.key_impls, strict=True):
+    layout = _layout(packed.leaves, packed.key_impls)
+    for (shape, dtype), impl in zip(layout, packed.key_impls, strict=True):
+        stop = start + math.prod(shape) * dtype.itemsize
+        yield packed.data[start:stop].view(dtype).reshape(shape), impl
+        start = stop
+
+
+def _layout(
+    leaves: list[dict[str, Any]], key_impls: list[str | None]
+) -> Iterator[tuple[list[int], np.dtype]]:
+    for leaf, impl in zip(leaves, key_impls, strict=True):
         shape, dtype = leaf["shape"], leaf["dtype"]
         if impl:
             numbers = jax.random.key_data(jax.random.key(0, impl=impl))
             shape, dtype = [*shape, *numbers.shape], numbers.dtype
-        dtype = jnp.dtype(dtype)
-        stop = start + math.prod(shape) * dtype.itemsize
-        yield packed.data[start:stop].view(dtype).reshape(shape), impl
-        start = stop
+        yield shape, jnp.dtype(dtype)
 
 
 def _place(value: np.ndarray, target: Any) -> jax.Array:

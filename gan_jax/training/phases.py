@@ -10,6 +10,7 @@ import jax
 from gan_jax.errors import Refusal
 from gan_jax.training.compile import Parallel
 from gan_jax.training.evaluation import Hook
+from gan_jax.training.lock import LOCK_FILE, Lock
 from gan_jax.training.loop import Trained, train
 from gan_jax.training.progress import say
 from gan_jax.training.record import START_OVER, RunDirectoryError
@@ -18,6 +19,7 @@ from gan_jax.training.rundir import (
     WRITTEN_BY_A_RUN,
     check_run,
     newest_step,
+    note_run,
     open_run,
 )
 from gan_jax.training.runtime import check_devices
@@ -45,7 +47,7 @@ def train_phases(
     phases: Sequence[Phase],
     *,
     key: KeyArray,
-    workdir: Path,
+    workdir: Path | str,
     config: dict[str, Any],
     experiment: str = "",
     label_names: Sequence[str] | None = None,
@@ -73,7 +75,7 @@ def train_phases(
         ValueError: names, timetables or batches that do not fit, or another run in `workdir`;
             before anything is computed or written.
     """
-    names = [phase.name for phase in phases]
+    workdir, names = Path(workdir), [phase.name for phase in phases]
     _check(phases, names)
     lengths = [(phase.name, phase.timetable.num_steps) for phase in phases]
     old = check_run(workdir, config, fresh=fresh, experiment=experiment, phases=names)
@@ -85,26 +87,27 @@ def train_phases(
         check_run(own, config, fresh=fresh, experiment=experiment, before=before)
         _check_length(phase, own, 0 if fresh else newest_step(own), len(devices))
     said = {"experiment": experiment, "label_names": label_names}
-    open_run(workdir, config, fresh=fresh, phases=names, **said)
     trained = Trained(None, None)
-    for index, phase in enumerate(phases):
-        say(f"phase {index + 1} of {len(phases)}: {phase.name}")
-        trained = train(
-            phase.step,
-            phase.start(trained.state),
-            phase.feed,
-            key=jax.random.fold_in(key, index),
-            timetable=phase.timetable,
-            batch_size=phase.batch_size,
-            workdir=workdir / phase.name,
-            config=config,
-            parallel=parallel,
-            hooks=phase.hooks,
-            shown=shown,
-            unit=unit,
-            before=lengths[:index],
-            **said,
-        )
+    with Lock(workdir):
+        note_run(workdir, open_run(workdir, config, fresh=fresh, phases=names, **said))
+        for index, phase in enumerate(phases):
+            say(f"phase {index + 1} of {len(phases)}: {phase.name}")
+            trained = train(
+                phase.step,
+                phase.start(trained.state),
+                phase.feed,
+                key=jax.random.fold_in(key, index),
+                timetable=phase.timetable,
+                batch_size=phase.batch_size,
+                workdir=workdir / phase.name,
+                config=config,
+                parallel=parallel,
+                hooks=phase.hooks,
+                shown=shown,
+                unit=unit,
+                before=lengths[:index],
+                **said,
+            )
     return trained
 
 
@@ -124,7 +127,7 @@ def _check(phases: Sequence[Phase], names: list[str]) -> None:
     if not phases:
         raise Refusal("There is no phase to train: give at least one.")
     for name in names:
-        taken = any(fnmatch(name, f"{pattern}*") for pattern in WRITTEN_BY_A_RUN)
+        taken = any(fnmatch(name, f"{pattern}*") for pattern in (*WRITTEN_BY_A_RUN, LOCK_FILE))
         if not name or name.startswith(".") or {"/", "\\"} & {*name} or taken:
             raise Refusal(
                 f"A phase cannot be called {name!r}: its name is a folder's, without / or \\ or a "

@@ -1,5 +1,6 @@
 """config.json: what a run directory says of itself."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -14,6 +15,21 @@ MARK = {"written_by": "gan_jax"}
 MAY_CHANGE = frozenset({"steps"})
 """The fields of a configuration that a resumed run may have changed."""
 START_OVER = "choose another --workdir, or --fresh to delete the run and start over"
+
+
+FORM = {
+    "experiment": str,
+    "version": str,
+    "label_names": list | None,
+    "batch": dict,
+    "config": dict,
+    "phases": list,
+    "before": list,
+    "lengths": list,
+    "saved": bool,
+    "being_deleted": bool,
+}
+"""What each entry of a record is, where there is one."""
 
 
 class RunDirectoryError(Refusal):
@@ -33,14 +49,24 @@ def read_record(workdir: Path) -> dict[str, Any] | None:
         return None
     except OSError as error:
         raise no_access(workdir, error) from error
-    except ValueError:
+    except (ValueError, RecursionError):
         record = None
-    if not isinstance(record, dict) or not MARK.items() <= record.items():
+    if not _is_record(record):
         raise RunDirectoryError(
             f"{path} is damaged, or no run of gan_jax wrote it, so nothing in {workdir} is "
             "touched: choose another --workdir, or repair or remove the file"
         )
     return record
+
+
+def _is_record(said: Any) -> bool:
+    if not isinstance(said, dict) or any(said.get(key) != value for key, value in MARK.items()):
+        return False
+    if not all(isinstance(said[name], kind) for name, kind in FORM.items() if name in said):
+        return False
+    phases, lengths = said.get("phases", ()), said.get("lengths", ())
+    are_folders = all(isinstance(name, str) and Path(name).name == name for name in phases)
+    return are_folders and all(isinstance(length, int) for length in lengths)
 
 
 def check_same(workdir: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
@@ -61,9 +87,16 @@ def check_same(workdir: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
         )
 
 
+def run_digest(record: dict[str, Any]) -> str:
+    """A digest of what makes a run this one and no other, by which its checkpoints know it."""
+    config = {name: value for name, value in record["config"].items() if name not in MAY_CHANGE}
+    said = [record["experiment"], config, record.get("before")]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
 def _changes(old: dict[str, Any], new: dict[str, Any], fields: Iterable[str]) -> list[str]:
     return [
-        f"{field} was {_value(old, field)} and is {_value(new, field)}"
+        f"{json.dumps(field)[1:-1]} was {_value(old, field)} and is {_value(new, field)}"
         for field in fields
         if _value(old, field) != _value(new, field)
     ]

@@ -8,10 +8,12 @@ from gan_jax.errors import Refusal
 from gan_jax.games import Weights
 from gan_jax.training.packing import Packed, unpack_by_names
 from gan_jax.training.reading import CheckpointError, read_newest
-from gan_jax.training.record import CONFIG_FILE, RunDirectoryError, read_record
+from gan_jax.training.record import CONFIG_FILE, RunDirectoryError, read_record, run_digest
 from gan_jax.training.rundir import CHECKPOINTS
 from gan_jax.training.shapes import from_json
 from gan_jax.typing import Batch, PyTree
+
+SAID_BY_A_RUN = {"experiment", "config", "batch", "label_names", "version"}
 
 
 class Restored(NamedTuple):
@@ -68,24 +70,25 @@ def restore(workdir: Path | str) -> Restored:
 
     Raises:
         RunDirectoryError: the directory is not that of a run.
-        CheckpointError: there is no checkpoint yet, or none that can be read, or no finished phase.
+        CheckpointError: there is no checkpoint yet, none that can be read, one of another run, or
+            no finished phase.
     """
     workdir = Path(workdir)
     record = _record(workdir)
     if "phases" in record:
         return _last_finished(workdir, record["phases"])
-    newest = read_newest(workdir / CHECKPOINTS)
+    newest = read_newest(workdir / CHECKPOINTS, run_digest(record))
     if newest is None:
         raise CheckpointError(
             f"{workdir} has no checkpoint yet: run it until it saves one, or stop it with Ctrl-C, "
             "which saves one too"
         )
-    return _restored(record, *newest)
+    return _restored(workdir, record, newest)
 
 
 def _record(workdir: Path) -> dict[str, Any]:
     record = read_record(workdir)
-    if record is None or not {"experiment", "config", "batch"} <= record.keys():
+    if record is None or not record.keys() >= SAID_BY_A_RUN:
         raise RunDirectoryError(
             f"{workdir} is not the directory of a run, for it has no {CONFIG_FILE} that says of "
             "which: name the --workdir that a run was given"
@@ -95,22 +98,27 @@ def _record(workdir: Path) -> dict[str, Any]:
 
 def _last_finished(workdir: Path, phases: list[str]) -> Restored:
     for name in reversed(phases):
-        newest = read_newest(workdir / name / CHECKPOINTS)
-        if newest is None:
+        if read_record(workdir / name) is None:
             continue
         record = _record(workdir / name)
-        if newest[0] >= min(record["lengths"]):
-            return _restored(record, *newest)
+        newest = read_newest(workdir / name / CHECKPOINTS, run_digest(record))
+        if newest is not None and newest.step >= min(record.get("lengths", [0])):
+            return _restored(workdir / name, record, newest)
     raise CheckpointError(
         f"no phase of {workdir} is finished ({', '.join(phases)}): run the first to its end, or "
         f"name one that was stopped, as in {workdir / phases[0]}"
     )
 
 
-def _restored(record: dict[str, Any], step: int, packed: Packed) -> Restored:
-    fields = {field: record[field] for field in ("experiment", "config", "label_names", "version")}
-    state = unpack_by_names(packed)
-    return Restored(batch=from_json(record["batch"]), step=step, state=state, **fields)
+def _restored(workdir: Path, record: dict[str, Any], packed: Packed) -> Restored:
+    fields = {field: record[field] for field in SAID_BY_A_RUN - {"batch"}}
+    try:
+        batch = from_json(record["batch"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise RunDirectoryError(
+            f'{workdir / CONFIG_FILE} says no shapes of a batch: repair its entry "batch"'
+        ) from None
+    return Restored(batch=batch, step=packed.step, state=unpack_by_names(packed), **fields)
 
 
 def _said(names: tuple[str | int, ...]) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from jax.experimental import multihost_utils
 
+from gan_jax.training.agreement import meet
 from gan_jax.training.events import EVENTS_FILES
+from gan_jax.training.lock import LOCK_FILE, refuse_if_held
 from gan_jax.training.logs import METRICS_FILE, SAMPLES
 from gan_jax.training.record import (
     CONFIG_FILE,
@@ -40,11 +41,13 @@ def open_run(
     before: Sequence[tuple[str, int]] | None = None,
     steps: int | None = None,
     batch: Callable[[], Batch] = dict,
-) -> None:
+) -> dict[str, Any]:
     """Make the directory of a run, or check that it is the directory of this very run.
 
     Process 0 writes; all processes check, and go on together. Only what carries the mark of a run
-    is ever deleted, and a deletion that was cut short is brought to its end.
+    is ever deleted, and a deletion that was cut short is brought to its end. In the directory of an
+    earlier run nothing is written: its config.json is replaced once it is certain that the run goes
+    on, by `note_run`.
 
     Args:
         workdir: the directory; it may hold other files, which stay.
@@ -57,6 +60,9 @@ def open_run(
         steps: the length that is asked for, noted with all that were asked for before. Where the
             run has come further, the configuration in the directory stays as it is.
         batch: the shapes of a batch, asked for where the directory does not say.
+
+    Returns:
+        What config.json is to say.
 
     Raises:
         RunDirectoryError: another configuration, files that no run wrote, or no access.
@@ -80,17 +86,26 @@ def open_run(
         record["before"] = before
     if steps is not None:
         record["lengths"] = sorted({*kept.get("lengths", ()), steps})
-    _meet("checked")
+    if "saved" in kept:
+        record["saved"] = kept["saved"]
+    meet("run directory checked")
     try:
-        if jax.process_index() == 0:
+        if jax.process_index() == 0 and not kept:
             _write(workdir, record, delete=[*old.get("phases", ()), *phases] if fresh else None)
     finally:
-        _meet("written")
+        meet("run directory written")
     if read_record(workdir) is None:
         raise RunDirectoryError(
             f"process {jax.process_index()} does not see the files of process 0 in {workdir}: "
             "choose a --workdir on a file system that all processes share"
         )
+    return record
+
+
+def note_run(workdir: Path | str, record: dict[str, Any]) -> None:
+    """Let config.json say it."""
+    if jax.process_index() == 0:
+        _write(Path(workdir), record, delete=None)
 
 
 def check_run(
@@ -110,7 +125,10 @@ def check_run(
     old = read_record(workdir)
     if old is None:
         _check_no_foreign_files(workdir)
-    elif not fresh and BEING_DELETED not in old:
+    elif fresh:
+        for phase in {*old.get("phases", ()), *phases}:
+            refuse_if_held(workdir / phase)
+    elif BEING_DELETED not in old:
         new: dict[str, Any] = {"experiment": experiment, "config": config}
         if phases:
             new["phases"] = phases
@@ -155,6 +173,7 @@ def _delete(workdir: Path, phases: Iterable[str]) -> None:
     for phase in {*phases}:
         if read_record(workdir / phase) is not None:
             _delete(workdir / phase, ())
+            (workdir / phase / LOCK_FILE).unlink(missing_ok=True)
             (workdir / phase / CONFIG_FILE).unlink()
             with contextlib.suppress(OSError):  # other files in it stay
                 (workdir / phase).rmdir()
@@ -164,8 +183,3 @@ def _delete(workdir: Path, phases: Iterable[str]) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
-
-
-def _meet(place: str) -> None:
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(f"gan_jax run directory {place}")

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from gan_jax.checks import check_choice
 from gan_jax.errors import Refusal
 from gan_jax.games.core import device_key
 from gan_jax.training.compile import (
@@ -53,7 +54,8 @@ def runtime(step: Step, read: Read, *, parallel: Parallel, batch_size: int) -> R
     For `pmap` the step must have been given `axis_name="data"`.
 
     Raises:
-        ValueError: the batch does not divide over the devices, several processes without "jit".
+        ValueError: `parallel` is none of the three, the batch does not divide over the devices,
+            several processes without "jit".
     """
     devices = check_devices(parallel, batch_size)
     return (_pmapped if parallel == "pmap" else _sharded)(step, read, devices)
@@ -61,6 +63,7 @@ def runtime(step: Step, read: Read, *, parallel: Parallel, batch_size: int) -> R
 
 def check_devices(parallel: Parallel, batch_size: int) -> list[Any]:
     """Give the devices to run on; raise what `runtime` raises."""
+    check_choice(get_args(Parallel), parallel=parallel)
     if parallel != "jit" and jax.process_count() > 1:
         raise Refusal(
             f"{jax.process_count()} processes train together under sharded jit alone, not under "
@@ -104,9 +107,16 @@ def _sharded(step: Step, read: Read, devices: list[Any]) -> Runtime:
 
 
 def _put(tree: PyTree, sharding: NamedSharding) -> PyTree:
-    """Put a tree on the devices of all processes, which JAX does for keys by their data alone."""
+    """Put a tree on the devices of all processes, which JAX does for keys by their data alone.
+
+    An array that stands in it twice becomes two, for none can be donated twice.
+    """
+    seen = set()
 
     def one(leaf):
+        if id(leaf) in seen:
+            leaf = jnp.copy(leaf)
+        seen.add(id(leaf))
         if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return jax.device_put(leaf, sharding)
         data = jax.device_put(jax.random.key_data(leaf), sharding)

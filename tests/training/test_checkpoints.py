@@ -1,6 +1,10 @@
+import errno
+import json
 import logging
+import os
 import resource
 import shutil
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,7 +16,8 @@ from flax import struct
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gan_jax.training import CheckpointError, Checkpoints, reading
+from gan_jax.training import CheckpointError, Checkpoints
+from gan_jax.training.reading import read_newest
 
 
 class State(struct.PyTreeNode, kw_only=True):
@@ -138,7 +143,7 @@ DAMAGES = {
     "damage",
     [name if name == "flipped" else pytest.param(name, marks=pytest.mark.slow) for name in DAMAGES],
 )
-def test_damage_to_any_file_is_harmless_or_falls_back(tmp_path, damage, caplog, capfd):
+def test_damage_to_any_file_is_harmless_or_falls_back(tmp_path, damage, capfd):
     state = {step: {"x": jnp.full(5000, step + 0.5)} for step in (1, 2)}
     intact = tmp_path / "intact"
     with Checkpoints(intact) as checkpoints:
@@ -146,7 +151,6 @@ def test_damage_to_any_file_is_harmless_or_falls_back(tmp_path, damage, caplog, 
             checkpoints.save(step, state[step])
     fell_back = set()
     for file in [path.relative_to(intact) for path in intact.glob("2/**/*") if path.is_file()]:
-        caplog.clear()
         run = tmp_path / "run"
         shutil.rmtree(run, ignore_errors=True)
         shutil.copytree(intact, run)
@@ -154,41 +158,123 @@ def test_damage_to_any_file_is_harmless_or_falls_back(tmp_path, damage, caplog, 
         with Checkpoints(run) as checkpoints:
             step, restored = checkpoints.restore_latest(state[1])
             assert_same(restored, state[step])
-            assert len(caplog.records) == (step == 1)
+            said = capfd.readouterr().err
+            assert len(said.splitlines()) == (step == 1)
             if step == 1:
-                assert f"checkpoint 2 in {run} cannot be read" in caplog.text
-                assert "is now called 2.damaged" in caplog.text
-                assert "going back to checkpoint 1" in caplog.text
+                assert f"checkpoint 2 in {run} cannot be read" in said
+                assert "is now called 2.damaged" in said
+                assert "going back to checkpoint 1" in said
                 fell_back.add(file.parts[1])
                 assert not (run / "2").exists()
                 assert (run / "2.damaged").is_dir()
             checkpoints.save(2, state[2])
             assert checkpoints.restore_latest(state[1])[0] == 2
     assert {"data", "manifest"} <= fell_back
-    assert "Traceback" not in capfd.readouterr().err
 
 
-def test_a_checkpoint_that_cannot_be_read_today_can_be_put_back(tmp_path, monkeypatch):
+def test_what_was_set_aside_can_be_put_back(tmp_path):
     state = {"x": jnp.ones(10)}
     for _ in range(2):  # the second time there is one of that name already
         with Checkpoints(tmp_path) as checkpoints:
             for step in (1, 2):
                 checkpoints.save(step, state)
-            read = reading._read
-
-            def fail(manager, step, read=read):
-                if step == 2:
-                    raise OSError("input/output error")
-                return read(manager, step)
-
-            with monkeypatch.context() as patch:
-                patch.setattr(reading, "_read", fail)
-                assert checkpoints.restore_latest(state)[0] == 1
+            lost = (tmp_path / "2" / "manifest" / "metadata").rename(tmp_path / "metadata")
+            assert checkpoints.restore_latest(state)[0] == 1
+    lost.rename(tmp_path / "2.damaged" / "manifest" / "metadata")
     (tmp_path / "2.damaged").rename(tmp_path / "2")
     with Checkpoints(tmp_path) as checkpoints:
         step, restored = checkpoints.restore_latest(state)
         assert step == 2
         assert_same(restored, state)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+@pytest.mark.parametrize("read", [lambda checkpoints, like: checkpoints.restore_latest(like), None])
+def test_what_may_pass_is_no_damage(tmp_path, monkeypatch, number, read):
+    state, opened = {"x": jnp.ones(10)}, Path.open
+
+    def fail(path, *arguments, **options):
+        if path.match("2/data/checkpoint/0"):
+            raise OSError(number, os.strerror(number), str(path))
+        return opened(path, *arguments, **options)
+
+    with Checkpoints(tmp_path) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(step, state)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", fail)
+            with pytest.raises(
+                CheckpointError, match=rf"2 cannot .*\({os.strerror(number)}: /.*0\)"
+            ):
+                read(checkpoints, state) if read else read_newest(tmp_path, "")
+        assert checkpoints.restore_latest(state)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda path: path.rename(path.with_name("9")), r"/9 is the checkpoint of step 2,"),
+        (
+            lambda path: shutil.copytree(path, path.with_name("9")),
+            r"/9 is the checkpoint of step 2",
+        ),
+        (lambda path: shutil.rmtree(path), r"/1 is the checkpoint of another run"),
+    ],
+)
+def test_a_checkpoint_of_another_step_or_run_is_refused_and_left(tmp_path, change, words):
+    state = {"x": jnp.ones(10)}
+    for step, run in [(1, "others"), (2, "mine")]:
+        with Checkpoints(tmp_path, run=run) as checkpoints:
+            checkpoints.save(step, state)
+    change(tmp_path / "2")
+    before = sorted(tmp_path.rglob("*"))
+    with Checkpoints(tmp_path, run="mine") as checkpoints:
+        with pytest.raises(CheckpointError, match=words):
+            checkpoints.restore_latest(state)
+        with pytest.raises(CheckpointError, match=words):
+            read_newest(tmp_path, "mine")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_checkpoint_that_is_a_link_is_refused(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, {"x": jnp.ones(10)})
+    (tmp_path / "1").rename(tmp_path / "elsewhere")
+    (tmp_path / "1").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CheckpointError, match="/1 is a link: put the checkpoint itself"):
+        Checkpoints(tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0, -1, 1.5])
+def test_at_least_one_is_kept(tmp_path, keep):
+    with pytest.raises(ValueError, match=f"keep is {keep}; it must be an integer, at least 1"):
+        Checkpoints(tmp_path, keep=keep)
+
+
+@pytest.mark.parametrize("size", [5, 200_000_000_000])
+@pytest.mark.parametrize("name", ["shape", "chunks"])
+def test_an_array_is_not_read_by_a_size_that_no_manifest_promised(tmp_path, capfd, name, size):
+    state = {"x": jnp.ones(10)}
+    with Checkpoints(tmp_path) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(step, state)
+        path = tmp_path / "2" / "data" / "checkpoint" / ".zarray"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {name: [size]}))
+        assert checkpoints.restore_latest(state)[0] == 1
+    assert "zarray does not say the 40 bytes of the manifest" in capfd.readouterr().err
+
+
+def test_a_state_of_pmap_goes_back_to_as_many_devices(tmp_path):
+    with Checkpoints(tmp_path, num_replicas=2) as checkpoints:
+        checkpoints.save(1, {"x": jnp.ones((2, 3))})
+    like = {"x": jnp.ones((4, 3))}
+    for num, words in [(4, "has a state for each of 4 devices"), (None, "has one state")]:
+        said = rf"each of 2 devices \(pmap\), but .* {words}"
+        with (
+            Checkpoints(tmp_path, num_replicas=num) as checkpoints,
+            pytest.raises(CheckpointError, match=said),
+        ):
+            checkpoints.restore_latest(like)
 
 
 def test_refuses_to_go_on_when_all_are_damaged(tmp_path):

@@ -16,7 +16,6 @@ from gan_jax.training.logs import (
     METRICS_FILE,
     WALL_CLOCK_FIELDS,
     MetricsLog,
-    last_logged_step,
     read_log,
 )
 from gan_jax.training.progress import ProgressBar, say
@@ -71,20 +70,28 @@ def test_what_is_no_finite_number_is_null_in_strict_json(tmp_path, value):
 
 def test_what_can_be_read_of_a_log(tmp_path):
     assert read_log(tmp_path) == []
-    assert last_logged_step(tmp_path) == 0
     write(tmp_path, [1, 2])
     whole = lines(tmp_path)
+    line = {"step": 3, "a": None, "time": 1.5, "steps_per_second": 2}
+    bad = [
+        *({key: x for key, x in line.items() if key != missing} for missing in ("step", "time")),
+        *(line | {"step": step} for step in ("3", 3.0, None, True)),
+        *(line | {"a": value} for value in ("1", [1], {}, True, 10**400)),
+    ]
     for text in (
         '{"step": 2, "lo',
         "\n[7]\n",
-        '{"loss": 1}\n',
         "\xff\n",
-        '{"step": 3, "a": 0}\n{"step"',
+        "[" * 100_000 + "\n",
+        *(json.dumps(wrong) + "\n" for wrong in bad),
+        json.dumps(line | {"a": float("nan")}) + "\n",
+        json.dumps(line) + '\n{"step"',
     ):
         with (tmp_path / METRICS_FILE).open("a") as file:
             file.write(text)
-    assert read_log(tmp_path) == [*whole, {"step": 3, "a": 0}]
-    assert last_logged_step(tmp_path) == 3
+    assert read_log(tmp_path) == [*whole, line]
+    write(tmp_path, [4], resume_step=3)
+    assert read_log(tmp_path)[:3] == [*whole, line]
 
 
 def test_a_resumed_log_equals_an_uninterrupted_one(tmp_path):

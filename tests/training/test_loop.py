@@ -1,6 +1,7 @@
 """The loop on a toy whose state is a tuple: interrupted in any way, it ends in the same bits."""
 
 import functools
+import inspect
 import json
 import shutil
 import signal
@@ -26,8 +27,10 @@ from gan_jax.training import (
     restore,
     train,
 )
+from gan_jax.training.dispatches import first_not_finite
 from gan_jax.training.logs import WALL_CLOCK_FIELDS
-from gan_jax.training.loop import _named, _summarise
+from gan_jax.training.loop import _named
+from gan_jax.training.runtime import check_devices
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 SEED = 7
@@ -206,6 +209,31 @@ def test_every_step_has_its_own_key_and_batch(whole):
             np.testing.assert_allclose(record[name], mean, rtol=1e-5)
 
 
+def test_a_metric_is_one_number(tmp_path):
+    def reporting_step(key, state, batch):
+        return step(key, state, batch)[0], {"errors": jnp.zeros(3)}
+
+    with pytest.raises(ValueError, match=r"metric errors has the shape \(3,\); a metric is"):
+        run(tmp_path, step=reporting_step)
+
+
+@pytest.mark.parametrize("parallel", ["none", "pmap"])
+def test_an_array_may_stand_in_a_state_twice_and_a_metric_be_a_plain_number(tmp_path, parallel):
+    def add(key, state, batch):
+        return {"a": state["a"] + 1, "b": state["b"] + 2}, {"one": 1.0}
+
+    ones = jnp.ones(3)
+    arguments = {"key": jax.random.key(0), "timetable": Timetable(2, 1, 2), "config": {}}
+    arguments |= {"batch_size": BATCH_SIZE, "parallel": parallel, "workdir": tmp_path}
+    state = train(add, {"a": ones, "b": ones}, feed(), **arguments).state
+    assert (float(state["a"][0]), float(state["b"][0])) == (3, 5)
+    assert [line["one"] for line in lines(tmp_path)] == [1, 1]
+
+
+class PowerFails(BaseException):
+    """What no run can do anything about."""
+
+
 class Note(NamedTuple):
     text: str
     suffix = ".txt"
@@ -272,9 +300,9 @@ def test_a_signal_saves_and_the_resumed_run_equals_an_uninterrupted_one(
 def test_a_run_that_dies_between_checkpoints_repeats_what_was_lost(tmp_path, whole, capfd):
     def die(step, state):
         if step == 25:
-            raise RuntimeError("the power fails")
+            raise PowerFails
 
-    with pytest.raises(RuntimeError, match="power"):
+    with pytest.raises(PowerFails):
         run(tmp_path, hooks=[Hook(5, die)])
     assert lines(tmp_path) == whole.lines[:4]
     whole.assert_equals(run(tmp_path), tmp_path)
@@ -400,7 +428,7 @@ def reporting(name, value, *, at):
 
 def test_a_number_that_is_not_finite_stops_the_run_and_keeps_its_checkpoint(tmp_path, whole):
     name = "generator/loss"
-    with pytest.raises(NonFiniteError, match=f"{name} is nan at step 18: .*checkpoint stays"):
+    with pytest.raises(NonFiniteError, match=f"{name} is nan at step 18, .*checkpoint stays"):
         run(tmp_path, step=reporting(name, np.nan, at=18))
     assert saved(tmp_path) == [10]
     assert [record["step"] for record in lines(tmp_path)] == [5, 10, 15]
@@ -411,11 +439,31 @@ def test_a_number_that_is_not_finite_stops_the_run_and_keeps_its_checkpoint(tmp_
 @pytest.mark.parametrize("name", ["loss", "discriminator/grad_norm", "critic/update_norm"])
 def test_of_each_player_loss_and_norms_are_looked_at_in_every_step(name, value):
     metrics = {name: np.array([1, 2, value, 3]), "accuracy": np.array([1, value, 1, 1])}
-    with pytest.raises(NonFiniteError, match=f"{name} is {value} at step 13"):
-        _summarise(10, metrics)
+    assert first_not_finite(metrics) == (name, 2)
+    assert first_not_finite({"another/loss": np.array([0, 0, 0, value]), **metrics}) == (name, 2)
+    assert first_not_finite({"a/loss": np.array([0, 0, value, 0]), **metrics}) == ("a/loss", 2)
     metrics[name][2] = 6  # and others may be what they like
-    summary = _summarise(10, metrics)
-    np.testing.assert_equal(summary, {name: 3, "accuracy": np.mean([1, value, 1, 1])})
+    assert first_not_finite(metrics) is None
+
+
+def with_hole(at):
+    """A feed of which the batch of that step is the first with a number that is missing."""
+    x, indices = DATASET[np.arange(NUM_EXAMPLES)].values()
+    for index in range(NUM_EXAMPLES):
+        holed = {"x": np.where(indices[:, None] == index, np.nan, x), "index": indices}
+        feed = resident_feed(ArrayDataset(holed), FIELDS, batch_size=BATCH_SIZE, seed=SEED)
+        (batches,) = feed.chunks([(0, at)])
+        if index in batches[at - 1] and index not in batches[: at - 1]:
+            return feed
+    raise AssertionError
+
+
+def test_data_that_are_not_finite_are_named_in_place_of_the_loss(tmp_path):
+    with pytest.raises(ValueError, match="field x of the first batch holds 3 numbers of 24"):
+        run(tmp_path, feed=with_hole(1))
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match=r"field x of the batch of step 3, after .* 3 numbers"):
+        run(tmp_path, feed=with_hole(3))
 
 
 @pytest.mark.slow
@@ -433,13 +481,14 @@ def damage(workdir, step):
         path.write_bytes(b"")
 
 
-def test_a_damaged_checkpoint_costs_time_and_nothing_else(tmp_path, whole, caplog, capfd):
+def test_a_damaged_checkpoint_costs_time_and_nothing_else(tmp_path, whole, capfd):
     with pytest.raises(SystemExit):
         run(tmp_path, hooks=[interrupt_at(25, signal.SIGTERM)])
     damage(tmp_path, 25)
     whole.assert_equals(run(tmp_path), tmp_path)
-    assert "checkpoint 25" in caplog.text
-    assert "resuming at step 20 of 30" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "checkpoint 25" in said
+    assert "resuming at step 20 of 30" in said
     assert saved(tmp_path) == [10, 20, 30]
 
 
@@ -454,11 +503,12 @@ def test_no_run_starts_over_in_silence_when_all_checkpoints_are_damaged(tmp_path
     assert (tmp_path / "metrics.jsonl").read_bytes() == log
 
 
-def test_no_run_starts_over_in_silence_when_its_checkpoints_are_gone(tmp_path, whole):
-    run(tmp_path, timetable=TIMETABLE._replace(num_steps=15))
+@pytest.mark.parametrize("num_steps", [5, 10, 15])
+def test_no_run_starts_over_in_silence_when_its_checkpoints_are_gone(tmp_path, whole, num_steps):
+    run(tmp_path, timetable=TIMETABLE._replace(num_steps=num_steps))
     shutil.rmtree(tmp_path / "checkpoints")
     log = (tmp_path / "metrics.jsonl").read_bytes()
-    with pytest.raises(CheckpointError, match=r"logged up to step 15, but .* are gone.*--fresh"):
+    with pytest.raises(CheckpointError, match=r"has saved checkpoints, but .* are gone.*--fresh"):
         run(tmp_path)
     assert (tmp_path / "metrics.jsonl").read_bytes() == log
     whole.assert_equals(run(tmp_path, fresh=True), tmp_path)
@@ -467,12 +517,105 @@ def test_no_run_starts_over_in_silence_when_its_checkpoints_are_gone(tmp_path, w
 def test_a_run_that_died_before_its_first_checkpoint_starts_again(tmp_path, whole):
     def die(step, state):
         if step == 10:
-            raise RuntimeError("the power fails")
+            raise PowerFails
 
-    with pytest.raises(RuntimeError, match="power"):
+    with pytest.raises(PowerFails):
         run(tmp_path, hooks=[Hook(5, die)])
     assert lines(tmp_path) == whole.lines[:1]
     whole.assert_equals(run(tmp_path), tmp_path)
+
+
+class Unwritable:
+    """A file that cannot be written."""
+
+    suffix = ".png"
+
+    def save(self, path):
+        raise ValueError("four channels")
+
+
+@pytest.mark.parametrize("unwritable", [False, True])
+def test_what_was_trained_is_kept_whatever_a_hook_makes_of_it(tmp_path, whole, unwritable):
+    def fail(step, state):
+        if unwritable:
+            return Evaluation({"samples": Unwritable()})
+        raise ValueError("four channels")
+
+    with pytest.raises(ValueError, match="four channels"):
+        run(tmp_path, hooks=[Hook(15, fail)])
+    assert saved(tmp_path) == [10, 15]
+    assert lines(tmp_path) == whole.lines[:3]
+    whole.assert_equals(run(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("keep", "said"),
+    [
+        ([0, 1, 2], "lacks 1 of the 4 lines up to step 20"),
+        ([0, 2, 3], "lacks 1 of the 4"),
+        ([], "lacks 4"),
+    ],
+)
+def test_a_log_that_has_lost_lines_is_told_of(tmp_path, whole, capfd, keep, said):
+    run(tmp_path, timetable=TIMETABLE._replace(num_steps=20))
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[i] for i in keep))
+    assert bits(run(tmp_path)) == bits(whole.state)
+    assert lines(tmp_path) == [whole.lines[i] for i in [*keep, 4, 5]]
+    assert said in capfd.readouterr().err
+
+
+def test_a_whole_log_is_not_told_of(tmp_path, capfd):
+    for num_steps in (8, 12, 30):
+        run(tmp_path, timetable=TIMETABLE._replace(num_steps=num_steps))
+    assert "lacks" not in capfd.readouterr().err
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    for name, seed in [("mine", 1), ("others", 2)]:
+        run(tmp_path / name, config={"seed": seed}, timetable=TIMETABLE._replace(num_steps=10))
+    shutil.copytree(tmp_path / "others/checkpoints/10", tmp_path / "mine/checkpoints/20")
+    config = (tmp_path / "mine" / "config.json").read_bytes()
+    with pytest.raises(CheckpointError, match="20 is the checkpoint of another run"):
+        run(tmp_path / "mine", config={"seed": 1})
+    assert (tmp_path / "mine" / "config.json").read_bytes() == config
+    with pytest.raises(CheckpointError, match="20 is the checkpoint of another run"):
+        restore(tmp_path / "mine")
+
+
+def test_a_directory_may_be_named_by_a_string(tmp_path, whole):
+    whole.assert_equals(run(str(tmp_path)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda state: (state[0], state[1]._replace(seen=3)),
+            "holds 3 at 1/seen: make it an",
+        ),
+        (lambda state: jax.tree.map(lambda x: x.delete() or x, state), "array at 0/step is gone"),
+    ],
+)
+def test_a_state_that_is_no_arrays_or_gone_is_refused(tmp_path, change, words):
+    with pytest.raises(ValueError, match=words):
+        train(
+            step,
+            change(start()),
+            feed(),
+            key=jax.random.key(SEED),
+            timetable=TIMETABLE,
+            batch_size=BATCH_SIZE,
+            workdir=tmp_path,
+            config={},
+            parallel="none",
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_way_to_run_in_parallel_is_one_of_three():
+    with pytest.raises(ValueError, match="parallel is 'jitt'; it must be one of 'jit', 'pmap', 'n"):
+        inspect.unwrap(check_devices)("jitt", BATCH_SIZE)
 
 
 def test_only_the_run_of_this_configuration_is_resumed(tmp_path, whole):

@@ -1,5 +1,6 @@
 """A run is read again without its program: every name, every bit, and nothing is written."""
 
+import json
 import shutil
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from gan_jax.games import (
 )
 from gan_jax.training import CheckpointError, Checkpoints, RunDirectoryError, open_run, restore
 from gan_jax.training.compile import stack
+from gan_jax.training.record import run_digest
 
 SGD = Optimizers(generator=optax.sgd(0.1), discriminator=optax.adam(0.1))
 GENERATOR = Weights(
@@ -30,8 +32,9 @@ DISCRIMINATOR = Weights(params={"scale": np.full((), -1.0)}, state={})
 
 def leave(workdir, state, *, step=7, num_replicas=None, **said):
     """Leave a directory as a run of that state does."""
-    open_run(workdir, {"seed": 0, "widths": (8, 16)}, fresh=False, **said)
-    with Checkpoints(workdir / "checkpoints", num_replicas=num_replicas) as checkpoints:
+    record = open_run(workdir, {"seed": 0, "widths": (8, 16)}, fresh=False, **said)
+    digest = run_digest(record)
+    with Checkpoints(workdir / "checkpoints", run=digest, num_replicas=num_replicas) as checkpoints:
         checkpoints.save(step, state)
 
 
@@ -112,15 +115,16 @@ def entries(directory):
     return {path: path.stat().st_mtime_ns for path in [directory, *directory.rglob("*")]}
 
 
-def test_damaged_checkpoints_are_passed_over_and_left_where_they_are(tmp_path, caplog):
+def test_damaged_checkpoints_are_passed_over_and_left_where_they_are(tmp_path, capfd):
     for step in (5, 6, 7):
         leave(tmp_path, {"x": jnp.float32(step)}, step=step)
     (tmp_path / "checkpoints" / "7" / "manifest" / "metadata").write_text("")
     before = entries(tmp_path)
     run = restore(tmp_path)
     assert (run.step, float(run.state["x"])) == (6, 6)
-    assert "checkpoint 7" in caplog.text
-    assert "checkpoint 6 is read in its place" in caplog.text
+    said = capfd.readouterr().err
+    assert "checkpoint 7" in said
+    assert "checkpoint 6 is read in its place" in said
     assert entries(tmp_path) == before
     for step in (5, 6):
         shutil.rmtree(tmp_path / "checkpoints" / str(step))
@@ -161,3 +165,20 @@ def test_places_without_weights_are_refused(tmp_path, game, names, words):
     leave(tmp_path, game)
     with pytest.raises(ValueError, match=words):
         restore(tmp_path).weights(*names)
+
+
+@pytest.mark.parametrize("batch", [{"x": 3}, {"x": {"shape": "ab", "dtype": 1}}, {"x": {"y": []}}])
+def test_a_batch_that_says_no_shapes_is_one_sentence(tmp_path, batch):
+    leave(tmp_path, {"x": jnp.ones(2)})
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"batch": batch}))
+    with pytest.raises(RunDirectoryError, match='repair its entry "batch"'):
+        restore(tmp_path)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    leave(tmp_path, {"x": jnp.ones(2)})
+    with Checkpoints(tmp_path / "checkpoints", run="another") as checkpoints:
+        checkpoints.save(9, {"x": jnp.ones(2)})
+    with pytest.raises(CheckpointError, match="9 is the checkpoint of another run"):
+        restore(tmp_path)

@@ -9,11 +9,16 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from gan_jax.training.rundir import MARK, RunDirectoryError, open_run
+from gan_jax.training.rundir import MARK, RunDirectoryError, note_run, open_run
 
 BATCH = {"a": jax.ShapeDtypeStruct((8, 2), jnp.bfloat16), "b": jax.ShapeDtypeStruct((8,), int)}
 
 CONFIG = {"seed": 0, "rate": 1e-3, "widths": (8, 16), "steps": 100}
+
+
+def go_on(workdir, config, **options):
+    """Open the directory of a run that then goes on."""
+    note_run(workdir, open_run(workdir, config, **options))
 
 
 def config_of(workdir):
@@ -37,29 +42,36 @@ def test_makes_a_run_and_resumes_it(tmp_path):
 
 
 def test_a_field_that_may_change_is_recorded(tmp_path):
-    open_run(tmp_path, CONFIG, fresh=False)
-    open_run(tmp_path, CONFIG | {"steps": 200}, fresh=False)
+    go_on(tmp_path, CONFIG, fresh=False)
+    go_on(tmp_path, CONFIG | {"steps": 200}, fresh=False)
     assert config_of(tmp_path)["config"]["steps"] == 200
+
+
+def test_a_run_that_does_not_go_on_leaves_the_configuration_as_it_was(tmp_path):
+    open_run(tmp_path, CONFIG, fresh=False, steps=100)
+    open_run(tmp_path, CONFIG | {"steps": 200}, fresh=False, steps=200)
+    assert config_of(tmp_path)["config"]["steps"] == 100
+    assert config_of(tmp_path)["lengths"] == [100]
 
 
 def test_a_run_that_has_come_further_keeps_its_configuration(tmp_path):
     for steps, newest, kept in [(100, 60, 100), (60, 60, 60), (50, 60, 60), (80, 60, 80)]:
-        open_run(tmp_path, CONFIG | {"steps": steps}, fresh=False, steps=steps)
+        go_on(tmp_path, CONFIG | {"steps": steps}, fresh=False, steps=steps)
         assert config_of(tmp_path)["config"]["steps"] == kept
         (tmp_path / "checkpoints" / str(newest)).mkdir(parents=True, exist_ok=True)
         (tmp_path / "checkpoints" / "90.damaged").mkdir(exist_ok=True)
-    open_run(tmp_path, CONFIG | {"steps": 50}, fresh=True, steps=50)
+    go_on(tmp_path, CONFIG | {"steps": 50}, fresh=True, steps=50)
     assert config_of(tmp_path)["config"]["steps"] == 50
 
 
 def test_a_phase_says_what_was_before_and_every_length_that_was_asked_for(tmp_path):
     for steps in (20, 10, 20):
-        open_run(tmp_path, CONFIG, fresh=False, before=[("a", 3)], steps=steps)
+        go_on(tmp_path, CONFIG, fresh=False, before=[("a", 3)], steps=steps)
     said = config_of(tmp_path)
     assert (said["before"], said["lengths"]) == ([["a", 3]], [10, 20])
     with pytest.raises(RunDirectoryError, match=r'before was \[\["a", 3\]\] and is \[\]'):
-        open_run(tmp_path, CONFIG, fresh=False, before=[], steps=20)
-    open_run(tmp_path, CONFIG, fresh=True, before=[], steps=30)
+        go_on(tmp_path, CONFIG, fresh=False, before=[], steps=20)
+    go_on(tmp_path, CONFIG, fresh=True, before=[], steps=30)
     assert config_of(tmp_path)["lengths"] == [30]
 
 
@@ -94,7 +106,7 @@ def test_what_only_informs_may_change_and_a_batch_is_asked_for_once(tmp_path):
         return shapes
 
     for names, shapes, fresh in [("ab", BATCH, False), ("cd", {}, False), (None, {}, True)]:
-        open_run(tmp_path, CONFIG, fresh=fresh, label_names=names, batch=lambda s=shapes: batch(s))
+        go_on(tmp_path, CONFIG, fresh=fresh, label_names=names, batch=lambda s=shapes: batch(s))
         found = config_of(tmp_path)
         assert found["label_names"] == (names and list(names))
         described = {
@@ -106,17 +118,17 @@ def test_what_only_informs_may_change_and_a_batch_is_asked_for_once(tmp_path):
 
 
 def test_a_run_and_a_directory_of_phases_are_not_taken_for_each_other(tmp_path):
-    open_run(tmp_path / "run", CONFIG, fresh=False)
-    open_run(tmp_path / "phases", CONFIG, fresh=False, phases=["a", "b"])
+    go_on(tmp_path / "run", CONFIG, fresh=False)
+    go_on(tmp_path / "phases", CONFIG, fresh=False, phases=["a", "b"])
     for name, phases, words in [
         ("run", ["a"], r'phases was absent and is \["a"\]'),
         ("phases", [], r'phases was \["a", "b"\] and is absent'),
         ("phases", ["b"], r'phases was \["a"\] and is \["b"\]'),
     ]:
         with pytest.raises(RunDirectoryError, match=words):
-            open_run(tmp_path / name, CONFIG, fresh=False, phases=phases)
+            go_on(tmp_path / name, CONFIG, fresh=False, phases=phases)
     for phases in (["a", "b", "c"], ["a"]):
-        open_run(tmp_path / "phases", CONFIG, fresh=False, phases=phases)
+        go_on(tmp_path / "phases", CONFIG, fresh=False, phases=phases)
         assert config_of(tmp_path / "phases")["phases"] == ["a", "b", "c"]
 
 
@@ -189,7 +201,25 @@ def test_other_files_stay(tmp_path):
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-@pytest.mark.parametrize("config", ["", '{"seed": ', "[1]", '{"name": "of another program"}'])
+@pytest.mark.parametrize(
+    "config",
+    ["", '{"seed": ', "[1]", '{"name": "of another program"}', "[" * 100_000]
+    + [
+        json.dumps(MARK | {"experiment": "", "config": {}} | change)
+        for change in (
+            {"config": None},
+            {"experiment": 1},
+            {"batch": []},
+            {"label_names": "ab"},
+            {"phases": [1]},
+            {"phases": ["../elsewhere"]},
+            {"lengths": ["1"]},
+            {"before": 3},
+            {"being_deleted": "yes"},
+            {"written_by": ["gan_jax"]},
+        )
+    ],
+)
 def test_a_configuration_that_no_run_wrote_is_refused_and_kept(tmp_path, config, fresh):
     (tmp_path / "config.json").write_text(config)
     with pytest.raises(RunDirectoryError, match=r"config\.json is damaged, or no run .*--workdir"):
@@ -205,3 +235,10 @@ def test_a_directory_that_cannot_be_made(tmp_path, name, fresh):
     with pytest.raises(RunDirectoryError, match=r"cannot be used .*choose a --workdir"):
         open_run(tmp_path / name, CONFIG, fresh=fresh)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_names_are_printed_without_what_commands_a_terminal(tmp_path):
+    open_run(tmp_path, {"\x1b[31mred": 1}, fresh=False)
+    with pytest.raises(RunDirectoryError) as refusal:
+        open_run(tmp_path, {}, fresh=False)
+    assert r"(\u001b[31mred was 1 and is absent)" in str(refusal.value)

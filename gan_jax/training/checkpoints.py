@@ -52,16 +52,22 @@ class Checkpoints:
         self.directory = Path(directory).absolute()
         self._run, self._num_replicas = run, num_replicas
         _refuse_links(self.directory)
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep, enable_async_checkpointing=False, cleanup_tmp_directories=True
+        self._options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep,
+            enable_async_checkpointing=False,
+            cleanup_tmp_directories=True,
+            lightweight_initialize=True,  # it would stop at damaged metadata of any checkpoint
         )
         try:
-            self._manager = ocp.CheckpointManager(self.directory, options=options)
+            self._manager = self._open()
         except OSError as error:
             raise CheckpointError(
                 f"checkpoints cannot be kept in {self.directory} ({error}); "
                 "choose a --workdir that can be written"
             ) from error
+
+    def _open(self) -> ocp.CheckpointManager:
+        return ocp.CheckpointManager(self.directory, options=self._options)
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -142,7 +148,8 @@ class Checkpoints:
                     f"called {aside.name}; going back to checkpoint {good}"
                 )
         all_agree(True)  # nobody goes on before the directory is as it will be
-        self._manager.reload()
+        self._manager.close()
+        self._manager = self._open()  # to reload reads the metadata of all
 
     def _check_fit(self, step: int, packed: Packed, like: PyTree) -> None:
         if packed.num_replicas != self._num_replicas:

@@ -19,7 +19,7 @@ import jax
 
 from gan_jax.training.agreement import all_agree
 from gan_jax.training.progress import say
-from gan_jax.training.record import RunDirectoryError, no_access
+from gan_jax.training.record import RunDirectoryError, usable
 
 LOCK_FILE = "running.json"
 TOUCHED_EVERY = 10.0
@@ -46,11 +46,10 @@ class Lock:
         refusal = None
         if jax.process_index() == 0:
             try:
-                self._take()
+                with usable(self._path.parent):
+                    self._take()
             except RunDirectoryError as error:
                 refusal = error
-            except OSError as error:
-                refusal = no_access(self._path.parent, error)
         if not all_agree(refusal is None):
             raise refusal or RunDirectoryError(f"process 0 cannot hold {self._path.parent}")
         return self

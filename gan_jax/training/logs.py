@@ -15,6 +15,7 @@ import jax
 from gan_jax.errors import Refusal
 from gan_jax.training.evaluation import File
 from gan_jax.training.events import Events
+from gan_jax.training.record import usable
 
 METRICS_FILE = "metrics.jsonl"
 SAMPLES = "samples"
@@ -30,6 +31,7 @@ class MetricsLog:
     the disk. Only process 0 writes.
 
     Raises:
+        RunDirectoryError: the directory cannot be written.
         MissingPackage: tensorboardX is not installed.
     """
 
@@ -39,15 +41,16 @@ class MetricsLog:
         self._last = (resume_step, time.time())
         if jax.process_index() != 0:
             return
-        records = [record for record in read_log(directory) if record["step"] <= resume_step]
-        _write_anew(self._directory / METRICS_FILE, records)
-        self._events = Events(self._directory)
-        pictures = _pictures(self._directory / SAMPLES)
-        for record in records:
-            self._events.numbers(record)
-            for name, path in pictures[record["step"]]:
-                self._events.picture(name, path, record)
-        self._file = (self._directory / METRICS_FILE).open("a")
+        with usable(self._directory):
+            records = [record for record in read_log(directory) if record["step"] <= resume_step]
+            _write_anew(self._directory / METRICS_FILE, records)
+            self._events = Events(self._directory)
+            pictures = _pictures(self._directory / SAMPLES)
+            for record in records:
+                self._events.numbers(record)
+                for name, path in pictures[record["step"]]:
+                    self._events.picture(name, path, record)
+            self._file = (self._directory / METRICS_FILE).open("a")
 
     def __enter__(self) -> "MetricsLog":
         return self
@@ -74,13 +77,15 @@ class MetricsLog:
             raise Refusal(f"rename the metric {min(taken)!r}: each line has a field so named")
         if self._file is None or self._events is None:
             return
-        saved = self._save(step, files or {})
+        with usable(self._directory):
+            saved = self._save(step, files or {})
         numbers = {name: float(metrics[name]) for name in sorted(metrics)}
         values = {name: x if math.isfinite(x) else None for name, x in numbers.items()}
         clock = dict(zip(WALL_CLOCK_FIELDS, self._tick(step), strict=True))
         record = {"step": step, **values, **clock}
-        self._file.write(json.dumps(record, allow_nan=False) + "\n")
-        self._file.flush()
+        with usable(self._directory):
+            self._file.write(json.dumps(record, allow_nan=False) + "\n")
+            self._file.flush()
         self._events.numbers(record)
         for name, path in saved.items():
             self._events.picture(name, path, record)
@@ -104,10 +109,14 @@ def read_log(workdir: Path | str) -> list[dict[str, Any]]:
     """Read the lines of `metrics.jsonl`, none where there is no such file.
 
     What is no line of a log is left out, as where the process was killed as it wrote one.
+
+    Raises:
+        RunDirectoryError: the file cannot be read.
     """
-    path = Path(workdir) / METRICS_FILE
-    records = []
-    for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
+    path, records = Path(workdir) / METRICS_FILE, []
+    with usable(Path(workdir)):
+        text = path.read_text(errors="replace") if path.exists() else ""
+    for line in text.splitlines():
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):

@@ -115,11 +115,11 @@ def train(
             state = run.place(state)
             start, state = checkpoints.restore_latest(state) or (0, state)
             _check_start(start, record, workdir)
-            note_run(workdir, record)
             _say_where(start, timetable, before)
-            if start >= total:
-                return Trained(run.view(state), None)
             _say_what_is_missing(start, timetable, workdir)
+            if start >= total:
+                note_run(workdir, record)
+                return Trained(run.view(state), None)
 
             def save(step: int, state: PyTree) -> None:
                 lock.check()
@@ -136,6 +136,7 @@ def train(
                 ProgressBar(total, start, **shown_as) as bar,
                 closing(dispatches),
             ):
+                note_run(workdir, record)
                 for end, state, metrics in dispatches:
                     due = [hook for hook in hooks if timetable.due(hook.every, end)]
                     with _kept(end, state, metrics, log, save):
@@ -181,7 +182,7 @@ def _say_what_is_missing(start: int, timetable: Timetable, workdir: Path) -> Non
     if missing := ends - there:
         say(
             f"{METRICS_FILE} lacks {len(missing)} of the {len(ends)} lines up to step {start}: "
-            "training goes on, but they stay missing unless you stop and bring them back"
+            "bring them back, or go on without them"
         )
 
 

@@ -35,7 +35,7 @@ def read_newest(directory: Path, run: str) -> Packed | None:
         CheckpointError: none can be read, or one is not of this run.
     """
     damaged: dict[int, str] = {}
-    options = ocp.CheckpointManagerOptions(read_only=True)
+    options = ocp.CheckpointManagerOptions(read_only=True, lightweight_initialize=True)
     with ocp.CheckpointManager(directory.absolute(), options=options) as manager:
         for step in sorted(manager.all_steps(), reverse=True):
             if packed := try_to_read(manager, step, run, damaged):

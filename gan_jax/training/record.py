@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,12 @@ def read_record(workdir: Path) -> dict[str, Any] | None:
         RunDirectoryError: no run wrote it, it is damaged, or it cannot be read.
     """
     path = workdir / CONFIG_FILE
+    with usable(workdir):
+        if not path.exists():
+            return None
+        text = path.read_bytes()
     try:
-        record = json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise no_access(workdir, error) from error
+        record = json.loads(text)
     except (ValueError, RecursionError):
         record = None
     if not _is_record(record):
@@ -121,9 +122,13 @@ def own_version() -> str:
         return "unknown"
 
 
-def no_access(workdir: Path, error: OSError) -> RunDirectoryError:
-    """Say that a directory cannot be read or written."""
-    return RunDirectoryError(
-        f"{workdir} cannot be used ({error.strerror}: {error.filename}): "
-        "choose a --workdir that can be read and written"
-    )
+@contextmanager
+def usable(workdir: Path) -> Iterator[None]:
+    """Say in one sentence what the operating system has against a directory, or a file in it."""
+    try:
+        yield
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{workdir} cannot be used ({error.strerror}: {error.filename or workdir}): mend that "
+            "and run the same command again, or choose a --workdir that can be read and written"
+        ) from error

@@ -17,9 +17,9 @@ from gan_jax.training.record import (
     MARK,
     RunDirectoryError,
     check_same,
-    no_access,
     own_version,
     read_record,
+    usable,
     write_record,
 )
 from gan_jax.training.shapes import to_json
@@ -155,7 +155,7 @@ def _check_no_foreign_files(workdir: Path) -> None:
 
 def _write(workdir: Path, record: dict[str, Any], delete: list[str] | None) -> None:
     """Write config.json; before that delete the run there, and those of its phases."""
-    try:
+    with usable(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
         if delete is not None:
             # A deletion that is cut short must not leave some of the phases to be taken up again.
@@ -164,8 +164,6 @@ def _write(workdir: Path, record: dict[str, Any], delete: list[str] | None) -> N
         write_record(workdir, record)
         if "phases" not in record:
             (workdir / SAMPLES).mkdir(exist_ok=True)
-    except OSError as error:
-        raise no_access(workdir, error) from error
 
 
 def _delete(workdir: Path, phases: Iterable[str]) -> None:

@@ -26,13 +26,17 @@ def _is_integer(x: Any) -> bool:
     return True
 
 
+ROUNDING = 1e-5  # weights of a mean sum to 1 up to rounding, and so do pixels that are resized
 AT_LEAST_0 = Bound(lambda x: _is_integer(x) and x >= 0, "an integer, at least 0")
 AT_LEAST_1 = Bound(lambda x: _is_integer(x) and x >= 1, "an integer, at least 1")
+AT_LEAST_2 = Bound(lambda x: _is_integer(x) and x >= 2, "an integer, at least 2")
 POSITIVE = Bound(lambda x: (x > 0) & (x < math.inf), "positive and finite")
 NOT_NEGATIVE = Bound(lambda x: (x >= 0) & (x < math.inf), "finite, and not below 0")
 FINITE = Bound(lambda x: (x > -math.inf) & (x < math.inf), "finite")
 SHARE = Bound(lambda x: (x >= 0) & (x <= 1), "in [0, 1]")
+INSIDE_SHARE = Bound(lambda x: (x > 0) & (x < 1), "strictly between 0 and 1")
 DECAY = Bound(lambda x: (x >= 0) & (x < 1), "in [0, 1)")
+UNIT = Bound(lambda x: (x >= -ROUNDING) & (x <= 1 + ROUNDING), "in [0, 1]")
 SIGNED = Bound(lambda x: (x >= -1) & (x <= 1), "in [-1, 1]")
 
 

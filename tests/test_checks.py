@@ -12,20 +12,26 @@ from gan_jax.errors import Refusal
 INSIDE = {
     "AT_LEAST_0": [0, 7, np.int32(0), jnp.int32(0)],
     "AT_LEAST_1": [1, 7],
+    "AT_LEAST_2": [2, 256],
     "POSITIVE": [1e-30, 3, np.array([1.0, 2.0])],
     "NOT_NEGATIVE": [0, 0.0, 5],
     "FINITE": [-1e30, 0, 1e30],
     "SHARE": [0, 0.5, 1],
+    "INSIDE_SHARE": [1e-9, 0.5],
+    "UNIT": [0, 1, np.float32(1 + 2.4e-7), np.array([-1e-6, 0.5])],
     "DECAY": [0, 0.999],
     "SIGNED": [-1, 0, 1],
 }
 OUTSIDE = {
     "AT_LEAST_0": [-1, 0.5, 2.0, "1", None, np.nan],
     "AT_LEAST_1": [0, -1, 1.5],
+    "AT_LEAST_2": [1, 2.0],
     "POSITIVE": [0, -1, np.inf, np.nan, np.array([1.0, 0.0])],
     "NOT_NEGATIVE": [-1e-9, np.inf, np.nan],
     "FINITE": [np.inf, -np.inf, np.nan],
     "SHARE": [-0.1, 1.1, np.nan],
+    "INSIDE_SHARE": [0, 1, np.nan],
+    "UNIT": [-1e-4, 1.0001, np.nan, np.array([0.5, np.inf])],
     "DECAY": [-0.1, 1, np.nan],
     "SIGNED": [-1.1, 1.1, np.nan],
 }

@@ -13,7 +13,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.checks import (
+    AT_LEAST_2,
+    FINITE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    UNIT,
+    Bound,
+    check_bound,
+)
 from gan_jax.errors import Refusal
+from gan_jax.losses.inputs import check_support
 from gan_jax.losses.precision import at_least_float32
 from gan_jax.losses.variational import (
     bernoulli_log_likelihood,
@@ -27,15 +37,22 @@ class Likelihood(NamedTuple):
     """p(x|z), from a decoder's raw outputs at z.
 
     num_outputs: raw numbers for each number in x.
+    support: what each number in x must be.
     log_prob(x, outputs): log p(x|z) in nats, for x (batch, *event) and outputs (*samples, batch,
-        *event'), summed over the event; of shape (*samples, batch), in float32 or wider.
+        *event'), summed over the event; of shape (*samples, batch), in float32 or wider. It refuses
+        an x outside of the support; where x is traced, that example's is not finite.
     mean(outputs), sample(key, outputs): E[x|z] and a draw, (*samples, batch, *event).
     """
 
     num_outputs: int
+    support: Bound
     log_prob: Callable[[Array, Array], Float[Array, "*samples batch"]]
     mean: Callable[[Array], Array]
     sample: Callable[[KeyArray, Array], Array]
+
+    def check(self, x: Array) -> None:
+        """Raise ValueError at an example outside of the support; what is traced is let through."""
+        check_support(self.support, x)
 
 
 def bernoulli() -> Likelihood:
@@ -47,7 +64,7 @@ def bernoulli() -> Likelihood:
     def sample(key, logits):
         return jax.random.bernoulli(key, jax.nn.sigmoid(logits)).astype(jnp.float32)
 
-    return _likelihood(1, bernoulli_log_likelihood, jax.nn.sigmoid, sample)
+    return _likelihood(1, UNIT, bernoulli_log_likelihood, jax.nn.sigmoid, sample)
 
 
 def gaussian(variance: float) -> Likelihood:
@@ -58,15 +75,18 @@ def gaussian(variance: float) -> Likelihood:
     Raises:
         ValueError: `variance` is not positive and finite.
     """
-    if not 0 < variance < math.inf:
-        raise Refusal(f"variance is {variance}; it must be positive and finite.")
+    check_bound(POSITIVE, variance=variance)
     log_variance = math.log(variance)
 
     def sample(key, mean):
         return mean + math.sqrt(variance) * jax.random.normal(key, mean.shape, mean.dtype)
 
     return _likelihood(
-        1, lambda x, mean: gaussian_log_density(x, mean, log_variance), lambda mean: mean, sample
+        1,
+        FINITE,
+        lambda x, mean: gaussian_log_density(x, mean, log_variance),
+        lambda mean: mean,
+        sample,
     )
 
 
@@ -80,8 +100,7 @@ def learned_gaussian(min_variance: float) -> Likelihood:
     Raises:
         ValueError: `min_variance` is negative or not finite.
     """
-    if not 0 <= min_variance < math.inf:
-        raise Refusal(f"min_variance is {min_variance}; it must be finite, and not below 0.")
+    check_bound(NOT_NEGATIVE, min_variance=min_variance)
 
     def floored(log_variance):
         log_variance = at_least_float32(log_variance)
@@ -93,6 +112,7 @@ def learned_gaussian(min_variance: float) -> Likelihood:
 
     return _likelihood(
         2,
+        FINITE,
         lambda x, mean, log_variance: gaussian_log_density(x, mean, floored(log_variance)),
         lambda mean, _: mean,
         sample,
@@ -106,10 +126,10 @@ def discretized_logistic(num_levels: int = 256, min_log_scale: float = -7.0) -> 
     equation (2).
 
     Raises:
-        ValueError: there are fewer than 2 levels.
+        ValueError: there are fewer than 2 levels, or `min_log_scale` is not finite.
     """
-    if num_levels < 2:
-        raise Refusal(f"num_levels is {num_levels}; an image has at least 2 levels.")
+    check_bound(AT_LEAST_2, num_levels=num_levels)
+    check_bound(FINITE, min_log_scale=min_log_scale)
     last = num_levels - 1
 
     def log_prob(x, mean, log_scale):
@@ -130,10 +150,10 @@ def discretized_logistic(num_levels: int = 256, min_log_scale: float = -7.0) -> 
 
         return jax.lax.fori_loop(1, num_levels, add, jnp.zeros_like(mean)) / last
 
-    return _likelihood(2, log_prob, mean_of_levels, sample)
+    return _likelihood(2, UNIT, log_prob, mean_of_levels, sample)
 
 
-def _likelihood(num_outputs: int, log_prob, mean, sample) -> Likelihood:
+def _likelihood(num_outputs: int, support: Bound, log_prob, mean, sample) -> Likelihood:
     """Make a likelihood of functions of x and the blocks; `log_prob` sums over the last axis."""
 
     def blocks(outputs):
@@ -151,6 +171,7 @@ def _likelihood(num_outputs: int, log_prob, mean, sample) -> Likelihood:
                 f"The outputs have shape {outputs.shape}, but examples of shape {x.shape} need "
                 f"{(len(x), *event)}: {num_outputs} for each number along the last axis."
             )
+        check_support(support, x)
         axes = outputs.ndim - len(event)
         flat = [block.reshape(*outputs.shape[:axes], -1) for block in blocks(outputs)]
         x = jnp.broadcast_to(x.reshape(len(x), -1), flat[0].shape)
@@ -158,6 +179,7 @@ def _likelihood(num_outputs: int, log_prob, mean, sample) -> Likelihood:
 
     return Likelihood(
         num_outputs,
+        support,
         of_events,
         lambda outputs: mean(*blocks(outputs)),
         lambda key, outputs: sample(key, *blocks(outputs)),

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -16,6 +17,24 @@ def test_pixels_are_ones_as_often_as_they_are_bright():
     assert set(np.unique(drawn)) == {0, 1}
     assert drawn.dtype == np.float32
     np.testing.assert_allclose(drawn.mean(axis=0), [0, 0.2, 0.7, 1], atol=0.02)
+
+
+@pytest.mark.parametrize("value", [200.0, -1.0, np.nan])
+def test_pixels_that_are_no_probabilities_are_refused_or_nan(value):
+    image = jnp.array([0.0, value, 1.0])
+    with pytest.raises(ValueError, match=rf"holds {value}; .* in \[0, 1\]: .*data\.unit .*signed"):
+        binarize(KEY, image)
+    np.testing.assert_array_equal(jax.jit(binarize)(KEY, image), [0, np.nan, 1])
+
+
+def test_rounding_is_let_through():
+    np.testing.assert_array_equal(binarize(KEY, jnp.array([1 + 2.4e-7, -1e-7])), [1, 0])
+
+
+def test_blocks_are_drawn_apart(monkeypatch):
+    monkeypatch.setattr("gan_jax.data.binary.BLOCK", 4)
+    drawn = binarized(ArrayDataset({"image": np.full((8, 4, 4, 1), 128, np.uint8)})).arrays["image"]
+    assert (drawn[:4] != drawn[4:]).any()
 
 
 def test_a_dataset_is_drawn_once():
@@ -45,5 +64,16 @@ def test_quadrants_become_known_from_the_bottom_left_clockwise(num_observed):
 
 
 def test_other_numbers_of_quadrants_are_refused():
-    with pytest.raises(ValueError, match="num_observed is 4; it must be 1, 2 or 3 quadrants"):
+    with pytest.raises(ValueError, match="num_observed is 4; it must be one of 1, 2, 3"):
         split_quadrants(jnp.zeros((1, 4, 4, 1)), 4)
+
+
+def test_parts_of_other_images_are_refused(monkeypatch):
+    """One pixel would be broadcast over all of a quadrant. Here nothing checks annotations."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(
+        ValueError, match=r"have the shapes \(2, 1\) and \(2, 12\); .* \(2, 4\) and"
+    ):
+        join_quadrants(jnp.zeros((2, 1)), jnp.zeros((2, 12)), 1, (4, 4, 1))
+    with pytest.raises(ValueError, match=r"have the shape \(2, 4, 4\); give them the axes"):
+        split_quadrants(jnp.zeros((2, 4, 4)), 1)

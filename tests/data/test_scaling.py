@@ -1,5 +1,6 @@
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -24,3 +25,13 @@ def test_to_uint8_rounds_to_the_nearest_byte_and_clips():
     bytes_ = to_uint8(image)
     assert bytes_.dtype == jnp.uint8
     assert bytes_.tolist() == [0, 1, 255, 255]
+
+
+def test_what_is_scaled_already_is_refused(monkeypatch):
+    """Outside of these tests nothing checks the annotations."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    for scale in (signed, unit):
+        with pytest.raises(ValueError, match=r"^The image is float32; only bytes \(uint8\)"):
+            scale(jnp.ones((2, 2)))
+    with pytest.raises(ValueError, match=r"^The image is uint8; only floating-point images"):
+        to_uint8(EVERY_BYTE)

@@ -112,7 +112,7 @@ def test_bad_input_is_refused():
         losses.gaussian(0.0)
     with pytest.raises(ValueError, match=r"min_variance is -1\.0; it must be finite"):
         losses.learned_gaussian(-1.0)
-    with pytest.raises(ValueError, match="num_levels is 1; an image has at least 2 levels"):
+    with pytest.raises(ValueError, match="num_levels is 1; it must be an integer, at least 2"):
         losses.discretized_logistic(1)
     with pytest.raises(ValueError, match=r"have shape \(3, 4\), but .* need \(3, 8\): 2 for each"):
         losses.learned_gaussian(0.1).log_prob(jnp.zeros((3, 4)), jnp.zeros((3, 4)))
@@ -120,6 +120,49 @@ def test_bad_input_is_refused():
         losses.learned_gaussian(0.1).mean(jnp.zeros((2, 3)))
     with pytest.raises(ValueError, match=r"have shape \(2, 4\), but .* need \(3, 4\)"):
         losses.bernoulli().log_prob(jnp.zeros((3, 4)), jnp.zeros((2, 4)))
+
+
+@every_head
+@pytest.mark.parametrize("value", [-1.0, 2.0, 255.0, np.nan, np.inf])
+def test_examples_outside_the_support_are_refused(head, value):
+    x, outputs = jnp.array([[0.0], [value]]), jnp.zeros((3, 2, head.num_outputs))
+    if head.support.holds(value):
+        head.check(x)
+        return
+    sentence = rf"hold {value}; this likelihood is .* in \[0, 1\]: .*data\.unit .*data\.signed"
+    if not np.isfinite(value):
+        sentence = f"hold {value}; leave out the ones that are not finite"
+    with pytest.raises(ValueError, match=sentence):
+        head.check(x)
+    with pytest.raises(ValueError, match=sentence):
+        head.log_prob(x, outputs)
+
+
+@every_head
+def test_traced_examples_outside_the_support_have_no_finite_density(head):
+    """All others keep their values, and their slopes."""
+    x = jnp.array([[0.0], [-1.0], [0.5], [1 + 2.4e-7], [jnp.nan]])
+    outputs = outputs_of(head, 2, 5)
+
+    @jax.jit
+    def of(x):
+        return jax.vjp(lambda outputs: head.log_prob(x, outputs), outputs)
+
+    values, back = of(x)
+    wrong = np.asarray(~head.support.holds(x))[:, 0]
+    assert wrong[-1]
+    assert np.isnan(values[:, wrong]).all()
+    right_values, right_back = of(jnp.where(wrong[:, None], 0.5, x))
+    np.testing.assert_array_equal(values[:, ~wrong], right_values[:, ~wrong])
+    (slopes,), (right,) = (f(jnp.ones((2, 5))) for f in (back, right_back))
+    np.testing.assert_array_equal(slopes[:, ~wrong], right[:, ~wrong])
+
+
+def test_constants_are_looked_at_inside_a_compiled_function():
+    """Where JAX traces whatever it computes of them."""
+    outside = jnp.full((1, 2), 2.0)
+    with pytest.raises(ValueError, match="hold 2"):
+        jax.jit(lambda logits: losses.bernoulli().log_prob(outside, logits))(jnp.zeros((1, 2)))
 
 
 def test_the_mean_of_levels_is_their_sum():

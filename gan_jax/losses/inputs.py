@@ -1,0 +1,64 @@
+"""What losses and metrics ask of the arrays that they are given, and how they say it."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from gan_jax.checks import Bound, is_known
+from gan_jax.errors import Refusal
+
+
+def check_same_shape(**arrays: Any) -> None:
+    """Raise ValueError unless all have the first one's shape, so that nothing is broadcast."""
+    (first, shape), *others = ((name, jnp.shape(array)) for name, array in arrays.items())
+    for name, other in others:
+        if other != shape:
+            raise Refusal(
+                f"{first} has the shape {shape}, {name} has {other}; give both the same shape."
+            )
+
+
+def check_values(bound: Bound, **arrays: Any) -> None:
+    """Raise ValueError at the first array, by its name, that holds a number out of bounds.
+
+    What is traced is not looked at: see `nan_outside`.
+    """
+    for name, array in arrays.items():
+        found = _outside(bound, array)
+        if found.size:
+            raise Refusal(
+                f"{name} holds {found[0]}; every number in it must be {bound.words}. Look for what "
+                "made it, or leave the example out."
+            )
+
+
+def check_support(support: Bound, x: Any) -> None:
+    """Raise ValueError where examples lie outside what a likelihood is a distribution of."""
+    found = _outside(support, x)
+    if not found.size:
+        return
+    if not np.isfinite(found[0]):
+        raise Refusal(f"The examples hold {found[0]}; leave out the ones that are not finite.")
+    raise Refusal(
+        f"The examples hold {found[0]}; this likelihood is one of numbers {support.words}: scale "
+        "bytes there with gan_jax.data.unit (gan_jax.data.signed, to [-1, 1], is for generators "
+        "that end in tanh)."
+    )
+
+
+def nan_outside(
+    bound: Bound, values: Float[Array, "*batch"], x: Float[Array, "*batch features"]
+) -> Float[Array, "*batch"]:
+    """The values, and nan for each example that holds a number out of bounds."""
+    # A term that is added, so that derivatives are computed as without it.
+    return values + jnp.where(jnp.all(bound.holds(x), axis=-1), 0.0, jnp.nan)
+
+
+def _outside(bound: Bound, array: Any) -> np.ndarray:
+    """The numbers out of bounds, of an array that can be looked at here."""
+    if not is_known(array) or not getattr(array, "is_fully_addressable", True):
+        return np.empty(0)
+    array = np.asarray(array)  # what JAX computes of a constant is traced inside jit
+    return array[~np.asarray(bound.holds(array))]

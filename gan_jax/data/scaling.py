@@ -46,7 +46,7 @@ def to_uint8(image: Float[Array, "*shape"]) -> UInt8[Array, "*shape"]:
 def _floats(image: Bytes) -> Float[Array, "*shape"]:
     if image.dtype != jnp.uint8:
         raise Refusal(
-            f"The image is {image.dtype}; only bytes (uint8) are scaled. Leave it as it is where it "
-            "is scaled already."
+            f"The image is {image.dtype}; only bytes (uint8) are scaled. Leave it as it is where "
+            "it is scaled already."
         )
     return jnp.asarray(image, jnp.float32)

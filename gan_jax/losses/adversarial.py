@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gan_jax.errors import Refusal
+from gan_jax.checks import SHARE, check_bound
+from gan_jax.losses.inputs import check_same_shape
 
 Curve: TypeAlias = Callable[[Float[Array, "*shape"]], Float[Array, "*shape"]]
 PairCurve: TypeAlias = Callable[
@@ -132,9 +133,7 @@ def smooth_labels(
     Raises:
         ValueError: a label outside [0, 1].
     """
-    for name, label in (("real", real), ("fake", fake)):
-        if not 0 <= label <= 1:
-            raise Refusal(f"{name} is {label}; a label must lie in [0, 1].")
+    check_bound(SHARE, real=real, fake=fake)
 
     def towards(label: float) -> Curve:
         if label in (0, 1):  # where one curve overflows, 0 times it is no number
@@ -148,7 +147,8 @@ class RelativisticLoss(NamedTuple):
     """Losses of paired logits: (real, fake), of one shape, to one number per pair.
 
     D minimises E discriminator(D(x), D(G(z))), G minimises E generator(D(x), D(G(z))): unlike an
-    `AdversarialLoss`, both depend on both, since realness is a matter of comparison.
+    `AdversarialLoss`, both depend on both, since realness is a matter of comparison. Both curves
+    raise ValueError where the shapes differ.
     """
 
     discriminator: PairCurve
@@ -163,10 +163,7 @@ def relativistic(loss: AdversarialLoss) -> RelativisticLoss:
 
     Jolicoeur-Martineau 2019.
     """
-    return RelativisticLoss(
-        discriminator=lambda real, fake: loss.real(real - fake),
-        generator=lambda real, fake: loss.real(fake - real),
-    )
+    return _compared(lambda one, other: loss.real(one - other))
 
 
 def relativistic_average(loss: AdversarialLoss) -> RelativisticLoss:
@@ -183,4 +180,18 @@ def relativistic_average(loss: AdversarialLoss) -> RelativisticLoss:
     def compare(one, other):
         return loss.real(one - jnp.mean(other)) + loss.fake(other - jnp.mean(one))
 
-    return RelativisticLoss(discriminator=compare, generator=lambda real, fake: compare(fake, real))
+    return _compared(compare)
+
+
+def _compared(compare: PairCurve) -> RelativisticLoss:
+    """Let D play `compare(real, fake)` and G the reverse."""
+
+    def discriminator(real, fake):
+        check_same_shape(real=real, fake=fake)
+        return compare(real, fake)
+
+    def generator(real, fake):
+        check_same_shape(real=real, fake=fake)
+        return compare(fake, real)
+
+    return RelativisticLoss(discriminator, generator)

@@ -15,8 +15,10 @@ import jax.numpy as jnp
 from jax.scipy.special import xlogy
 from jaxtyping import Array, Float
 
+from gan_jax.checks import FINITE, INSIDE_SHARE, NOT_NEGATIVE, check_bound, check_choice
 from gan_jax.errors import Refusal
 from gan_jax.losses.adversarial import AdversarialLoss, Curve
+from gan_jax.losses.inputs import check_same_shape, check_values, nan_outside
 
 LOG_2 = math.log(2)
 
@@ -64,8 +66,7 @@ def f_gan(
     Raises:
         ValueError: `generator` is neither.
     """
-    if generator not in ("minimax", "heuristic"):
-        raise Refusal(f'generator is "{generator}"; it must be "minimax" or "heuristic".')
+    check_choice(("minimax", "heuristic"), generator=generator)
 
     def minus_activation(output):
         return -divergence.activation(output)
@@ -85,15 +86,22 @@ def divergence_between(
     """D_f(P‖Q) = Σ_i q_i f(p_i / q_i), exactly, for probabilities on the last axis.
 
     Where q_i = 0 the term is p_i lim f(u)/u = p_i f'(∞), and 0 where both are 0. It may be +inf,
-    also where f(p/q) is too large a number: (p/q)² overflows float32 from p/q = 2e19 on.
+    also where f(p/q) is too large a number: (p/q)² overflows float32 from p/q = 2e19 on. It is nan
+    where what is traced is no probability.
+
+    Raises:
+        ValueError: a probability is negative or not finite, or the shapes differ.
     """
+    check_same_shape(p=p, q=q)
+    check_values(NOT_NEGATIVE, p=p, q=q)
     inside = q > 0
     terms = q * divergence.f(jnp.where(inside, p / jnp.where(inside, q, 1), 1))
     # An infinite slope must not meet a factor of 0, nor its gradient.
     nothing = inside | (p <= 0)
     slope = jnp.where(nothing, 1, divergence.derivative(jnp.full_like(p, jnp.inf)))
     outside = jnp.where(nothing, 0, p) * slope
-    return jnp.sum(jnp.where(inside, terms, outside), axis=-1)
+    total = jnp.sum(jnp.where(inside, terms, outside), axis=-1)
+    return nan_outside(NOT_NEGATIVE, nan_outside(NOT_NEGATIVE, total, p), q)
 
 
 def threshold(divergence: FDivergence) -> Float[Array, ""]:
@@ -125,7 +133,11 @@ def logistic_density_ratio(
     π is the fraction of real examples among those that it was trained on.
 
     Goodfellow et al. 2014, proposition 1.
+
+    Raises:
+        ValueError: `real_fraction` is not strictly between 0 and 1.
     """
+    check_bound(INSIDE_SHARE, real_fraction=real_fraction)
     return jnp.exp(logits) * (1 - real_fraction) / real_fraction
 
 
@@ -199,7 +211,7 @@ def squared_hellinger() -> FDivergence:
     return FDivergence(
         f=lambda u: jnp.square(jnp.sqrt(u) - 1),
         derivative=lambda u: 1 - 1 / jnp.sqrt(u),
-        conjugate=lambda t: jnp.where(t < 1, t / (1 - t), jnp.inf),
+        conjugate=lambda t: jnp.where(t >= 1, jnp.inf, t / (1 - t)),
         activation=lambda v: -_expm1(-v),
         composed=_expm1,
     )
@@ -244,8 +256,7 @@ def weighted_jensen_shannon(weight: float) -> FDivergence:
     Raises:
         ValueError: `weight` is not strictly between 0 and 1.
     """
-    if not 0 < weight < 1:
-        raise Refusal(f"weight is {weight}; it must lie strictly between 0 and 1.")
+    check_bound(INSIDE_SHARE, weight=weight)
     pi, log_pi, log_rest = weight, math.log(weight), math.log1p(-weight)
 
     def f(u):
@@ -285,8 +296,9 @@ def alpha(alpha: float | int) -> FDivergence:
     v = 88(1-α)/α; for α > 1 where (α-1)v to the power α/(α-1) does.
 
     Raises:
-        ValueError: α is 0 or 1, whose limits are `reverse_kl` and `kl`.
+        ValueError: α is not finite, or 0 or 1, whose limits are `reverse_kl` and `kl`.
     """
+    check_bound(FINITE, alpha=alpha)
     if alpha in (0, 1):
         limit = "reverse_kl()" if alpha == 0 else "kl()"
         raise Refusal(f"alpha is {alpha}; that limit is {limit}.")
@@ -294,9 +306,9 @@ def alpha(alpha: float | int) -> FDivergence:
 
     def conjugate(t):
         base = 1 + (alpha - 1) * t
-        inside = base > 0
-        raised = jnp.where(inside, base, 1) ** power
-        return jnp.where(inside, (raised - 1) / alpha, -1 / alpha if alpha > 1 else jnp.inf)
+        outside = base <= 0
+        raised = jnp.where(outside, 1, base) ** power
+        return jnp.where(outside, -1 / alpha if alpha > 1 else jnp.inf, (raised - 1) / alpha)
 
     def composed(v):
         log_base = math.log1p(-alpha) + _log_softplus(-v)

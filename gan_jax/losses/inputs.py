@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from gan_jax.checks import Bound, is_known
+from gan_jax.checks import FINITE, Bound, is_known
 from gan_jax.errors import Refusal
 
 
@@ -20,6 +20,24 @@ def check_same_shape(**arrays: Any) -> None:
             )
 
 
+def check_points(**samples: Any) -> None:
+    """Raise ValueError unless all are points, (num, features), of one space, and finite."""
+    (first, dim), *_ = ((name, jnp.shape(points)[-1:]) for name, points in samples.items())
+    for name, points in samples.items():
+        shape = jnp.shape(points)
+        if len(shape) != 2 or 0 in shape:
+            raise Refusal(
+                f"{name} has the shape {shape}; give it as points, (num, features), at least one "
+                "(images as x.reshape(len(x), -1), numbers as x[:, None])."
+            )
+        if shape[1:] != dim:
+            raise Refusal(
+                f"The points of {first} have {dim[0]} features, those of {name} {shape[1]}; give "
+                "both the same features."
+            )
+    check_values(FINITE, **samples)
+
+
 def check_values(bound: Bound, **arrays: Any) -> None:
     """Raise ValueError at the first array, by its name, that holds a number out of bounds.
 
@@ -28,10 +46,7 @@ def check_values(bound: Bound, **arrays: Any) -> None:
     for name, array in arrays.items():
         found = _outside(bound, array)
         if found.size:
-            raise Refusal(
-                f"{name} holds {found[0]}; every number in it must be {bound.words}. Look for what "
-                "made it, or leave the example out."
-            )
+            raise Refusal(f"{name} holds {found[0]}; every number in it must be {bound.words}.")
 
 
 def check_support(support: Bound, x: Any) -> None:

@@ -5,10 +5,13 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from gan_jax.checks import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, check_bound
 from gan_jax.errors import Refusal
-from gan_jax.losses.precision import at_least_float32
+from gan_jax.losses.inputs import check_points
+from gan_jax.losses.precision import at_least_float32, root
 
 Kernel: TypeAlias = Callable[
     [Float[Array, "n features"], Float[Array, "m features"]], Float[Array, "n m"]
@@ -19,7 +22,11 @@ def gaussian_kernel(bandwidths: Sequence[float]) -> Kernel:
     """k(x, y) = Σ_s exp(-‖x - y‖² / (2 s²)), over the bandwidths s, in the units of x.
 
     Li, Swersky & Zemel 2015.
+
+    Raises:
+        ValueError: there is no bandwidth, or one is not positive and finite.
     """
+    bandwidths = _positive(bandwidths=bandwidths)
 
     def kernel(x, y):
         distances = _squared_distances(x, y)
@@ -34,7 +41,11 @@ def rational_quadratic_kernel(alphas: Sequence[float]) -> Kernel:
     """k(x, y) = Σ_α (1 + ‖x - y‖² / (2 α))^(-α): heavier tails than a Gaussian's.
 
     Bińkowski et al. 2018, who take α in {0.2, 0.5, 1, 2, 5}.
+
+    Raises:
+        ValueError: there is no α, or one is not positive and finite.
     """
+    alphas = _positive(alphas=alphas)
 
     def kernel(x, y):
         distances = _squared_distances(x, y)
@@ -52,7 +63,12 @@ def polynomial_kernel(degree: int = 3, *, offset: float = 1.0) -> Kernel:
     """k(x, y) = (⟨x, y⟩/d + c)^degree, for d features and c = `offset`: all moments up to `degree`.
 
     Bińkowski et al. 2018, whose kernel inception distance has degree 3 and c = 1.
+
+    Raises:
+        ValueError: the degree is below 1, or c negative: then it is no kernel.
     """
+    check_bound(AT_LEAST_1, degree=degree)
+    check_bound(NOT_NEGATIVE, offset=offset)
     return lambda x, y: (_inner_products(x, y) / x.shape[-1] + offset) ** degree
 
 
@@ -72,13 +88,19 @@ def mmd2(
 
     Args:
         chunk_size: rows of the kernel matrix that are held at a time, also by the gradient: memory
-            is then linear in the size of a sample. None: the whole matrix.
+            is then linear in the size of a sample. None: the whole matrix, of 1.6 GB for samples of
+            20,000.
 
     Raises:
-        ValueError: unbiased, and a sample has fewer than two examples.
+        ValueError: the samples are no rows of equally many features, hold a number that is not
+            finite (traced, the result is nan), or are empty; unbiased, and a sample has fewer than
+            two examples; `chunk_size` is below 1.
 
     Gretton et al. 2012, equations (3) and (5).
     """
+    check_points(x=x, y=y)
+    if chunk_size is not None:
+        check_bound(AT_LEAST_1, chunk_size=chunk_size)
     if unbiased and min(len(x), len(y)) < 2:
         raise Refusal(
             f"The unbiased estimate needs two examples on each side, not {len(x)} and {len(y)}."
@@ -113,13 +135,25 @@ def gmmn(
     The root weighs small discrepancies up; at 0, where it has no slope, the gradient is 0.
 
     Li, Swersky & Zemel 2015.
+
+    Raises:
+        ValueError: as `mmd2`.
     """
-    squared = mmd2(generated, data, kernel, chunk_size=chunk_size)
-    return jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
+    return root(mmd2(generated, data, kernel, chunk_size=chunk_size))
+
+
+def _positive(**numbers: Sequence[float]) -> tuple[float, ...]:
+    (name, values), *_ = numbers.items()
+    if np.ndim(values) != 1 or not len(values):
+        raise Refusal(f"{name} is {values}; it must be a sequence of at least one number.")
+    for number in values:
+        check_bound(POSITIVE, **{f"One of the {name}": number})
+    return tuple(values)
 
 
 def _squared_distances(x: Array, y: Array) -> Array:
     """‖x - y‖² as ‖x‖² - 2⟨x, y⟩ + ‖y‖², about a common origin near the points."""
+    check_points(x=x, y=y)
     origin = jax.lax.stop_gradient(jnp.mean(y, axis=0, keepdims=True))
     x, y = x - origin, y - origin
     squares = jnp.sum(x * x, axis=1)[:, None] + jnp.sum(y * y, axis=1)[None, :]

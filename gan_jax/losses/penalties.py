@@ -11,7 +11,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gan_jax.losses.precision import at_least_float32
+from gan_jax.checks import NOT_NEGATIVE, check_bound
+from gan_jax.errors import Refusal
+from gan_jax.losses.inputs import check_same_shape
+from gan_jax.losses.precision import at_least_float32, root
 from gan_jax.typing import KeyArray
 
 Critic: TypeAlias = Callable[[Float[Array, "num *shape"]], Float[Array, "num *logits"]]
@@ -40,7 +43,13 @@ def gradient_penalty(
 
     Gulrajani et al. 2017, equation (3) and Algorithm 1; one-sided: Petzka, Fischer & Lukovnikov
     2018.
+
+    Raises:
+        ValueError: the shapes of real and fake differ, the critic does not give each example a
+            logit of its own, or `target` is negative or not finite.
     """
+    check_same_shape(real=real, fake=fake)
+    check_bound(NOT_NEGATIVE, target=target)
     weight = jax.random.uniform(key, (real.shape[0],) + (1,) * (real.ndim - 1), real.dtype)
     return _distance(critic, weight * real + (1 - weight) * fake, target, one_sided)
 
@@ -58,7 +67,12 @@ def dragan(
     This is the paper's penalty. Common code has another δ: uniform noise, and scaled by the batch.
 
     Kodali et al. 2017 (DRAGAN).
+
+    Raises:
+        ValueError: the critic does not give each example a logit of its own, or `deviation` or
+            `target` is negative or not finite.
     """
+    check_bound(NOT_NEGATIVE, deviation=deviation, target=target)
     noise = deviation * jax.random.normal(key, real.shape, real.dtype)
     return _distance(critic, real + noise, target, one_sided=False)
 
@@ -67,6 +81,9 @@ def r1(critic: Critic, real: Float[Array, "num *shape"]) -> Float[Array, " num"]
     """‖∇f(x)‖₂² at real examples. The paper's R1 is γ/2 times its mean; the γ/2 is the caller's.
 
     Mescheder, Geiger & Nowozin 2018, equation (9).
+
+    Raises:
+        ValueError: the critic does not give each example a logit of its own.
     """
     return _squared_norm(critic, real)
 
@@ -75,18 +92,27 @@ def r2(critic: Critic, fake: Float[Array, "num *shape"]) -> Float[Array, " num"]
     """‖∇f(x̃)‖₂² at fake examples. The paper's R2 is γ/2 times its mean; the γ/2 is the caller's.
 
     Mescheder, Geiger & Nowozin 2018, equation (10).
+
+    Raises:
+        ValueError: the critic does not give each example a logit of its own.
     """
     return _squared_norm(critic, fake)
 
 
 def _squared_norm(critic: Critic, x: Array) -> Array:
-    gradient = jax.grad(lambda x: jnp.sum(critic(x)))(x)
+    def total(x):
+        logits = critic(x)
+        if logits.shape[:1] != x.shape[:1]:
+            raise Refusal(
+                f"The critic answers examples of shape {x.shape} with the shape {logits.shape}; it "
+                "must give each example a logit of its own: take no mean in it."
+            )
+        return jnp.sum(logits)
+
+    gradient = jax.grad(total)(x)
     return jnp.sum(jnp.square(at_least_float32(gradient)), axis=range(1, x.ndim))
 
 
 def _distance(critic: Critic, x: Array, target: float, one_sided: bool) -> Array:
-    squared = _squared_norm(critic, x)
-    # The root has no slope at 0; the subgradient 0 is taken there.
-    norm = jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1)), 0)
-    excess = norm - target
+    excess = root(_squared_norm(critic, x)) - target
     return jnp.square(jnp.maximum(excess, 0) if one_sided else excess)

@@ -249,7 +249,7 @@ def test_hard_labels_change_nothing_and_impossible_ones_are_refused():
     np.testing.assert_array_equal(hard.fake(logits), losses.minimax().fake(logits))
     one_sided = losses.smooth_labels(losses.f_gan(losses.fdivergence.reverse_kl()), real=0.9)
     assert one_sided.fake(jnp.float32(-100.0)) == -101  # where the other curve overflows
-    with pytest.raises(ValueError, match=r"real is 1.2; a label must lie in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"real is 1.2; it must be in \[0, 1\]"):
         losses.smooth_labels(losses.minimax(), real=1.2)
 
 

@@ -448,5 +448,5 @@ def test_bad_arguments_are_refused_in_words(monkeypatch):
         with pytest.raises(ValueError, match="strictly between 0 and 1"):
             fdivergence.weighted_jensen_shannon(weight)
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as it is for a user
-    with pytest.raises(ValueError, match='must be "minimax" or "heuristic"'):
+    with pytest.raises(ValueError, match="must be one of 'minimax', 'heuristic'"):
         f_gan(fdivergence.kl(), generator="minmax")

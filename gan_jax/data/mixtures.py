@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from gan_jax.errors import Refusal
+from gan_jax.checks import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, check_bound
 from gan_jax.typing import KeyArray
 
 
@@ -26,12 +26,12 @@ def ring(num_modes: int = 8, *, radius: float = 1.0, std: float = 0.01) -> Mixtu
     `ring(radius=2 / 1.414, std=0.02 / 1.414)`. Numbers of different rings do not compare.
 
     Raises:
-        ValueError: no mode, a radius that is not positive, or a negative std.
+        ValueError: no mode, a radius that is not positive, a negative std, or one not finite.
 
     Srivastava et al. (VEEGAN) 2017; Lin et al. (PacGAN) 2018.
     """
-    _require(num_modes >= 1, f"A ring needs at least one mode, not num_modes={num_modes}.")
-    _require(radius > 0, f"A ring's radius must be positive, not {radius}.")
+    check_bound(AT_LEAST_1, num_modes=num_modes)
+    check_bound(POSITIVE, radius=radius)
     angles = 2 * np.pi * np.arange(num_modes) / num_modes
     return _mixture(radius * np.stack([np.cos(angles), np.sin(angles)], axis=1), std)
 
@@ -44,12 +44,12 @@ def grid(side: int = 5, *, spacing: float = 2.0, std: float = 0.05) -> Mixture:
     gradient adjustment, 2018) have `grid(4, spacing=1.0, std=0.02)`.
 
     Raises:
-        ValueError: no mode, a spacing that is not positive, or a negative std.
+        ValueError: no mode, a spacing that is not positive, a negative std, or one not finite.
 
     Srivastava et al. (VEEGAN) 2017; Lin et al. (PacGAN) 2018.
     """
-    _require(side >= 1, f"A grid needs at least one mode a side, not side={side}.")
-    _require(spacing > 0, f"A grid's spacing must be positive, not {spacing}.")
+    check_bound(AT_LEAST_1, side=side)
+    check_bound(POSITIVE, spacing=spacing)
     places = spacing * (np.arange(side) - (side - 1) / 2)
     return _mixture(np.stack(np.meshgrid(places, places), axis=-1).reshape(-1, 2), std)
 
@@ -60,7 +60,7 @@ def sample(key: KeyArray, mixture: Mixture, num: int) -> Float[Array, "{num} 2"]
     Raises:
         ValueError: `num` is not positive.
     """
-    _require(num >= 1, f"A sample needs at least one point, not num={num}.")
+    check_bound(AT_LEAST_1, num=num)
     mode_key, noise_key = jax.random.split(key)
     modes = jax.random.randint(mode_key, (num,), 0, mixture.means.shape[0])
     noise = jax.random.normal(noise_key, (num, 2), mixture.means.dtype)
@@ -68,10 +68,5 @@ def sample(key: KeyArray, mixture: Mixture, num: int) -> Float[Array, "{num} 2"]
 
 
 def _mixture(means: np.ndarray, std: float) -> Mixture:
-    _require(std >= 0, f"A standard deviation cannot be negative: {std}.")
+    check_bound(NOT_NEGATIVE, std=std)
     return Mixture(jnp.asarray(means, jnp.float32), std)
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise Refusal(message)

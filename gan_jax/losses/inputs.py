@@ -12,7 +12,7 @@ from gan_jax.errors import Refusal
 
 def check_same_shape(**arrays: Any) -> None:
     """Raise ValueError unless all have the first one's shape, so that nothing is broadcast."""
-    (first, shape), *others = ((name, jnp.shape(array)) for name, array in arrays.items())
+    (first, shape), *others = ((name, np.shape(array)) for name, array in arrays.items())
     for name, other in others:
         if other != shape:
             raise Refusal(
@@ -22,9 +22,15 @@ def check_same_shape(**arrays: Any) -> None:
 
 def check_points(**samples: Any) -> None:
     """Raise ValueError unless all are points, (num, features), of one space, and finite."""
-    (first, dim), *_ = ((name, jnp.shape(points)[-1:]) for name, points in samples.items())
+    check_features(**samples)
+    check_values(FINITE, **samples)
+
+
+def check_features(**samples: Any) -> None:
+    """Raise ValueError unless all are points, (num, features), of one space."""
+    (first, dim), *_ = ((name, np.shape(points)[-1:]) for name, points in samples.items())
     for name, points in samples.items():
-        shape = jnp.shape(points)
+        shape = np.shape(points)
         if len(shape) != 2 or 0 in shape:
             raise Refusal(
                 f"{name} has the shape {shape}; give it as points, (num, features), at least one "
@@ -35,7 +41,6 @@ def check_points(**samples: Any) -> None:
                 f"The points of {first} have {dim[0]} features, those of {name} {shape[1]}; give "
                 "both the same features."
             )
-    check_values(FINITE, **samples)
 
 
 def check_values(bound: Bound, **arrays: Any) -> None:

@@ -1,6 +1,5 @@
 """Annealed importance sampling: log-likelihoods of models with latents, without an encoder."""
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gan_jax import losses
+from gan_jax.checks import AT_LEAST_1, POSITIVE, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.typing import KeyArray
 
@@ -54,25 +54,30 @@ def annealed_log_likelihood(
     Neal 2001; Wu et al. 2017.
 
     Raises:
-        ValueError: a count is below 1, or `step_size` not positive.
+        ValueError: a count is below 1, `step_size` not positive and finite, or `log_likelihood`
+            does not give one number for each chain and example.
     """
-    counts = {
-        "batch_size": batch_size,
-        "latent_dim": latent_dim,
-        "num_chains": num_chains,
-        "num_temperatures": num_temperatures,
-        "num_leapfrog_steps": num_leapfrog_steps,
-    }
-    for name, count in counts.items():
-        if count < 1:
-            raise Refusal(f"{name} is {count}; it must be at least 1.")
-    if not 0 < step_size < math.inf:
-        raise Refusal(f"step_size is {step_size}; it must be positive and finite.")
+    check_bound(
+        AT_LEAST_1,
+        batch_size=batch_size,
+        latent_dim=latent_dim,
+        num_chains=num_chains,
+        num_temperatures=num_temperatures,
+        num_leapfrog_steps=num_leapfrog_steps,
+    )
+    check_bound(POSITIVE, step_size=step_size)
 
     def anneal(carry, at):
         latents, log_weights, size = carry
         key, before, temperature = at
-        log_weights += (temperature - before) * log_likelihood(latents)
+        found = log_likelihood(latents)
+        if found.shape != log_weights.shape:
+            raise Refusal(
+                f"log_likelihood gives the shape {found.shape} for latents of shape "
+                f"{latents.shape}; it must give one number for each chain and example, "
+                f"{log_weights.shape}."
+            )
+        log_weights += (temperature - before) * found
 
         def energy(z):
             return -losses.gaussian_log_density(z) - temperature * log_likelihood(z)
@@ -135,6 +140,12 @@ def hamiltonian_move(
 
 
 def sigmoid_schedule(num: int, steepness: float = 4.0) -> Float[Array, " temperatures"]:
-    """β_0 = 0 ... β_num = 1, slow at both ends. Wu et al. 2017."""
+    """β_0 = 0 ... β_num = 1, slow at both ends. Wu et al. 2017.
+
+    Raises:
+        ValueError: `num` is below 1, or `steepness` not positive and finite.
+    """
+    check_bound(AT_LEAST_1, num=num)
+    check_bound(POSITIVE, steepness=steepness)
     at = jax.nn.sigmoid(steepness * jnp.linspace(-1, 1, num + 1))
     return (at - at[0]) / (at[-1] - at[0])

@@ -10,7 +10,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from gan_jax import losses
+from gan_jax.checks import AT_LEAST_1, AT_LEAST_2, NOT_NEGATIVE, POSITIVE, check_bound
 from gan_jax.errors import Refusal
+from gan_jax.losses.inputs import check_points, check_same_shape
+from gan_jax.losses.precision import at_least_float32
 from gan_jax.typing import Batch, KeyArray, Scalar
 
 LogWeights: TypeAlias = Callable[[KeyArray, int], Float[Array, "samples batch"]]
@@ -38,26 +41,39 @@ def importance_log_likelihood(
     Burda, Grosse & Salakhutdinov 2016, section 5: k = 5,000.
 
     Raises:
-        ValueError: `chunk_size` is below 1 or does not divide `num_samples`.
+        ValueError: `chunk_size` is below 1 or does not divide `num_samples`, or `log_weights` does
+            not give one number for each sample and example.
     """
-    if chunk_size < 1 or num_samples < 1 or num_samples % chunk_size:
+    check_bound(AT_LEAST_1, num_samples=num_samples, chunk_size=chunk_size)
+    if num_samples % chunk_size:
         raise Refusal(
-            f"num_samples is {num_samples} and chunk_size {chunk_size}; both must be at least 1, "
-            "the first a multiple of the second."
+            f"num_samples is {num_samples} and chunk_size {chunk_size}; the first must be a "
+            "multiple of the second."
+        )
+    chunk = jax.eval_shape(lambda key: log_weights(key, chunk_size), key)
+    if len(chunk.shape) != 2 or len(chunk) != chunk_size:
+        raise Refusal(
+            f"log_weights gives the shape {chunk.shape} for {chunk_size} samples; it must give one "
+            "number for each sample and example, (samples, batch)."
         )
 
     def add(sums, key):
-        chunk = log_weights(key, chunk_size)
-        return tuple(
-            jnp.logaddexp(total, jax.nn.logsumexp(power * chunk, axis=0))
-            for total, power in zip(sums, (1, 2), strict=True)
-        ), None
+        """Σ w and Σ w², as multiples of the largest w so far and of its square."""
+        largest, first, second = sums
+        chunk = at_least_float32(log_weights(key, chunk_size))
+        found = jnp.maximum(largest, jnp.max(chunk, axis=0))
+        unit = jnp.where(jnp.isfinite(found), found, 0)
+        weights, kept = jnp.exp(chunk - unit[None]), jnp.exp(largest - unit)
+        first = first * kept + jnp.sum(weights, axis=0)
+        second = second * kept**2 + jnp.sum(weights**2, axis=0)
+        return (found, first, second), None
 
-    batch = jax.eval_shape(lambda key: log_weights(key, chunk_size), key)
-    empty = jnp.full(batch.shape[1:], -jnp.inf, batch.dtype)
+    nothing = jnp.zeros(chunk.shape[1:], jnp.promote_types(chunk.dtype, jnp.float32))
     keys = jax.random.split(key, num_samples // chunk_size)
-    (first, second), _ = jax.lax.scan(add, (empty, empty), keys)
-    return Estimate(first - math.log(num_samples), jnp.exp(2 * first - second))
+    sums, _ = jax.lax.scan(add, (jnp.full_like(nothing, -jnp.inf), nothing, nothing), keys)
+    largest, first, second = sums
+    unit = jnp.where(jnp.isfinite(largest), largest, 0)
+    return Estimate(unit + jnp.log(first) - math.log(num_samples), first**2 / second)
 
 
 def log_likelihoods_in_parts(
@@ -75,8 +91,11 @@ def log_likelihoods_in_parts(
         log_weights: (key, part of the batch, num) -> (num, part).
 
     Raises:
-        ValueError: as `importance_log_likelihood`.
+        ValueError: as `importance_log_likelihood`; `part_size` is below 1, or there is no example.
     """
+    check_bound(AT_LEAST_1, part_size=part_size)
+    num = len(next(iter(batch.values()), ()))
+    check_bound(AT_LEAST_1, **{"The number of examples": num})
 
     @jax.jit
     def estimate(key: KeyArray, part: Batch) -> Float[Array, " part"]:
@@ -88,7 +107,7 @@ def log_likelihoods_in_parts(
         ).log_likelihood
 
     estimates = []
-    for start in range(0, len(next(iter(batch.values()))), part_size):
+    for start in range(0, num, part_size):
         part = {field: examples[start : start + part_size] for field, examples in batch.items()}
         estimates.append(np.asarray(estimate(jax.random.fold_in(key, start), part)))
     return np.concatenate(estimates)
@@ -111,10 +130,12 @@ def parzen_log_likelihood(
         chunk_size: rows of x that are compared with all samples at a time.
 
     Raises:
-        ValueError: `bandwidth` is not positive and finite.
+        ValueError: `bandwidth` is not positive and finite, `chunk_size` is below 1, or the points
+            are no rows of equally many features, or not finite (traced, their density is nan).
     """
-    if not 0 < bandwidth < math.inf:
-        raise Refusal(f"bandwidth is {bandwidth}; it must be positive and finite.")
+    check_bound(POSITIVE, bandwidth=bandwidth)
+    check_bound(AT_LEAST_1, chunk_size=chunk_size)
+    check_points(x=x, samples=samples)
 
     def one(row):
         row = jnp.broadcast_to(row, samples.shape)
@@ -128,7 +149,13 @@ def parzen_bandwidth(
     samples: Float[Array, "num_samples features"],
     candidates: Sequence[float],
 ) -> float:
-    """The candidate under which held-out data are likeliest on average."""
+    """The candidate under which held-out data are likeliest on average.
+
+    Raises:
+        ValueError: there is no candidate, or as `parzen_log_likelihood`.
+    """
+    if not len(candidates):
+        raise Refusal("There are no candidates; give at least one bandwidth.")
     return max(
         candidates,
         key=lambda bandwidth: float(
@@ -143,7 +170,14 @@ def active_units(
     """Which latents say something: Var_x(E_q(z|x) z) > 0.01, over examples.
 
     Burda, Grosse & Salakhutdinov 2016, section 5.
+
+    Raises:
+        ValueError: the means are no rows, one an example, of at least 2; one is not finite; or the
+            threshold is negative or not finite.
     """
+    check_points(means=means)
+    check_bound(AT_LEAST_2, **{"The number of examples": len(means)})
+    check_bound(NOT_NEGATIVE, threshold=threshold)
     return jnp.var(means, axis=0) > threshold
 
 
@@ -165,7 +199,13 @@ def inference_gaps(
     Their sum is the gap of the encoder's bound, KL(q_φ(z|x) ‖ p(z|x)) in the mean.
 
     Cremer, Li & Duvenaud 2018.
+
+    Raises:
+        ValueError: the shapes differ.
     """
+    check_same_shape(
+        log_likelihood=log_likelihood, best_bound=best_bound, amortised_bound=amortised_bound
+    )
     return InferenceGaps(
         jnp.mean(log_likelihood - best_bound), jnp.mean(best_bound - amortised_bound)
     )

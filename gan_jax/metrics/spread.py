@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Num
 
+from gan_jax.checks import AT_LEAST_2, check_bound
 from gan_jax.errors import Refusal
 
 
@@ -23,11 +24,15 @@ def spread(values: Num[np.ndarray, " num"]) -> Spread:
     A value that is not finite (a KL divergence may be infinite) makes std and error nan.
 
     Raises:
-        ValueError: there are fewer than two values.
+        ValueError: there are fewer than two values, or they are not along one axis.
     """
+    if np.ndim(values) != 1:
+        raise Refusal(
+            f"The values have the shape {np.shape(values)}; give one number for each seed, along "
+            "one axis."
+        )
     num = len(values)
-    if num < 2:
-        raise Refusal(f"There are {num} values; a spread needs at least 2.")
+    check_bound(AT_LEAST_2, **{"The number of values": num})
     mean = float(np.mean(values))
     if not np.isfinite(values).all():
         return Spread(mean, math.nan, math.nan)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 
 
@@ -37,8 +38,9 @@ def resize(
             f"The image is {image.dtype}; only floating-point images are resized: scale it first, "
             "for instance with gan_jax.data.signed."
         )
-    if min(size) < 1:
-        raise Refusal(f"The size is {size}; a height and a width must each be at least 1.")
+    if len(size) != 2:
+        raise Refusal(f"The size is {size}; it must be a height and a width.")
+    check_bound(AT_LEAST_1, **{"The height": size[0], "The width": size[1]})
     return jax.image.resize(
         image, (*image.shape[:-3], *size, image.shape[-1]), "linear", antialias=True
     )

@@ -60,12 +60,13 @@ def test_sample_is_a_pure_function_that_compiles():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ring(0), "num_modes=0"),
-        (lambda: ring(radius=0.0), "radius"),
-        (lambda: ring(std=-1.0), "standard deviation"),
-        (lambda: grid(0), "side=0"),
-        (lambda: grid(spacing=-1.0), "spacing"),
-        (lambda: sample(jax.random.key(0), Mixture(ring().means, 0.1), 0), "num=0"),
+        (lambda: ring(0), "num_modes is 0"),
+        (lambda: ring(radius=0.0), "radius is 0.0"),
+        (lambda: ring(std=-1.0), "std is -1.0"),
+        (lambda: grid(std=np.inf), "std is inf"),
+        (lambda: grid(0), "side is 0"),
+        (lambda: grid(spacing=-1.0), "spacing is -1.0"),
+        (lambda: sample(jax.random.key(0), Mixture(ring().means, 0.1), 0), "num is 0"),
     ],
 )
 def test_impossible_mixtures_are_refused(make, message):

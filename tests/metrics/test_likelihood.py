@@ -1,5 +1,7 @@
 """Estimates of log-likelihoods where the likelihood is known."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -60,6 +62,40 @@ def test_chunks_are_the_whole(chunk_size):
     bound, effective_samples = written_out(KEY)
     np.testing.assert_allclose(estimate.log_likelihood, bound, rtol=1e-5)
     np.testing.assert_allclose(estimate.effective_samples, effective_samples, rtol=1e-2)
+
+
+def test_large_weights_are_counted_as_exactly_as_small_ones():
+    """In float32, 2 log Σ w - log Σ w² of log-weights near 10⁶ is off by whole numbers."""
+    small = jax.random.normal(KEY, (12, 3))
+    shifts = jnp.array([1e6, -1e6, 0.0])
+
+    def log_weights(shift, key, num):
+        return jnp.round(8 * small[:num]) / 8 + shift[None]  # exact, with the shift added
+
+    def of(shift):
+        weights = partial(log_weights, shift)
+        return importance_log_likelihood(KEY, weights, num_samples=12, chunk_size=6)
+
+    shifted, plain = jax.jit(of)(shifts), jax.jit(of)(jnp.zeros(3))
+    np.testing.assert_array_equal(shifted.effective_samples, plain.effective_samples)
+    expected = plain.log_likelihood + shifts
+    np.testing.assert_allclose(shifted.log_likelihood, expected, rtol=1e-7)
+
+
+def test_weights_of_nothing_count_nothing_and_what_is_no_number_stays():
+    """Each column: all impossible; impossible at first; nan at first; nan at last; infinite."""
+    inf, nan = np.inf, np.nan
+    chunks = jnp.array([[-inf, -inf, nan, 0, 0], [-inf, 0, 0, nan, inf]], jnp.float32)
+
+    second = jax.random.key_data(jax.random.split(KEY, 2)[1])
+
+    def log_weights(key, num):
+        return chunks[jnp.int32(jnp.all(jax.random.key_data(key) == second))][None]
+
+    estimate = importance_log_likelihood(KEY, log_weights, num_samples=2, chunk_size=1)
+    half = np.log(0.5, dtype=np.float32)
+    np.testing.assert_allclose(estimate.log_likelihood, [-inf, half, nan, nan, inf], rtol=1e-6)
+    assert estimate.effective_samples[1] == 1
 
 
 def test_many_samples_take_the_memory_of_one_chunk():
@@ -192,14 +228,21 @@ def unused(*arguments):
     raise AssertionError
 
 
-@pytest.mark.parametrize(("num_samples", "chunk_size"), [(10, 3), (0, 1), (10, 0)])
-def test_counts_that_do_not_divide_are_refused(num_samples, chunk_size):
-    with pytest.raises(ValueError, match=f"num_samples is {num_samples} and chunk_size"):
+@pytest.mark.parametrize(
+    ("num_samples", "chunk_size", "sentence"),
+    [
+        (10, 3, "num_samples is 10 and chunk_size 3; the first must be a multiple of the second"),
+        (0, 1, "num_samples is 0; it must be an integer, at least 1"),
+        (10, 0, "chunk_size is 0; it must be an integer, at least 1"),
+    ],
+)
+def test_counts_that_do_not_divide_are_refused(num_samples, chunk_size, sentence):
+    with pytest.raises(ValueError, match=sentence):
         importance_log_likelihood(KEY, unused, num_samples=num_samples, chunk_size=chunk_size)
 
 
 def test_other_bad_input_is_refused():
-    with pytest.raises(ValueError, match="num_chains is 0; it must be at least 1"):
+    with pytest.raises(ValueError, match="num_chains is 0; it must be an integer, at least 1"):
         annealed_log_likelihood(KEY, unused, batch_size=1, latent_dim=1, num_chains=0)
     with pytest.raises(ValueError, match=r"step_size is 0\.0; it must be positive and finite"):
         annealed_log_likelihood(KEY, unused, batch_size=1, latent_dim=1, step_size=0.0)

@@ -1,5 +1,7 @@
 """Precision and recall against the definition, and where they are known."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,6 +34,17 @@ def test_it_follows_the_definition(k):
     np.testing.assert_allclose(recall, share_in_manifold(real, generated, k), rtol=1e-6)
     assert 0 < precision < 1
     assert precision != recall
+
+
+def test_it_is_the_same_in_blocks_and_holds_one_at_a_time(monkeypatch):
+    """40 and 30 points are no multiples of 7: the last blocks are filled up."""
+    whole = measure(REAL, GENERATED)
+    monkeypatch.setattr("gan_jax.metrics.precision_recall.BLOCK", 7)
+    in_blocks = jax.jit(partial(precision_recall, k=3))
+    assert in_blocks(REAL, GENERATED) == whole
+    many = jax.ShapeDtypeStruct((1_000, 2), jnp.float32)
+    memory = in_blocks.lower(many, many).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < 4 * 1_000**2 / 10
 
 
 def test_swapping_the_sets_swaps_the_two():

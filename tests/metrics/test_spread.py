@@ -21,5 +21,7 @@ def test_an_infinite_value_leaves_no_spread():
 
 
 def test_one_value_has_no_spread():
-    with pytest.raises(ValueError, match="There are 1 values"):
+    with pytest.raises(
+        ValueError, match="The number of values is 1; it must be an integer, at least 2"
+    ):
         spread(np.array([1.0]))

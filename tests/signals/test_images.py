@@ -69,7 +69,8 @@ def test_leading_axes_are_mapped():
 @pytest.mark.parametrize(
     ("image", "size", "sentence"),
     [
-        (IMAGES, (0, 3), "The size is (0, 3); a height and a width must each be at least 1."),
+        (IMAGES, (0, 3), "The height is 0; it must be an integer, at least 1."),
+        (IMAGES, (4, 3, 2), "The size is (4, 3, 2); it must be a height and a width."),
         (
             IMAGES[0, 0, :, :, 0],
             (4, 3),

@@ -35,6 +35,7 @@ NOT_NEGATIVE = Bound(lambda x: (x >= 0) & (x < math.inf), "finite, and not below
 FINITE = Bound(lambda x: (x > -math.inf) & (x < math.inf), "finite")
 SHARE = Bound(lambda x: (x >= 0) & (x <= 1), "in [0, 1]")
 INSIDE_SHARE = Bound(lambda x: (x > 0) & (x < 1), "strictly between 0 and 1")
+PART = Bound(lambda x: (x > 0) & (x <= 1), "in (0, 1]")
 DECAY = Bound(lambda x: (x >= 0) & (x < 1), "in [0, 1)")
 UNIT = Bound(lambda x: (x >= -ROUNDING) & (x <= 1 + ROUNDING), "in [0, 1]")
 SIGNED = Bound(lambda x: (x >= -1) & (x <= 1), "in [-1, 1]")

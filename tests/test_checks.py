@@ -19,6 +19,7 @@ INSIDE = {
     "SHARE": [0, 0.5, 1],
     "INSIDE_SHARE": [1e-9, 0.5],
     "UNIT": [0, 1, np.float32(1 + 2.4e-7), np.array([-1e-6, 0.5])],
+    "PART": [1e-30, 0.5, 1],
     "DECAY": [0, 0.999],
     "SIGNED": [-1, 0, 1],
 }
@@ -32,6 +33,7 @@ OUTSIDE = {
     "SHARE": [-0.1, 1.1, np.nan],
     "INSIDE_SHARE": [0, 1, np.nan],
     "UNIT": [-1e-4, 1.0001, np.nan, np.array([0.5, np.inf])],
+    "PART": [0, 1.1, np.nan],
     "DECAY": [-0.1, 1, np.nan],
     "SIGNED": [-1.1, 1.1, np.nan],
 }

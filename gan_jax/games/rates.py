@@ -102,7 +102,10 @@ def unrolled(
 
 
 def lookahead(eigenvalues: Eigenvalues, interval: int, rate: float) -> Eigenvalues:
-    """1 - a + a λᵏ, per block of k steps that have the eigenvalues λ. Chavdarova et al. 2021."""
+    """1 - a + a λᵏ, per block of k steps that have the eigenvalues λ. Chavdarova et al. 2021.
+
+    Nested lookahead, the outer one every n blocks, is `lookahead(lookahead(λ, k, a), n, b)`.
+    """
     return 1 - rate + rate * np.asarray(eigenvalues) ** interval
 
 

@@ -37,18 +37,38 @@ def start():
     )
 
 
-def test_the_average_is_the_weighted_sum_of_the_path():
-    decay, state = 0.7, exponential_average_memory(start())
+@pytest.mark.parametrize("decay", [0.0, 0.7, 0.999])
+def test_the_average_warms_up_by_polynomial_decay_and_is_then_exponential(decay):
+    state = exponential_average_memory(start())
     step = jax.jit(exponential_average(PLAIN, decay=decay), donate_argnums=1)
-    expected, plain, plain_step = np.array([1.0, 2.0]), start(), jax.jit(PLAIN)
-    for _ in range(5):
+    plain, plain_step, visited = start(), jax.jit(PLAIN), []
+    for _ in range(40):
         state, _ = step(KEY, state, {})
         plain, _ = plain_step(KEY, plain, {})
-        expected = decay * expected + (1 - decay) * plain.generator.weights.params
-    np.testing.assert_allclose(averaged(state).generator.params, expected, rtol=1e-6)
+        visited.append(np.asarray(plain.generator.weights.params, np.float64))
+    times = np.arange(1, len(visited) + 1)
+    until = min(len(visited), round(9 / (1 - decay) - 8))  # from here on d alone
+    weights = np.prod(times[:, None] + np.arange(8), axis=1).astype(float)
+    weights = weights[:until] / weights[:until].sum()
+    expected = weights @ visited[:until]
+    for at in visited[until:]:
+        expected = decay * expected + (1 - decay) * at
+    np.testing.assert_allclose(averaged(state).generator.params, expected, rtol=1e-5)
     assert float(averaged(state).generator.state["kept"]) == 7.0
     chex.assert_trees_all_close(state.generator, plain.generator, rtol=1e-6)
     chex.assert_trees_all_close(state.discriminator, plain.discriminator, rtol=1e-6)
+
+
+def test_a_short_run_is_drawn_from_what_it_has_come_to():
+    """Σ s w_s = 0.9 t + 0.1; with the decay of .999 alone the start would be 90 % of it."""
+
+    def rising(key, state, batch):
+        return jax.tree.map(lambda x: x + 1, state), {}
+
+    step = exponential_average(rising, decay=0.999)
+    end, _, _ = trajectory(KEY, exponential_average_memory(start()), {}, step=step, num_steps=100)
+    gone = averaged(end).generator.params - start().generator.weights.params
+    np.testing.assert_allclose(gone, 0.9 * 100 + 0.1, rtol=1e-5)
 
 
 def test_the_uniform_average_is_the_mean_of_both_players_after_each_step():
@@ -94,13 +114,14 @@ def test_state_is_copied_from_the_generator_as_it_is_now():
 
 
 def test_averages_nest():
-    fast, slow = 0.1, 0.9
-    step = exponential_average(exponential_average(PLAIN, decay=fast), decay=slow)
-    state, _ = step(KEY, exponential_average_memory(exponential_average_memory(start())), {})
-    first, moved = np.array([1.0, 2.0]), state.generator.weights.params
+    step = exponential_average(exponential_average(PLAIN, decay=0.05), decay=0.9)
+    state, visited = exponential_average_memory(exponential_average_memory(start())), []
+    for _ in range(2):
+        state, _ = step(KEY, state, {})
+        visited.append(state.generator.weights.params)
     outer, inner = state.memory.generator.params, state.memory.memory.generator.params
-    np.testing.assert_allclose(outer, slow * first + (1 - slow) * moved, rtol=1e-6)
-    np.testing.assert_allclose(inner, fast * first + (1 - fast) * moved, rtol=1e-6)
+    np.testing.assert_allclose(outer, 0.1 * visited[0] + 0.9 * visited[1], rtol=1e-6)
+    np.testing.assert_allclose(inner, 0.05 * visited[0] + 0.95 * visited[1], rtol=1e-6)
 
 
 @pytest.mark.parametrize("wrap", [partial(exponential_average, decay=0.999), uniform_average])

@@ -501,7 +501,8 @@ def test_the_average_follows_the_generators_and_leaves_the_game_alone():
         batch = {"point": jnp.arange(4.0) + t}
         state, _ = averaging(key_of(t), state, batch)
         plain, _ = step(key_of(t), plain, batch)
-        mean = 0.9 * mean + 0.1 * float(plain.generator.weights.params)
+        decay = t / (t + 9)  # that of the warm-up
+        mean = decay * mean + (1 - decay) * float(plain.generator.weights.params)
     chex.assert_trees_all_equal(state.replace(memory=None), plain)
     np.testing.assert_allclose(state.memory.generator.params, mean, rtol=1e-5)
     assert abs(mean - 1) > 0.01

@@ -235,11 +235,12 @@ def check_memory(state: GameState, kind: type, name: str) -> None:
         )
 
 
-def check_scalar(loss: Array, player: PlayerName) -> None:
+def check_scalar(loss: Array, player: str) -> None:
+    """Raise ValueError unless a player's loss is one number."""
     if jnp.shape(loss) != ():
         raise Refusal(
-            f"The {player}'s loss has shape {jnp.shape(loss)}; a game's losses are scalars: take "
-            "the mean over the examples."
+            f"The {player}'s loss has shape {jnp.shape(loss)}; a loss is a scalar: take the mean "
+            "over the examples."
         )
 
 

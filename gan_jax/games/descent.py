@@ -13,11 +13,12 @@ from gan_jax.games.core import (
     PlayerOutcome,
     Weights,
     across_devices,
+    check_scalar,
     device_key,
     init_player,
 )
 from gan_jax.games.steps import move
-from gan_jax.typing import Batch, KeyArray, Metrics
+from gan_jax.typing import Batch, KeyArray, Metrics, Params
 
 
 class DescentState(struct.PyTreeNode, kw_only=True):
@@ -48,15 +49,26 @@ def descent_step(
     optimizer: optax.GradientTransformation,
     axis_name: str | None = None,
 ) -> tuple[DescentState, Metrics]:
-    """Move one player down its objective: θ' = θ - η ∇_θ L(θ). Metrics as in a game, unprefixed."""
+    """Move one player down its objective: θ' = θ - η ∇_θ L(θ). Metrics as in a game, unprefixed.
+
+    Raises:
+        ValueError: the loss is no scalar.
+    """
     key = device_key(key, axis_name)
-    weights = state.player.weights
-
-    def loss(params):
-        outcome = objective(weights=weights.replace(params=params), batch=batch, key=key)
-        return outcome.loss, outcome
-
-    gradient, outcome = jax.grad(loss, has_aux=True)(weights.params)
+    gradient, outcome = descent_gradient(key, state.player.weights, batch, objective=objective)
     gradient, outcome = across_devices(gradient, outcome, axis_name)
     player, metrics = move(state.player, gradient, outcome, optimizer=optimizer)
     return state.replace(step=state.step + 1, player=player), metrics
+
+
+def descent_gradient(
+    key: KeyArray, weights: Weights, batch: Batch, *, objective: Objective
+) -> tuple[Params, PlayerOutcome]:
+    """The gradient of an objective with respect to its params, and what else it reports."""
+
+    def loss(params):
+        outcome = objective(weights=weights.replace(params=params), batch=batch, key=key)
+        check_scalar(outcome.loss, "player")
+        return outcome.loss, outcome
+
+    return jax.grad(loss, has_aux=True)(weights.params)

@@ -4,12 +4,16 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jaxtyping import Array, Int
 
+from gan_jax.checks import is_known
 from gan_jax.errors import Refusal
-from gan_jax.games.core import Weights, init_player
-from gan_jax.games.descent import DescentState, Objective, descent_step
-from gan_jax.typing import Batch, KeyArray, Metrics
+from gan_jax.games.core import PlayerOutcome, Weights, init_player
+from gan_jax.games.descent import DescentState, Objective, descent_gradient
+from gan_jax.games.steps import move
+from gan_jax.typing import Batch, KeyArray, Metrics, Params
 
 
 def init_rows(*, weights: Weights, optimizer: optax.GradientTransformation) -> DescentState:
@@ -39,33 +43,47 @@ def rows_step(
     objective: Objective,
     optimizer: optax.GradientTransformation,
 ) -> tuple[DescentState, Metrics]:
-    """Move the rows that the batch names in `index`, each by a `descent_step` of its own.
+    """Move the rows that the batch names in `index`, each down the sum of its examples' losses.
 
     Rows are gathered with their optimiser's moments, moved, and scattered back: an optimiser over
     the whole table would move absent rows too, by their momentum. The objective sees one row and
-    one example, without a batch axis. Name every row at most once, and only rows that there are:
-    which of two moves of one row is kept is not defined, and a row that there is not is dropped.
-    Metrics are means over the rows; it runs under `jit`, `scan` and `vmap`, and on several devices
-    by sharded `jit`.
+    one example, without a batch axis, and has a key for each. A row that is named more than once
+    moves once, by the sum of its gradients; what of it is not trained is left by the last. Metrics
+    are means over the examples, norms those of their row. It runs under `jit`, `scan` and `vmap`,
+    and on several devices by sharded `jit`.
 
     Raises:
-        ValueError: the batch has no `index`.
+        ValueError: the batch has no `index`, or names, where it is not traced, a row that there is
+            not; such a row is dropped where it is.
     """
     if "index" not in batch:
         raise Refusal(
             f"The batch holds {', '.join(sorted(batch)) or 'nothing'}; it must name the rows of "
             "its examples under `index`."
         )
-    examples = {field: array for field, array in batch.items() if field != "index"}
     index = batch["index"]
+    num_rows = len(jax.tree.leaves(state.player.weights)[0])
+    if is_known(index) and not np.all((np.asarray(index) >= 0) & (np.asarray(index) < num_rows)):
+        raise Refusal(f"index is {index}; a table of {num_rows} rows has 0 to {num_rows - 1}.")
     rows = jax.tree.map(lambda table: table[index], state.player)
-    move = partial(descent_step, objective=objective, optimizer=optimizer)
-
-    def move_row(key, row, example):
-        moved, metrics = move(key, DescentState(step=state.step, player=row), example)
-        return moved.player, metrics
-
-    moved, metrics = jax.vmap(move_row)(jax.random.split(key, len(index)), rows, examples)
+    examples = {field: array for field, array in batch.items() if field != "index"}
+    keys = jax.random.split(key, len(index))
+    gradients, outcomes = jax.vmap(partial(descent_gradient, objective=objective))(
+        keys, rows.weights, examples
+    )
+    gradients, outcomes = _together(index, gradients, outcomes)
+    moved, metrics = jax.vmap(partial(move, optimizer=optimizer))(rows, gradients, outcomes)
     player = jax.tree.map(lambda table, row: table.at[index].set(row), state.player, moved)
     metrics = {name: jnp.mean(values) for name, values in metrics.items()}
     return DescentState(step=state.step + 1, player=player), metrics
+
+
+def _together(
+    index: Int[Array, " batch"], gradients: Params, outcomes: PlayerOutcome
+) -> tuple[Params, PlayerOutcome]:
+    """Give all examples of a row the sum of their gradients, and the state that the last leaves."""
+    num = len(index)
+    _, place = jnp.unique(index, return_inverse=True, size=num)
+    last = jax.ops.segment_max(jnp.arange(num), place, num)[place]
+    sums = jax.tree.map(lambda g: jax.ops.segment_sum(g, place, num)[place], gradients)
+    return sums, outcomes._replace(state=jax.tree.map(lambda a: a[last], outcomes.state))

@@ -81,20 +81,48 @@ def test_a_row_moves_as_it_would_alone():
     table = jnp.arange(12.0).reshape(4, 3)
     points = jnp.ones((4, 3))
     state = init_rows(weights=Weights(params=table), optimizer=optimizer)
+    step = jax.jit(partial(rows_step, objective=objective, optimizer=optimizer))
     for _ in range(3):
-        state, _ = rows_step(
-            KEY,
-            state,
-            {"point": points[:2], "index": jnp.array([3, 0])},
-            objective=objective,
-            optimizer=optimizer,
-        )
+        state, _ = step(KEY, state, {"point": points[:2], "index": jnp.array([3, 0])})
     alone, opt_state = table[3], optimizer.init(table[3])
     for _ in range(3):
         updates, opt_state = optimizer.update(2 * (alone - points[0]), opt_state)
         alone = optax.apply_updates(alone, updates)
     np.testing.assert_allclose(state.player.weights.params[3], alone, rtol=1e-6)
     np.testing.assert_array_equal(state.player.weights.params[1:3], table[1:3])
+
+
+def test_a_row_named_twice_moves_once_by_the_sum_of_its_gradients():
+    """As the dense table does under the sum of all losses, by an optimiser with moments."""
+
+    def objective(*, weights, batch, key):
+        loss = jnp.sum((weights.params - batch["point"]) ** 3)
+        return PlayerOutcome(loss, {"seen": batch["point"][0]}, {"draw": jax.random.normal(key)})
+
+    index = jnp.array([3, 0, 3, 1, 3])
+    points = jnp.arange(10.0).reshape(5, 2)
+    table = jnp.linspace(-1.0, 1.0, 8).reshape(4, 2)
+    optimizer = optax.chain(optax.trace(0.5), optax.scale(-1e-3))
+    weights = Weights(params=table, state={"seen": jnp.full(4, -1.0)})
+    state = init_rows(weights=weights, optimizer=optimizer)
+    dense, opt_state = table, optimizer.init(table)
+    step = jax.jit(partial(rows_step, objective=objective, optimizer=optimizer))
+
+    @jax.jit
+    def dense_step(dense, opt_state):
+        slopes = jax.grad(lambda table: jnp.sum((table[index] - points) ** 3))(dense)
+        updates, opt_state = optimizer.update(slopes, opt_state)
+        return optax.apply_updates(dense, updates), opt_state
+
+    for _ in range(2):
+        state, metrics = step(KEY, state, {"point": points, "index": index})
+        dense, opt_state = dense_step(dense, opt_state)
+    np.testing.assert_allclose(state.player.weights.params, dense, rtol=1e-5)
+    np.testing.assert_array_equal(state.player.weights.params[2], table[2])
+    np.testing.assert_array_equal(state.player.weights.state["seen"], [2.0, 6.0, -1.0, 8.0])
+    draws = jax.vmap(jax.random.normal)(jax.random.split(KEY, 5))
+    np.testing.assert_allclose(metrics["draw"], np.mean(draws), rtol=1e-5)
+    assert len(np.unique(draws)) == 5  # a key for each example
 
 
 def test_jit_and_sharded_jit_agree():
@@ -121,3 +149,11 @@ def test_bad_input_is_refused():
     state = system.init(BATCH, optimizer=optax.sgd(0.1))
     with pytest.raises(ValueError, match="The batch holds point; it must name the rows"):
         rows_step(KEY, state, BATCH, objective=system.objective, optimizer=optax.sgd(0.1))
+    with pytest.raises(ValueError, match="a table of 8 rows has 0 to 7"):
+        rows_step(
+            KEY,
+            state,
+            {**BATCH, "index": jnp.arange(8) - 1},
+            objective=system.objective,
+            optimizer=optax.sgd(0.1),
+        )

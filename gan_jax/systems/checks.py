@@ -1,7 +1,10 @@
 """What systems ask of batches and networks, and how they say it."""
 
+from collections.abc import Callable
 from typing import Any
 
+import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -53,3 +56,38 @@ def check_gaussian(numbers: Any, latent_dim: int, name: str) -> None:
             f"The {name} gives {numbers.shape[1:]} numbers for each example; {latent_dim} latents "
             f"need {(2 * latent_dim,)}, their means and log-variances."
         )
+
+
+def check_gradients(play: Callable[..., Any], **arguments: Any) -> None:
+    """Raise ValueError where what is played differentiates through batch normalisation.
+
+    Nothing is computed: the function is traced, with what normalises by a batch's own statistics
+    (over devices, where it has the name of an axis) as an identity that refuses to be
+    differentiated. Running averages are fine, and so is whatever keeps statistics of its weights,
+    such as spectral norms.
+    """
+    with nn.intercept_methods(_watch_batch_norm):
+        jax.eval_shape(play, **arguments)
+
+
+def _watch_batch_norm(method: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
+    module = context.module
+    if isinstance(module, nn.BatchNorm) and context.method_name == "__call__":
+        running = kwargs.get("use_running_average", module.use_running_average)
+        if not running:
+            return _not_differentiated(args[0])
+    return method(*args, **kwargs)
+
+
+@jax.custom_jvp
+def _not_differentiated(x: Any) -> Any:
+    return x
+
+
+@_not_differentiated.defjvp
+def _refuse_derivatives(primals: Any, tangents: Any) -> Any:
+    raise Refusal(
+        "A term takes gradients of the discriminator in its examples, which batch normalisation "
+        "mixes: give it a discriminator without, such as DCGANDiscriminator(batch_norm=False), or "
+        "with spectral norms."
+    )

@@ -15,7 +15,7 @@ from gan_jax.errors import Refusal
 from gan_jax.games import GameState, Optimizers, Outcome, PlayerOutcome, Weights
 from gan_jax.losses import AdversarialLoss
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.systems.checks import blank, check_shape, take, take_floats
+from gan_jax.systems.checks import blank, check_gradients, check_shape, take, take_floats
 from gan_jax.systems.networks import Latents, first, infer, start, train
 from gan_jax.typing import Batch, KeyArray
 
@@ -173,7 +173,8 @@ class GAN:
         """Draw both players' weights. Of the batch only shapes and types count.
 
         Raises:
-            ValueError: the batch lacks a field, or the generator makes examples of another shape.
+            ValueError: the batch lacks a field, the generator makes examples of another shape, or a
+                term takes gradients of a discriminator with batch normalisation.
         """
         key_latents, key_generator, key_discriminator = jax.random.split(key, 3)
         given = tuple(blank(batch, name) for name in self.conditions)
@@ -182,7 +183,13 @@ class GAN:
         check_shape(take(batch, self.field), first(generated), self.field)
         fake = pack(first(generated), self.packing)
         _, discriminator = start(self.discriminator, key_discriminator, fake, *given)
-        return games.init(generator=generator, discriminator=discriminator, optimizers=optimizers)
+        players = {"generator": generator, "discriminator": discriminator}
+        if "batch_stats" in discriminator.state and (
+            self.generator_terms or self.discriminator_terms
+        ):
+            examples = whole_packs(take(batch, self.field), self.packing)
+            check_gradients(self.game, **players, batch={**batch, self.field: examples}, key=key)
+        return games.init(**players, optimizers=optimizers)
 
     def sample(
         self, key: KeyArray, weights: Weights, num: int, *conditions: Any
@@ -261,6 +268,12 @@ def check_names(player: str, terms: Mapping[str, Term], taken: tuple[str, ...]) 
 
 def logits(output: Any) -> Array:
     return at_least_float32(first(output))
+
+
+def whole_packs(examples: Any, packing: int) -> jax.ShapeDtypeStruct:
+    """The shape of no fewer examples that divide into packs."""
+    num = -(-examples.shape[0] // packing) * packing
+    return jax.ShapeDtypeStruct((num, *examples.shape[1:]), examples.dtype)
 
 
 def pack(examples: Array, packing: int) -> Array:

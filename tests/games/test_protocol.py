@@ -41,8 +41,14 @@ WRAPPERS = {
 
 
 def test_what_is_frozen_is_averaged_over_no_devices():
-    statistics = {"batch_stats": {"mean": jnp.arange(NUM_DEVICES) / 7}}
-    state = {**statistics, "frozen": {"first": statistics}, "pool": jnp.arange(NUM_DEVICES) / 7}
+    uneven = jnp.arange(NUM_DEVICES) / 7
+    statistics = {"batch_stats": {"mean": uneven}}
+    state = {
+        "batch_stats": {"mean": uneven, "frozen": {"mean": uneven}},
+        "frozen": {"first": statistics},
+        "critic": statistics,
+        "pool": uneven,
+    }
 
     def averaged(state):
         outcome = PlayerOutcome(jnp.zeros(()), state)
@@ -50,7 +56,9 @@ def test_what_is_frozen_is_averaged_over_no_devices():
 
     after = jax.pmap(averaged, "device")(state)
     chex.assert_trees_all_equal((after["frozen"], after["pool"]), (state["frozen"], state["pool"]))
-    np.testing.assert_allclose(after["batch_stats"]["mean"], np.full(NUM_DEVICES, 1.5 / 7))
+    np.testing.assert_array_equal(after["batch_stats"]["frozen"]["mean"], uneven)
+    for trained in (after, after["critic"]):  # a player's own, and one of its several networks'
+        np.testing.assert_allclose(trained["batch_stats"]["mean"], np.full(NUM_DEVICES, 1.5 / 7))
 
 
 def played(name: str, game, axis_name=None) -> Step:

@@ -454,3 +454,47 @@ def test_one_latent_is_decoded_without_an_axis_for_a_batch():
     latents = jnp.arange(6.0).reshape(2, 3)
     both = model.decode(weights, latents)
     np.testing.assert_allclose(model.decode(weights, latents[1]), both[1], rtol=1e-5)
+
+
+class ByBatch(nn.Module):
+    """A critic with batch normalisation, by running averages always where it is told to."""
+
+    running: bool = False
+
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        x = nn.BatchNorm(self.running or not train, axis_name="device")(nn.Dense(4)(x))
+        return nn.Dense(1)(x)[:, 0]
+
+
+def slope(r):
+    """A gradient of the critic, by another way than the library's penalties."""
+    return jnp.sum(jax.vmap(jax.jacfwd(lambda x: r.judge(x[None])[0]))(r.fake), axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("critic", "terms", "refused"),
+    [
+        (ByBatch(), {"penalty": lambda r: losses.r1(r.critic, r.real)}, True),
+        (ByBatch(), {"slope": slope}, True),
+        (ByBatch(), {"judged": lambda r: r.judge(jnp.roll(r.real, 1, axis=0))}, False),
+        (ByBatch(running=True), {"penalty": lambda r: losses.r1(r.critic, r.real)}, False),
+        (MLPDiscriminator((4,), spectral_norm=True), {"slope": slope}, False),
+    ],
+)
+@pytest.mark.parametrize("player", ["generator_terms", "discriminator_terms"])
+def test_a_term_takes_no_gradients_that_batch_normalisation_mixes(critic, terms, refused, player):
+    system = build(
+        discriminator=critic, packing=1 + (player == "generator_terms"), **{player: terms}
+    )
+    batch = {"point": jax.ShapeDtypeStruct((5, 2), jnp.float32)}
+
+    def start():
+        return jax.eval_shape(lambda: system.init(KEY, batch, optimizers=SGD))
+
+    if not refused:
+        start()
+        return
+    with pytest.raises(ValueError, match=r"DCGANDiscriminator\(batch_norm=False\)") as refusal:
+        start()
+    assert "\n" not in str(refusal.value)

@@ -21,7 +21,8 @@ def load(
       the split one of that dataset's, or a slice (`train[:10%]`). Fields `image`: uint8 (H, W, C);
       `label`: int32, where there is one. Where TensorFlow is installed, what is not prepared is
       downloaded and prepared. What is decoded once is kept beside the prepared files, where one may
-      write.
+      write. A prepared dataset is code: where TFDS knows none of its name, its `features.json` says
+      which classes to import, and any may stand there. Load none whose source you would not run.
 
     Args:
         data_dir: where TFDS keeps its datasets; else the environment variable `TFDS_DATA_DIR`, else
@@ -29,7 +30,8 @@ def load(
 
     Raises:
         ValueError: unknown name or split, or no images of bytes and of one size.
-        DatasetUnavailable: TFDS knows the dataset, but it is neither prepared nor can it be.
+        DatasetUnavailable: TFDS knows the dataset, but it is neither prepared nor can it be, or its
+            files cannot be read.
         ImportError: a package of the `experiments` extra is missing.
     """
     if name not in EMBEDDED:

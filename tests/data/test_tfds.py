@@ -1,4 +1,5 @@
 import importlib.util
+import io
 import os
 import shutil
 import sys
@@ -12,6 +13,7 @@ from gan_jax.data import (
     ArrayDataset,
     DatasetUnavailable,
     TFDSDataset,
+    decoded,
     load,
     streamed_feed,
     tfds,
@@ -46,7 +48,7 @@ def test_images_and_labels_are_those_prepared(data_dir, mnist, split):
 
 
 def test_blocks_join_into_the_whole(data_dir, mnist, monkeypatch):
-    monkeypatch.setattr(tfds, "BLOCK", 7)
+    monkeypatch.setattr(decoded, "BLOCK", 7)
     dataset = load("mnist", data_dir=data_dir)
     np.testing.assert_array_equal(dataset[np.arange(20)]["image"], mnist["train"]["image"])
 
@@ -68,9 +70,90 @@ def test_what_is_decoded_once_is_not_decoded_again(data_dir, monkeypatch):
     files = set(data_dir.rglob("*"))
     first = load("mnist", data_dir=data_dir)
     assert [path.name for path in set(data_dir.rglob("*")) - files] == ["gan_jax-train.npz"]
-    monkeypatch.delattr(tfds, "_decode")
+    monkeypatch.delattr(decoded, "_decode")
     again = load("mnist", data_dir=data_dir)
     np.testing.assert_array_equal(again[np.arange(20)]["image"], first[np.arange(20)]["image"])
+
+
+def as_npy(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+DAMAGES = {
+    "empty": lambda path, arrays: path.write_bytes(b""),
+    "cut": lambda path, arrays: path.write_bytes(path.read_bytes()[:-100]),
+    "a single array": lambda path, arrays: path.write_bytes(as_npy(arrays["image"])),
+    "objects": lambda path, arrays: np.savez(path, image=np.array([{}]), label=arrays["label"]),
+    "of bytes": lambda path, arrays: np.savez(path, image=np.array(b"x"), label=arrays["label"]),
+    "of fewer": lambda path, arrays: np.savez(path, **{f: a[:9] for f, a in arrays.items()}),
+    "of another size": lambda path, arrays: np.savez(
+        path, image=arrays["image"][:, :14], label=arrays["label"]
+    ),
+    "of another type": lambda path, arrays: np.savez(
+        path, image=arrays["image"] / 255, label=arrays["label"]
+    ),
+    "without labels": lambda path, arrays: np.savez(path, image=arrays["image"]),
+    "with another field": lambda path, arrays: np.savez(path, **arrays, more=arrays["label"]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_was_kept_and_is_not_whole_is_decoded_again(data_dir, mnist, damage):
+    arrays = load("mnist", data_dir=data_dir).arrays
+    (kept,) = data_dir.rglob("*.npz")
+    DAMAGES[damage](kept, arrays)
+    damaged = kept.read_bytes()
+    again = load("mnist", data_dir=data_dir)
+    for field, array in mnist["train"].items():
+        np.testing.assert_array_equal(again.arrays[field], array)
+    assert list(again.arrays) == ["image", "label"]
+    assert kept.read_bytes() != damaged
+    with np.load(kept) as file:
+        assert sorted(file) == ["image", "label"]
+
+
+def cut(path, share=0.5):
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+
+
+@pytest.mark.parametrize(
+    ("file", "share"),
+    [("dataset_info.json", 0.5), ("dataset_info.json", 0), ("*train*", 0.5), ("*train*", 0)],
+)
+def test_files_of_tfds_that_are_not_whole_are_named_with_the_way_on(data_dir, file, share):
+    (path,) = data_dir.rglob(file)
+    cut(path, share)
+    with pytest.raises(
+        DatasetUnavailable, match=r"prepared anew.*gan_jax\[tfds-prepare\]"
+    ) as error:
+        load("mnist", data_dir=data_dir)
+    assert str(data_dir / "mnist") in str(error.value)
+    assert not list(data_dir.rglob("*.npz"))
+
+
+def test_a_file_that_goes_while_it_is_streamed_is_named(data_dir, monkeypatch):
+    monkeypatch.setattr(tfds, "RESIDENT_BYTES", 0)
+    cut(next(data_dir.rglob("*train*")))
+    dataset = load("mnist", data_dir=data_dir)
+    with pytest.raises(DatasetUnavailable, match=r"cannot be read as a dataset.*prepared anew"):
+        dataset[np.arange(20)]
+
+
+def test_a_dataset_that_tfds_does_not_know_is_read_and_named_where_it_is_damaged(data_dir, mnist):
+    folder = data_dir / "own"
+    (data_dir / "mnist").rename(folder)
+    for path in [*folder.rglob("mnist-*"), *folder.rglob("*.json")]:
+        if path.suffix == ".json":
+            path.write_text(path.read_text().replace('"mnist"', '"own"'))
+        else:
+            path.rename(path.with_name(path.name.replace("mnist", "own")))
+    images = load("own", data_dir=data_dir).arrays["image"]
+    np.testing.assert_array_equal(images, mnist["train"]["image"])
+    cut(next(folder.rglob("features.json")))
+    with pytest.raises(DatasetUnavailable, match=f"The files in {folder}"):
+        load("own", data_dir=data_dir)
 
 
 def test_a_directory_closed_to_writing_stays_as_it_is(data_dir):
@@ -127,6 +210,7 @@ def test_unknown_splits_are_refused_with_those_there_are(data_dir, split):
         ("digit", "digits"),
         ("cmaterdb/bengali", "cmaterdb/bangla"),
         ("mnist:9.9.9", "mnist"),
+        ("mnist/x=1", "mnist"),
         ("q", "none"),
     ],
 )
@@ -151,6 +235,11 @@ def test_absent_and_offline_says_how_to_go_on(tmp_path, no_tensorflow):
     assert time.monotonic() - start < 10
     for part in ("'cifar10'", str(tmp_path), 'pip install "gan_jax[tfds-prepare]"', "digits"):
         assert part in str(caught.value)
+
+
+def test_a_wrong_version_of_what_is_there_does_not_blame_the_files(data_dir):
+    with pytest.raises(ValueError, match=r"Unknown dataset 'mnist/3.0.1'"):
+        load("mnist/3.0.1", data_dir=data_dir)
 
 
 def test_what_tfds_cannot_describe_without_tensorflow_says_so(tmp_path, no_tensorflow):

@@ -20,7 +20,7 @@ import optax
 
 from experiments import iwae
 from experiments.harness import command, likelihoods, options
-from experiments.harness.bounds import Count, Rate, Several
+from experiments.harness.bounds import Count, Rate, Several, Size
 from experiments.iwae import build, evaluator
 from gan_jax import losses, plots
 from gan_jax.games import DescentState, rows_step
@@ -37,13 +37,13 @@ NUM_SCORES = 10
 @dataclass(frozen=True, kw_only=True)
 class Config(iwae.Config):
     objective: Literal["iwae", "vae"] = "vae"
-    num_samples: Count = 1
+    num_samples: Size = 1
     num_unseen: Several = 100
     num_refinement_steps: Count = 500
     """Steps of Adam for every image's own Gaussian."""
     refinement_learning_rate: Rate = 0.02
     """Its learning rate, which falls to 0 along a cosine."""
-    num_refinement_samples: Count = 10
+    num_refinement_samples: Size = 10
     """Samples of each image in each of these steps; ten times as many score the result."""
     steps: Count = 1_350
 

@@ -18,7 +18,7 @@ import numpy as np
 import optax
 
 from experiments.harness import command, likelihoods, options, text
-from experiments.harness.bounds import Count
+from experiments.harness.bounds import Count, Size
 from gan_jax import data, plots
 from gan_jax.errors import Refusal
 from gan_jax.games import together
@@ -36,7 +36,7 @@ NUM_COMPARED = 2_000
 @dataclass(frozen=True, kw_only=True)
 class Config(likelihoods.ImageOptions):
     binarization: Literal["stochastic", "static", "none"] = "none"
-    widths: tuple[Count, ...] = (256, 256)
+    widths: tuple[Size, ...] = (256, 256)
     """Units of the encoder's hidden layers; the decoder's are its mirror."""
     steps: Count = 2_250
     steps_per_dispatch: Count = 45

@@ -11,7 +11,7 @@ from typing import Literal
 
 from experiments import vae
 from experiments.harness import command
-from experiments.harness.bounds import Count, Several
+from experiments.harness.bounds import Count, Several, Size
 from experiments.vae import build, evaluator, run
 
 __all__ = ["CONFIGS", "Config", "build", "evaluator", "run"]
@@ -20,8 +20,8 @@ __all__ = ["CONFIGS", "Config", "build", "evaluator", "run"]
 @dataclass(frozen=True, kw_only=True)
 class Config(vae.Config):
     networks: Literal["mlp", "conv"] = "conv"
-    width: Count = 16
-    latent_dim: Count = 20
+    width: Size = 16
+    latent_dim: Size = 20
     num_unseen: Several = 100
     steps: Count = 1_350
     evaluate_every: Count = 135

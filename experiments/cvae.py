@@ -16,7 +16,7 @@ import numpy as np
 import optax
 
 from experiments.harness import command, likelihoods, options, published, text
-from experiments.harness.bounds import Count, Share
+from experiments.harness.bounds import Count, Share, Size
 from gan_jax import data, plots
 from gan_jax.games import PlayerOutcome, Weights, init_descent, together
 from gan_jax.nets import MLPEncoder, MLPGenerator
@@ -37,10 +37,10 @@ class Config(likelihoods.LikelihoodOptions):
     """p(z|x) by a network, as Sohn has it, or N(0, I), as Doersch does."""
     alpha: Share = 1.0
     """Share of the CVAE's bound, in [0, 1]; the rest is that of the Gaussian stochastic network."""
-    width: Count = 500
+    width: Size = 500
     """Units of each of the two hidden layers of every network."""
-    latent_dim: Count = 50
-    num_importance_samples: Count = 100
+    latent_dim: Size = 50
+    num_importance_samples: Size = 100
     steps: Count = 1_350
     steps_per_dispatch: Count = 45
     evaluate_every: Count = 225

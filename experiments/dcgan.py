@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from experiments.harness import command, options, play
-from experiments.harness.bounds import Count
+from experiments.harness.bounds import Count, Size
 from gan_jax import data, plots
 from gan_jax.errors import Refusal
 from gan_jax.games import averaged
@@ -32,14 +32,14 @@ NUM_COMPARED = 2_000
 class Config(play.GameOptions):
     dataset: str = "digits"
     """`digits` is embedded; any other name is that of an image dataset of TensorFlow Datasets."""
-    image_size: Count | None = None
+    image_size: Size | None = None
     """The side to which images are resized; 4 or 7 times a power of two. None leaves them."""
-    width: Count = 64
+    width: Size = 64
     """Channels of the discriminator's first layer; the paper has 128."""
-    latent_dim: Count = 100
+    latent_dim: Size = 100
     """Size of the latents, uniform on [-1, 1] as in the paper."""
     steps: Count = 2_000
-    batch_size: Count = 64
+    batch_size: Size = 64
     learning_rate: float = 2e-4
     average_decay: float = 0.99
     steps_per_dispatch: Count = 25

@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 from experiments.harness import command, options
-from experiments.harness.bounds import Count, Rate
+from experiments.harness.bounds import Count, Rate, Size
 from gan_jax import data, losses, plots
 from gan_jax.games import PlayerOutcome, descent_step, init_descent, together
 from gan_jax.nets import MLPDiscriminator
@@ -40,9 +40,9 @@ EXACT = 0.5 - GRID
 
 @dataclass(frozen=True, kw_only=True)
 class Config(options.RunOptions):
-    width: Count = 32
+    width: Size = 32
     """Units in each of the two hidden layers."""
-    batch_size: Count = 2_048
+    batch_size: Size = 2_048
     """Samples of each of the two in a step."""
     learning_rate: Rate = 3e-3
     """Adam's, lowered along half a cosine to nothing."""

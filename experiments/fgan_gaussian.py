@@ -17,7 +17,7 @@ import optax
 from jaxtyping import Float
 
 from experiments.harness import command, options, population, published, text
-from experiments.harness.bounds import Count, Decay, Rate, Several
+from experiments.harness.bounds import Count, Decay, Rate, Several, Size
 from gan_jax import data, games, losses, plots
 from gan_jax.metrics import (
     closest_normal,
@@ -51,13 +51,13 @@ class Config(population.PopulationOptions):
     generator: Literal["minimax", "heuristic"] = "minimax"
     """What the generator does: minimise the bound, or maximise its first term on fakes."""
     num_seeds: Several = 5
-    batch_size: Count = 1_024
+    batch_size: Size = 1_024
     """Real points, and as many fakes, in each step of each run."""
     learning_rate: Rate = 3e-3
     """Adam's for the generator."""
     critic_learning_rate: Rate = 3e-3
     """Adam's for the critic."""
-    width: Count = 64
+    width: Size = 64
     """Units in each of the critic's two hidden layers."""
     average_decay: Decay = 0.998
     """Decay of the moving average of mean and deviation, which are reported."""

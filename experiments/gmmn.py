@@ -12,7 +12,7 @@ import jax
 import optax
 
 from experiments.harness import command, options
-from experiments.harness.bounds import Count, Rate
+from experiments.harness.bounds import Count, Rate, Size
 from gan_jax import data, losses, plots
 from gan_jax.games import descent_step
 from gan_jax.nets import MLPGenerator
@@ -30,9 +30,9 @@ NUM_COMPARED = 500
 class Config(options.RunOptions):
     dataset: str = "digits"
     """`digits` is embedded; any other name is that of an image dataset of TensorFlow Datasets."""
-    latent_dim: Count = 10
+    latent_dim: Size = 10
     """Size of the latents, uniform on [-1, 1]."""
-    batch_size: Count = 500
+    batch_size: Size = 500
     """Real and as many generated examples in each step; the paper has 1,000."""
     learning_rate: Rate = 1e-3
     """Adam's; the paper has momentum of 0.9 and a rate of 2 for a loss times 1,000."""

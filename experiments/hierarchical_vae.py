@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments.harness import command, likelihoods, options, published
-from experiments.harness.bounds import Count
+from experiments.harness.bounds import Size
 from experiments.iwae import MNIST, PAPER, IWAEOptions, evaluator, scored, train
 from gan_jax import losses
 from gan_jax.errors import Refusal
@@ -28,9 +28,9 @@ NUM_AVERAGED = 400
 
 @dataclass(frozen=True, kw_only=True)
 class Config(IWAEOptions):
-    latent_dims: tuple[Count, ...] = (100, 50)
+    latent_dims: tuple[Size, ...] = (100, 50)
     """Latents of each stochastic layer, from the data upwards."""
-    widths: tuple[Count, ...] = (200, 100)
+    widths: tuple[Size, ...] = (200, 100)
     """Units of each of the two deterministic layers between it and the layer below."""
 
     def __post_init__(self) -> None:

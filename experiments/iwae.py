@@ -16,7 +16,7 @@ import numpy as np
 import optax
 
 from experiments.harness import command, likelihoods, options, published
-from experiments.harness.bounds import Count
+from experiments.harness.bounds import Count, Size
 from gan_jax import data, losses, plots
 from gan_jax.games import Objective, Weights
 from gan_jax.metrics import active_units
@@ -36,11 +36,11 @@ class IWAEOptions(likelihoods.LikelihoodOptions):
 
     objective: Literal["iwae", "vae"] = "iwae"
     """The importance-weighted bound of k samples, or the mean of k samples of the plain one."""
-    num_samples: Count = 5
+    num_samples: Size = 5
     """k, the samples of each image in each step."""
     schedule: Literal["constant", "paper"] = "constant"
     """The learning rate as it is, or divided by 10^(i/7) for 3^i epochs, i = 0 to 7."""
-    num_importance_samples: Count = 5_000
+    num_importance_samples: Size = 5_000
     steps: Count = 2_250
     steps_per_dispatch: Count = 45
     evaluate_every: Count = 450
@@ -63,9 +63,9 @@ class IWAEOptions(likelihoods.LikelihoodOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Config(IWAEOptions):
-    width: Count = 200
+    width: Size = 200
     """Units of each of the two deterministic layers on both sides."""
-    latent_dim: Count = 50
+    latent_dim: Size = 50
 
 
 MNIST: dict[str, Any] = {

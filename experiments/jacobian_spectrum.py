@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import optax
 
 from experiments.harness import command, options, text
-from experiments.harness.bounds import Count, Rate, Weight
+from experiments.harness.bounds import Count, Rate, Size, Weight
 from gan_jax import data, games, losses, plots
 from gan_jax.games.analysis import (
     eigenvalues,
@@ -40,13 +40,13 @@ NUM_EXAMPLES = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Config(options.RunOptions):
-    width: Count = 12
+    width: Size = 12
     """Units in each of the two hidden layers of both networks."""
     r1_weight: Weight = 1.0
     """γ of R1's γ/2 ‖∇D‖²."""
     consensus_weight: Weight = 1.0
     """γ of consensus optimisation."""
-    batch_size: Count = 256
+    batch_size: Size = 256
     """Real points, and as many fakes, in each step."""
     learning_rate: Rate = 1e-3
     """Adam's, for both players, which move at once; beta1 is 0.5."""

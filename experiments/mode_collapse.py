@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.harness import command, methods, options, play, population, published, text
-from experiments.harness.bounds import Count, CountOr0, Rate, Several, Weight
+from experiments.harness.bounds import Count, Rate, Several, Size, SizeOr0, Weight
 from gan_jax import data, games, plots
 from gan_jax.metrics import mode_coverage, spread
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
@@ -33,17 +33,17 @@ class Config(methods.MethodOptions, population.PopulationOptions):
     """The way of playing, on Adam with beta1 = 0.5."""
     loss: play.LossName = "non_saturating"
     """The adversarial loss."""
-    packing: Count = 1
+    packing: Size = 1
     """Examples that the discriminator judges at once, joined (PacGAN)."""
-    num_minibatch_kernels: CountOr0 = 0
+    num_minibatch_kernels: SizeOr0 = 0
     """Features of minibatch discrimination in the discriminator's last layer; 0 for none."""
     weight: Weight = 10.0
     num_seeds: Several = 64
-    width: Count = 64
+    width: Size = 64
     """Units in each of the three hidden layers of both networks."""
-    latent_dim: Count = 2
+    latent_dim: Size = 2
     """Size of the latents, from N(0, I)."""
-    batch_size: Count = 128
+    batch_size: Size = 128
     """Logits on real points, and as many on fakes, in each step of each GAN."""
     learning_rate: Rate = 1e-3
     """Adam's, for both players."""

@@ -16,7 +16,7 @@ import optax
 from jaxtyping import Array, Float
 
 from experiments.harness import command, options
-from experiments.harness.bounds import Count, Rate, Weight
+from experiments.harness.bounds import Count, Finite, Rate, Size, Weight
 from gan_jax import data, games, losses, plots
 from gan_jax.metrics import between_parallel_lines
 from gan_jax.nets import MLPDiscriminator
@@ -30,15 +30,15 @@ THETAS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Config(options.RunOptions):
-    start: float = 1.0
+    start: Finite = 1.0
     """Where θ starts."""
-    width: Count = 64
+    width: Size = 64
     """Units in each of the two hidden layers of a critic."""
     penalty_weight: Weight = 100.0
     """Of the gradient penalty; the estimate is too large by the factor 1 + |θ|/2λ."""
     num_discriminator_steps: Count = 5
     """Moves of each critic in a step."""
-    batch_size: Count = 128
+    batch_size: Size = 128
     """Real points, and as many fakes, in each move."""
     learning_rate: Rate = 1e-2
     """Of plain gradient descent for θ."""

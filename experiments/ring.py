@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.harness import command, options, play
-from experiments.harness.bounds import Count
+from experiments.harness.bounds import Count, Size
 from gan_jax import data, plots
 from gan_jax.errors import Refusal
 from gan_jax.games import averaged
@@ -32,14 +32,14 @@ NUM_SAMPLES = 2_500
 class Config(play.GameOptions):
     mixture: Literal["ring", "grid"] = "ring"
     """Modes on a circle of radius 1 (std 0.01), or on a square lattice of spacing 2 (std 0.05)."""
-    num_modes: Count = 8
+    num_modes: Size = 8
     """How many Gaussians; a square number for the grid."""
-    width: Count = 128
+    width: Size = 128
     """Units in each of the three hidden layers of both networks."""
-    latent_dim: Count = 2
+    latent_dim: Size = 2
     """Size of the latents, from N(0, I)."""
     steps: Count = 10_000
-    batch_size: Count = 256
+    batch_size: Size = 256
     learning_rate: float = 1e-3
     average_decay: float = 0.99
     steps_per_dispatch: Count = 500

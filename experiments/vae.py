@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from experiments.harness import command, likelihoods, options
-from experiments.harness.bounds import Count, Weight
+from experiments.harness.bounds import Count, Size, Weight
 from gan_jax import data, losses, plots
 from gan_jax.errors import Refusal
 from gan_jax.metrics import active_units
@@ -33,9 +33,9 @@ MANIFOLD_SIDE = 15
 class Config(likelihoods.LikelihoodOptions):
     networks: Literal["mlp", "conv"] = "mlp"
     """One hidden layer of tanh units on each side, or two convolutions and their mirror."""
-    width: Count = 500
+    width: Size = 500
     """Hidden units of the perceptrons; channels of the first convolution."""
-    latent_dim: Count = 2
+    latent_dim: Size = 2
     likelihood: likelihoods.LikelihoodName = "bernoulli"
     """How the decoder's outputs are read: bits; brightnesses of variance 0.02, or of a learned one
     that is at least 0.001; levels of 256. All but the first go with --binarization none."""

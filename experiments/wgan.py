@@ -16,7 +16,7 @@ import optax
 
 from experiments import ring
 from experiments.harness import command, options, play
-from experiments.harness.bounds import Count, Rate, Weight
+from experiments.harness.bounds import Count, Rate, Size, Weight
 from gan_jax import data, losses, plots
 from gan_jax.games import Optimizers, averaged, clip_params
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
@@ -38,14 +38,14 @@ class Config(play.GameOptions):
     """Where the critic's weights are clipped, after every move of RMSProp."""
     penalty_weight: Weight = 0.1
     """What the gradient penalty is multiplied by; both players then move by Adam."""
-    width: Count = 128
+    width: Size = 128
     """Units in each of three hidden layers; for digits, channels next to the image."""
-    latent_dim: Count = 2
+    latent_dim: Size = 2
     """Size of the latents, from N(0, I)."""
     loss: play.LossName = "wasserstein"
     num_discriminator_steps: Count = 5
     steps: Count = 4_000
-    batch_size: Count = 256
+    batch_size: Size = 256
     learning_rate: Rate = 1e-3
     """Of both players."""
     average_decay: float = 0.99

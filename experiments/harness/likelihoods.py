@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from experiments.harness.bounds import Count, Rate, Several
+from experiments.harness.bounds import Rate, Several, Size
 from experiments.harness.options import Dtype, RunOptions, first_examples, load_images
 from experiments.harness.text import plus_minus
 from gan_jax import data, losses
@@ -43,7 +43,7 @@ class ImageOptions(RunOptions):
     """`digits` is embedded; any other name is that of an image dataset of TensorFlow Datasets."""
     binarization: Literal["stochastic", "static", "none"] = "stochastic"
     """Pixels drawn anew in each step, drawn once for all, or left as brightnesses in [0, 1]."""
-    batch_size: Count = 100
+    batch_size: Size = 100
     """Images in each step."""
     learning_rate: Rate = 1e-3
     """The optimiser's."""
@@ -91,7 +91,7 @@ class ImageOptions(RunOptions):
 class LikelihoodOptions(ImageOptions):
     """How likelihoods are estimated."""
 
-    num_importance_samples: Count = 1_000
+    num_importance_samples: Size = 1_000
     """Samples of each unseen image in the estimate of its likelihood; up to 50, or a multiple."""
 
     def __post_init__(self) -> None:

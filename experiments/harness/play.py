@@ -9,7 +9,7 @@ from typing import Literal
 import jax.numpy as jnp
 import optax
 
-from experiments.harness.bounds import Count, Decay, Rate
+from experiments.harness.bounds import Count, Decay, Rate, Size
 from experiments.harness.options import Dtype, Evaluate, Result, RunOptions
 from gan_jax import games, losses
 from gan_jax.errors import Refusal
@@ -41,7 +41,7 @@ class GameOptions(RunOptions):
     """Moves of the discriminator in each step, each on a batch of its own (alternating only)."""
     loss: LossName = "non_saturating"
     """The adversarial loss."""
-    batch_size: Count
+    batch_size: Size
     """Real examples in each move of the discriminator."""
     learning_rate: Rate
     """Adam's, for both players; beta1 is 0.5."""

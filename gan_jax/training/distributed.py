@@ -1,8 +1,10 @@
 """Several processes, on one machine or many: how they find each other."""
 
-import jax
-from jax._src.clusters import GceTpuCluster, GkeTpuCluster, SlurmCluster
+import re
 
+import jax
+
+from gan_jax.checks import AT_LEAST_0, AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 
 
@@ -22,7 +24,8 @@ def initialize(
         process_id: which this is, from 0.
 
     Raises:
-        ValueError: some arguments are given and others not.
+        ValueError: some arguments are given and others not, an address without host or port, no
+            process, or one that is none of them.
     """
     arguments = {
         "coordinator_address": coordinator_address,
@@ -31,6 +34,7 @@ def initialize(
     }
     missing = [name for name, value in arguments.items() if value is None]
     if not missing:
+        _check(*arguments.values())
         jax.distributed.initialize(coordinator_address, num_processes, process_id)
     elif len(missing) < len(arguments):
         raise Refusal(
@@ -56,8 +60,29 @@ def process_rows(batch_size: int) -> slice:
     return slice(jax.process_index() * share, (jax.process_index() + 1) * share)
 
 
+def _check(coordinator_address: str, num_processes: int, process_id: int) -> None:
+    host_and_port = re.fullmatch(r"(?:\[[^][]+\]|[^][:\s]+):(\d{1,5})", coordinator_address)
+    if host_and_port is None or not 0 < int(host_and_port[1]) < 2**16:
+        raise Refusal(
+            f"coordinator_address is {coordinator_address!r}; it must be the host of process 0 and "
+            "a port below 65536, as in 10.0.0.1:1234 or [::1]:1234."
+        )
+    check_bound(AT_LEAST_1, num_processes=num_processes)
+    check_bound(AT_LEAST_0, process_id=process_id)
+    if process_id >= num_processes:
+        raise Refusal(
+            f"process_id is {process_id}; of {num_processes} processes it must be one of 0 to "
+            f"{num_processes - 1}."
+        )
+
+
 def _in_cluster() -> bool:
-    # The detection that jax.distributed.initialize itself relies on; JAX exports it nowhere.
+    # The detection that jax.distributed.initialize itself relies on. JAX 0.10 to 0.12 exports it
+    # nowhere; where another version has moved it, processes are told of each other by arguments.
+    try:
+        from jax._src.clusters import GceTpuCluster, GkeTpuCluster, SlurmCluster
+    except ImportError:
+        return False
     if SlurmCluster.is_env_present():
         return SlurmCluster.get_process_count() > 1
     return GkeTpuCluster.is_env_present() or GceTpuCluster.is_env_present()

@@ -133,3 +133,40 @@ def test_without_arguments_it_joins_a_slurm_step_of_several_tasks_only(monkeypat
         monkeypatch.setenv("SLURM_NTASKS", tasks)
     initialize()
     assert calls == [()] * joins
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("localhost", 2, 0), "coordinator_address is 'localhost'; it must be the host"),
+        (("localhost:", 2, 0), "a port below 65536"),
+        ((":1234", 2, 0), "a port below 65536"),
+        (("localhost:0", 2, 0), "a port below 65536"),
+        (("localhost:65536", 2, 0), "a port below 65536"),
+        (("localhost:http", 2, 0), "a port below 65536"),
+        (("local host:1234", 2, 0), "a port below 65536"),
+        (("::1:1234", 2, 0), "a port below 65536"),
+        (("", 2, 0), "a port below 65536"),
+        (("localhost:1234", 0, 0), "num_processes is 0; it must be an integer, at least 1"),
+        (("localhost:1234", 1, -1), "process_id is -1; it must be an integer, at least 0"),
+        (("localhost:1234", 2, 2), "process_id is 2; of 2 processes it must be one of 0 to 1"),
+    ],
+)
+def test_what_no_process_can_join_is_refused_before_it_tries(monkeypatch, arguments, words):
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *_: pytest.fail("tried"))
+    with pytest.raises(ValueError, match=words):
+        initialize(*arguments)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1:1234", "node-1.cluster:65535", "[::1]:1"])
+def test_an_address_of_any_kind_is_handed_on(monkeypatch, address):
+    calls = []
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *arguments: calls.append(arguments))
+    initialize(address, 2, 1)
+    assert calls == [(address, 2, 1)]
+
+
+def test_where_jax_has_moved_its_clusters_it_runs_alone(monkeypatch):
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *_: pytest.fail("joined"))
+    monkeypatch.setitem(sys.modules, "jax._src.clusters", None)
+    initialize()

@@ -1,13 +1,35 @@
-"""What several processes must agree upon before any of them goes on."""
+"""What several processes must agree upon before they go on, and how the loss of one is said."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from gan_jax.errors import Refusal
 from gan_jax.training.record import RunDirectoryError
+
+
+class LostProcessError(Refusal, RuntimeError):
+    """Another process of the run is gone, or can no longer be reached."""
+
+
+@contextmanager
+def together_or_not() -> Iterator[None]:
+    """Say in one sentence that another process was lost, where several run."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1 or "RESOURCE_EXHAUSTED" in str(error):
+            raise
+        reason = str(error).partition("\n")[0][:200]
+        raise LostProcessError(
+            f"another process of the run was lost ({reason}): what was saved is kept; start all "
+            "of them again with the same command to resume"
+        ) from error
 
 
 def meet(place: str) -> None:

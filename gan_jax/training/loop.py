@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from gan_jax.training.agreement import check_alike
+from gan_jax.training.agreement import check_alike, together_or_not
 from gan_jax.training.checkpoints import Checkpoints
 from gan_jax.training.compile import Parallel
 from gan_jax.training.dispatches import dispatched
@@ -102,7 +102,7 @@ def train(
     if fresh or newest_step(workdir) < total:
         check_split(feed, len(run.devices))
         check_finite(first_batch(feed), "the first batch")
-    with Lock(workdir) as lock:
+    with together_or_not(), Lock(workdir) as lock:
         shapes = partial(batch_shapes, feed)
         more = {"label_names": label_names, "steps": total, "batch": shapes}
         record = open_run(workdir, config, fresh=fresh, **said, **more)

@@ -7,7 +7,7 @@ protocol of VEEGAN and PacGAN: 2,500 samples, three standard deviations.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ import numpy as np
 from experiments.harness import command, options, play
 from experiments.harness.bounds import Count, Size
 from gan_jax import data, plots
+from gan_jax.checks import Bound
 from gan_jax.errors import Refusal
 from gan_jax.games import averaged
 from gan_jax.metrics import mode_coverage
@@ -26,14 +27,15 @@ from gan_jax.typing import Batch
 
 NUM_POINTS = 100_000
 NUM_SAMPLES = 2_500
+AT_MOST_NUM_SAMPLES = Bound(lambda x: x <= NUM_SAMPLES, f"at most {NUM_SAMPLES}, as the samples")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(play.GameOptions):
     mixture: Literal["ring", "grid"] = "ring"
     """Modes on a circle of radius 1 (std 0.01), or on a square lattice of spacing 2 (std 0.05)."""
-    num_modes: Size = 8
-    """How many Gaussians; a square number for the grid."""
+    num_modes: Annotated[Size, AT_MOST_NUM_SAMPLES] = 8
+    """How many Gaussians, up to as many as the samples; a square number for the grid."""
     width: Size = 128
     """Units in each of the three hidden layers of both networks."""
     latent_dim: Size = 2

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import tyro
 
 from experiments.benchmarks import timing
+from experiments.harness.bounds import Count, CountOr0, Size
 from experiments.harness.methods import METHODS, choose
 from gan_jax import losses
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator
@@ -21,16 +21,16 @@ REFERENCE = "alternating"
 
 
 @dataclass(frozen=True)
-class Config:
-    width: int = 32
+class Config(timing.Options):
+    width: Size = 32
     """Channels next to the image; the paper has 64."""
-    batch_size: int = 64
+    batch_size: Size = 64
     """Images of 32x32."""
-    num_unrolled_steps: int = 5
+    num_unrolled_steps: CountOr0 = 5
     """Moves that an unrolled generator foresees."""
-    num_steps: int = 3
+    num_steps: Count = 3
     """Steps in each measurement."""
-    repeats: int = 5
+    repeats: Count = 5
     """Measurements of every method, taken in turn."""
 
 
@@ -72,4 +72,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    timing.command("methods", main, Config, __doc__ or "")

@@ -11,24 +11,32 @@ from functools import partial
 import jax
 import numpy as np
 import optax
-import tyro
 
 from experiments.benchmarks import speed, timing
+from experiments.harness.bounds import Count, Size
+from gan_jax.errors import Refusal
 from gan_jax.games import Optimizers, alternating_step
 from gan_jax.training import compiler_options
 
 
 @dataclass(frozen=True)
-class Config:
-    num_seeds: int = 64
+class Config(timing.Options):
+    num_seeds: Size = 64
     """GANs in the population."""
-    batch_size: int = 128
+    batch_size: Size = 128
     """Points in each step of each."""
-    num_steps: int = 50
+    num_steps: Count = 50
     """Steps in each measurement."""
-    repeats: int = 7
-    num_alone: int = 4
+    repeats: Count = 7
+    num_alone: Size = 4
     """GANs that are run one after the other, and whose time stands for that of all."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_alone > self.num_seeds:
+            raise Refusal(
+                f"--num-alone is {self.num_alone}; of --num-seeds {self.num_seeds} there are no more."
+            )
 
 
 def main(config: Config) -> None:
@@ -66,4 +74,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    timing.command("population", main, Config, __doc__ or "")

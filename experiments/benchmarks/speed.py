@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import tyro
 
 from experiments.benchmarks import timing
 from experiments.benchmarks.timing import Timed
+from experiments.harness.bounds import Count, Size
 from gan_jax.games import Optimizers, alternating_step, simultaneous_step
 from gan_jax.losses import non_saturating
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
@@ -26,17 +26,17 @@ UPDATES = {"alternating": alternating_step, "simultaneous": simultaneous_step}
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(timing.Options):
     network: Literal["dcgan", "mlp"] = "dcgan"
     """32x32 RGB images, width 64; or points in the plane, three layers of 128."""
-    batch_size: int = 64
+    batch_size: Size = 64
     kernel_size: Literal[4, 5] = 5
     """Of the DCGAN: 5 as in the paper, 4 as in most of its implementations."""
     bfloat16: bool = False
     """Compute in bfloat16; PyTorch under autocast."""
-    num_steps: int = 20
+    num_steps: Count = 20
     """Steps in each measurement, in one dispatch where it is a scan."""
-    repeats: int = 7
+    repeats: Count = 7
 
 
 def build(config: Config) -> tuple[GAN, dict[str, jax.Array]]:
@@ -101,4 +101,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    timing.command("speed", main, Config, __doc__ or "")

@@ -3,12 +3,16 @@
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeAlias
 
 import jax
 import numpy as np
+import tyro
 
+from experiments.harness.bounds import check_bounds
+from experiments.harness.command import in_one_line
 from gan_jax.training import jit_step
 from gan_jax.training.runtime import Read, runtime
 from gan_jax.typing import Batch, PyTree, Step
@@ -17,6 +21,23 @@ Timed: TypeAlias = Callable[[int], Any]
 """Runs at least that many steps and waits until they are done."""
 Seconds: TypeAlias = dict[str, list[float]]
 """Of each contender, per step, in every repeat."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a benchmark is asked for, each number within its bounds."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+def command(name: str, main: Callable[[Any], None], options: type, description: str) -> None:
+    """Parse the command line and measure; say in one line what a user got wrong."""
+    name = f"benchmarks.{name}"
+    with in_one_line(name):
+        config = tyro.cli(options, description=description, prog=f"python -m experiments.{name}")
+    with in_one_line(name, config):
+        main(config)
 
 
 def measure(contenders: Mapping[str, Timed], num_steps: int, repeats: int) -> Seconds:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 from experiments import vae
 from experiments.benchmarks import timing
+from experiments.harness.bounds import Count, Size
 from gan_jax import data
 from gan_jax.training import batch_shapes
 
@@ -21,11 +21,11 @@ NUM_IMAGES = 60_000
 
 
 @dataclass(frozen=True)
-class Config:
-    batch_size: int = 100
-    num_steps: int = 600
+class Config(timing.Options):
+    batch_size: Size = 100
+    num_steps: Count = 600
     """Steps in each measurement, in one dispatch where it is a scan."""
-    repeats: int = 7
+    repeats: Count = 7
 
 
 def main(config: Config) -> None:
@@ -64,4 +64,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    timing.command("vae", main, Config, __doc__ or "")

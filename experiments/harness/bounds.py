@@ -55,6 +55,16 @@ def check_bounds(config: Any) -> None:
             _check(hint, **{f"--{name.replace('_', '-')}": getattr(config, name)})
 
 
+def sizes(config: Any) -> list[str]:
+    """The fields that say how large arrays are."""
+    hints = get_type_hints(type(config), include_extras=True)
+    return [field.name for field in dataclasses.fields(config) if _is_size(hints[field.name])]
+
+
+def _is_size(hint: Any) -> bool:
+    return AT_MOST_2_20 in get_args(hint) or any(map(_is_size, get_args(hint)))
+
+
 def _check(hint: Any, **named: Any) -> None:
     ((name, value),) = named.items()
     origin, inner = get_origin(hint), get_args(hint)

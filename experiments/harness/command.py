@@ -1,8 +1,12 @@
 """What every experiment's command line has in common."""
 
+import contextlib
+import io
 import logging
+import os
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +14,7 @@ from typing import Annotated, Any
 import jax
 import tyro
 
+from experiments.harness.bounds import sizes
 from gan_jax import training
 from gan_jax.errors import Refusal
 
@@ -22,7 +27,7 @@ class Place:
     SLURM and on TPU pods): give all three to each process.
     """
 
-    workdir: Path | None = None
+    workdir: str | None = None
     """The run directory, by default runs/<experiment>; a run found there is resumed."""
     fresh: bool = False
     """Delete the run found there and start over."""
@@ -34,26 +39,82 @@ class Place:
     """Which of them this is, from 0."""
 
 
+def directory(workdir: str) -> Path:
+    """What --workdir names.
+
+    Raises:
+        ValueError: it is none that the libraries can write to.
+    """
+    if workdir == "" or re.match(r"\w+:/", workdir):
+        raise Refusal(f"--workdir is {workdir!r}; it must be a directory on this machine.")
+    path = Path(workdir)
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise Refusal(
+            f"--workdir is {str(path.absolute())!a}, of which checkpoints can make no UTF-8: "
+            "choose another, or set LC_ALL=C.UTF-8."
+        ) from None
+    return path
+
+
 def main(name: str, run: Callable, configs: Mapping[str, Any], description: str) -> None:
     """Parse the command line, set the run up, run it; say in one line what a user got wrong.
 
     A first argument that is no flag names the configuration that the flags then change.
     """
-    arguments = sys.argv[1:]
-    chosen = arguments.pop(0) if arguments and arguments[0] in configs else next(iter(configs))
-    config, place = _parse(name, arguments, configs, chosen, description)
-    logging.basicConfig(format="%(message)s")
-    workdir = place.workdir or Path("runs") / name
-    try:
+    with in_one_line(name):
+        arguments = sys.argv[1:]
+        chosen = arguments.pop(0) if arguments and arguments[0] in configs else next(iter(configs))
+        config, place = _parse(name, arguments, configs, chosen, description)
+        workdir = directory(f"runs/{name}" if place.workdir is None else place.workdir)
+    with in_one_line(name, config, f"; what was saved before is kept, see {workdir}"):
         training.initialize(place.coordinator_address, place.num_processes, place.process_id)
         training.enable_compilation_cache()
         result = run(config, workdir, fresh=place.fresh)
         if jax.process_index() == 0:
-            print(result)
+            print(result, flush=True)
+
+
+@contextlib.contextmanager
+def in_one_line(name: str, config: Any = None, kept: str = "") -> Iterator[None]:
+    """End the command by one line where a user can mend what went wrong.
+
+    Args:
+        name: the command's.
+        config: where memory is short, its sizes are named.
+        kept: what is said besides where the world outside has failed.
+    """
+    _open_streams()
+    logging.basicConfig(format="%(message)s")
+    try:
+        yield
     except Refusal as error:
         sys.exit(f"{name}: {error}")
+    except KeyboardInterrupt:
+        print(f"{name}: stopped{kept}", file=sys.stderr)
+        sys.exit(130)
     except OSError as error:
-        sys.exit(f"{name}: {error}; what was saved before is kept, see {workdir}")
+        sys.exit(f"{name}: {error}{kept}")
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        flags = ", ".join(f"--{size.replace('_', '-')}" for size in sizes(config))
+        sys.exit(f"{name}: there is not memory enough: lower one of {flags}{kept}")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    words = ("RESOURCE_EXHAUSTED", "Out of memory")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
+def _open_streams() -> None:
+    """Let all be printed: what was closed is open to nothing, and no alphabet is too small."""
+    for stream in ("stdin", "stdout", "stderr"):  # in the order of the numbers that they then get
+        if getattr(sys, stream) is None:
+            setattr(sys, stream, open(os.devnull, "r" if stream == "stdin" else "w"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _parse(
@@ -67,12 +128,9 @@ def _parse(
     ) -> tuple[Any, Place]:
         return config, place
 
-    try:
-        return tyro.cli(
-            parsed,
-            args=arguments,
-            prog=f"python -m experiments.{name} [{'|'.join(configs)}]",
-            description=description,
-        )
-    except Refusal as error:
-        sys.exit(f"{name}: {error}")
+    return tyro.cli(
+        parsed,
+        args=arguments,
+        prog=f"python -m experiments.{name} [{'|'.join(configs)}]",
+        description=description,
+    )

@@ -6,11 +6,10 @@ resumed, so the command may be stopped anywhere. The name is that of one of the 
 TABLES, or of a configuration, which is then the one cell; without a name it is the default.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import json
-import logging
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +20,7 @@ import numpy as np
 import tyro
 
 from experiments.harness.bounds import Count, check_bounds
+from experiments.harness.command import directory, in_one_line
 from gan_jax import training
 from gan_jax.errors import Refusal
 
@@ -35,7 +35,7 @@ class Options:
     """One of its tables or of its configurations; without a name, its default configuration."""
     num_seeds: Count = 3
     """Seeds 0, 1, ... of each cell."""
-    workdir: Path = Path("runs/tables")
+    workdir: str = "runs/tables"
     """Where the run directories are: <experiment>/<cell>/<seed>."""
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ def scores_of(module: ModuleType, config: Any, workdir: Path) -> dict[str, float
     """What a run measured at its end: run it, unless it was finished with this configuration."""
     path = workdir / SCORES
     described = json.loads(json.dumps(dataclasses.asdict(config)))
-    if path.exists():
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):  # not whole
         kept = json.loads(path.read_text())
         if kept["config"] == described:
             return kept["metrics"]
@@ -92,7 +92,7 @@ def rows(name: str, scores: list[dict[str, float]]) -> list[str]:
 def run(options: Options) -> None:
     """Fill the table, cell by cell, and print each row when it is full."""
     module, cells = cells_of(options)
-    folder = options.workdir / options.experiment
+    folder = directory(options.workdir) / options.experiment
     for name, config in cells.items():
         scores = [
             scores_of(module, dataclasses.replace(config, seed=seed), folder / name / str(seed))
@@ -102,10 +102,7 @@ def run(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(format="%(message)s")
-    try:
+    with in_one_line("table"):
         chosen = tyro.cli(Options, description=__doc__, prog="python -m experiments.harness.table")
         training.enable_compilation_cache()
         run(chosen)
-    except Refusal as refusal:
-        sys.exit(f"table: {refusal}")

@@ -2,7 +2,9 @@
 
 import dataclasses
 import importlib.util
+import io
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -32,7 +34,7 @@ def call(monkeypatch, capfd):
     monkeypatch.setenv("COLUMNS", "100")
 
     def run(experiment, flags, *, function=None):
-        monkeypatch.setattr(sys, "argv", ["file.py", *flags.split()])
+        monkeypatch.setattr(sys, "argv", ["file.py", *shlex.split(flags)])
         capfd.readouterr()
         try:
             function = function or experiment.run
@@ -149,6 +151,16 @@ BAD = [
     (wgan, "--penalty-weight -1", "--penalty-weight is -1.0; it must be finite, and not below 0."),
     (gmmn, "--batch-size 5000", "A step takes 5000 examples, but the dataset has 4500"),
     (ring, "--num-processes 2", "coordinator_address and process_id must be given as well"),
+    (ring, "--num-modes 2501", "--num-modes is 2501; it must be at most 2500, as the samples."),
+    (ring, "--width 1048577", "--width is 1048577; it must be at most 2^20."),
+    (ring, "--steps 2147483648", "--steps is 2147483648; it must be below 2^31."),
+    (gmmn, "--dataset ring", "--dataset ring has no images: choose one that has."),
+    (dcgan, "--dataset ''", "Unknown dataset ''"),
+    (
+        ring,
+        "--coordinator-address localhost --num-processes 1 --process-id 0",
+        "coordinator_address is 'localhost'",
+    ),
     (dcgan, "--dataset nmist", "Unknown dataset 'nmist'"),
     (
         dcgan,
@@ -221,6 +233,76 @@ def test_another_run_is_refused_field_by_field_until_fresh_deletes_it(call, old_
     assert status == 0
     assert "of 8 modes" in output
     assert "already at step 4" in errors
+
+
+@pytest.mark.parametrize("workdir", ["", "gs://bucket/run", "https://host/run", "w\udcff"])
+def test_a_directory_that_nothing_can_be_written_to_is_one_line(call, workdir):
+    status, _, errors = call(ring, shlex.join(["--workdir", workdir]))
+    assert status == 1
+    assert errors.startswith("ring: --workdir is '")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 99 GiB"),
+        jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: 99 bytes"),
+        jax.errors.JaxRuntimeError("INTERNAL: Error dispatching computation: Out of memory"),
+    ],
+)
+def test_where_memory_is_short_the_flags_to_lower_are_named(call, error):
+    def run(config, workdir, *, fresh):
+        raise error
+
+    status, _, errors = call(ring, "", function=run)
+    assert status == 1
+    assert errors == (
+        "ring: there is not memory enough: lower one of --batch-size, --num-modes, --width, "
+        "--latent-dim; what was saved before is kept, see runs/ring\n"
+    )
+
+
+def test_a_failure_of_jax_that_is_no_lack_of_memory_keeps_its_traceback(call):
+    def run(config, workdir, *, fresh):
+        raise jax.errors.JaxRuntimeError("INTERNAL: a bug")
+
+    with pytest.raises(jax.errors.JaxRuntimeError, match="a bug"):
+        call(ring, "", function=run)
+
+
+def test_a_run_that_is_interrupted_where_nothing_can_be_saved_says_what_is_kept(call):
+    def run(config, workdir, *, fresh):
+        raise KeyboardInterrupt
+
+    assert call(ring, "", function=run) == (
+        130,
+        "",
+        "ring: stopped; what was saved before is kept, see runs/ring\n",
+    )
+
+
+def test_streams_that_are_closed_are_open_to_nothing(call, monkeypatch):
+    for stream in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, stream, None)
+    opened = []
+
+    def run(config, workdir, *, fresh):
+        opened.extend([sys.stdin, sys.stdout, sys.stderr])
+        print("something", file=sys.stderr)
+        return "done"
+
+    assert call(ring, "", function=run) == (0, "", "")
+    for stream in opened:
+        stream.close()
+    assert len(opened) == 3
+
+
+def test_a_letter_that_the_terminal_has_not_is_escaped(call, monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "ascii"))
+    call(ring, "", function=lambda config, workdir, fresh: "θ")
+    assert written.getvalue() == b"\\u03b8\n"
 
 
 def of_one_line(body):

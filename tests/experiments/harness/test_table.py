@@ -36,7 +36,7 @@ def made_up(monkeypatch):
 
 
 def options(tmp_path, **changes):
-    return table.Options(**{"experiment": "made_up", "workdir": tmp_path, **changes})
+    return table.Options(**{"experiment": "made_up", "workdir": str(tmp_path), **changes})
 
 
 def test_every_cell_is_run_for_every_seed_and_its_row_says_mean_and_deviation(
@@ -65,6 +65,17 @@ def test_a_table_that_was_stopped_goes_on_and_runs_nothing_twice(made_up, tmp_pa
     made_up.CONFIGS["slow"] = ring.Config(steps=11)
     table.run(options(tmp_path, num_seeds=1))
     assert made_up.runs == [(11, 0)]  # another configuration is another cell
+
+
+@pytest.mark.parametrize("damaged", ["", "{", "null", "[]", "{}", '{"config": 1}', "[" * 100_000])
+def test_scores_that_are_not_whole_are_measured_again(made_up, tmp_path, damaged):
+    table.run(options(tmp_path, num_seeds=1))
+    scores = tmp_path / "made_up" / "slow" / "0" / "scores.json"
+    whole = scores.read_text()
+    scores.write_text(damaged)
+    table.run(options(tmp_path, num_seeds=1))
+    assert made_up.runs == [(10, 0), (10, 0)]
+    assert scores.read_text() == whole
 
 
 def test_a_table_goes_by_its_name(made_up, tmp_path, capsys):

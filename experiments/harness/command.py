@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import jax
 import tyro
@@ -90,10 +90,11 @@ def in_one_line(name: str, config: Any = None, kept: str = "") -> Iterator[None]
     try:
         yield
     except Refusal as error:
+        if jax.process_count() > 1:  # JAX would wait for all to end, and abort where one is gone
+            _end_at_once(f"{name}: {error}", 1)
         sys.exit(f"{name}: {error}")
-    except KeyboardInterrupt:
-        print(f"{name}: stopped{kept}", file=sys.stderr)
-        sys.exit(130)
+    except KeyboardInterrupt:  # a program may be running, and may not outlive the interpreter
+        _end_at_once(f"{name}: stopped{kept}", 130)
     except OSError as error:
         sys.exit(f"{name}: {error}{kept}")
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
@@ -101,6 +102,11 @@ def in_one_line(name: str, config: Any = None, kept: str = "") -> Iterator[None]
             raise
         flags = ", ".join(f"--{size.replace('_', '-')}" for size in sizes(config))
         sys.exit(f"{name}: there is not memory enough: lower one of {flags}{kept}")
+
+
+def _end_at_once(text: str, status: int) -> NoReturn:
+    print(text, file=sys.stderr, flush=True)
+    os._exit(status)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

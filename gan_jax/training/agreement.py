@@ -22,14 +22,21 @@ def together_or_not() -> Iterator[None]:
     """Say in one sentence that another process was lost, where several run."""
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1 or "RESOURCE_EXHAUSTED" in str(error):
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        if not is_loss(error):
             raise
         reason = str(error).partition("\n")[0][:200]
         raise LostProcessError(
             f"another process of the run was lost ({reason}): what was saved is kept; start all "
             "of them again with the same command to resume"
         ) from error
+
+
+def is_loss(error: Exception) -> bool:
+    """Whether JAX says by an error, of whatever kind, that it cannot reach another process."""
+    words = ("Gloo", "NCCL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "oordination service")
+    is_ours = isinstance(error, Refusal) or jax.process_count() == 1
+    return not is_ours and any(word in str(error) for word in words)
 
 
 def meet(place: str) -> None:

@@ -14,7 +14,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from gan_jax.checks import AT_LEAST_1, check_bound
-from gan_jax.training.agreement import all_agree
+from gan_jax.training.agreement import all_agree, is_loss
 from gan_jax.training.packing import Packed, describe, pack, unpack
 from gan_jax.training.progress import say
 from gan_jax.training.reading import CheckpointError, in_short, refuse_if_any, try_to_read
@@ -73,7 +73,8 @@ class Checkpoints:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._manager.close()
+        if exception[0] is None or jax.process_count() == 1:  # Orbax waits for all processes
+            self._manager.close()
 
     def save(self, step: int, state: PyTree) -> None:
         """Write the state at a step, replacing that step's checkpoint if there is one.
@@ -92,6 +93,8 @@ class Checkpoints:
                 self._manager.delete(step)
             self._manager.save(step, args=items, force=True)
         except (OSError, ValueError) as error:
+            if is_loss(error):
+                raise
             raise CheckpointError(
                 f"checkpoint {step} cannot be written to {self.directory} ({in_short(error)}); "
                 "the others are kept: give the directory room and write access, then run the "

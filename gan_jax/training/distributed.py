@@ -1,6 +1,12 @@
 """Several processes, on one machine or many: how they find each other."""
 
 import re
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import jax
 
@@ -35,7 +41,8 @@ def initialize(
     missing = [name for name, value in arguments.items() if value is None]
     if not missing:
         _check(*arguments.values())
-        jax.distributed.initialize(coordinator_address, num_processes, process_id)
+        with _waiting(coordinator_address, num_processes, process_id):
+            jax.distributed.initialize(coordinator_address, num_processes, process_id)
     elif len(missing) < len(arguments):
         raise Refusal(
             f"{' and '.join(missing)} must be given as well: either all of "
@@ -58,6 +65,22 @@ def process_rows(batch_size: int) -> slice:
             f"choose a multiple of {jax.process_count()}."
         )
     return slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+
+
+@contextmanager
+def _waiting(address: Any, num_processes: Any, process_id: Any) -> Iterator[None]:
+    """Say for whom it is waited, and let Ctrl-C end that, which JAX does not hear."""
+    if num_processes > 1:
+        whom = "process 0" if process_id else f"{num_processes - 1} more"
+        print(f"waiting for {whom} at {address}", file=sys.stderr, flush=True)
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    try:
+        yield
+    finally:
+        for signum, handler in handlers.items():
+            signal.signal(signum, handler)
 
 
 def _check(coordinator_address: str, num_processes: int, process_id: int) -> None:

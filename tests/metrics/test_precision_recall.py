@@ -1,5 +1,6 @@
 """Precision and recall against the definition, and where they are known."""
 
+import importlib
 from functools import partial
 
 import jax
@@ -39,7 +40,8 @@ def test_it_follows_the_definition(k):
 def test_it_is_the_same_in_blocks_and_holds_one_at_a_time(monkeypatch):
     """40 and 30 points are no multiples of 7: the last blocks are filled up."""
     whole = measure(REAL, GENERATED)
-    monkeypatch.setattr("gan_jax.metrics.precision_recall.BLOCK", 7)
+    file = importlib.import_module("gan_jax.metrics.precision_recall")
+    monkeypatch.setattr(file, "BLOCK", 7)
     in_blocks = jax.jit(partial(precision_recall, k=3))
     assert in_blocks(REAL, GENERATED) == whole
     many = jax.ShapeDtypeStruct((1_000, 2), jnp.float32)

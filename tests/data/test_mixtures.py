@@ -72,3 +72,8 @@ def test_sample_is_a_pure_function_that_compiles():
 def test_impossible_mixtures_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_no_key_is_used_twice():
+    with jax.debug_key_reuse(True):
+        sample(jax.random.key(0), ring(), 2)

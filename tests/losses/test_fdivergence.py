@@ -450,3 +450,20 @@ def test_bad_arguments_are_refused_in_words(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as it is for a user
     with pytest.raises(ValueError, match="must be one of 'minimax', 'heuristic'"):
         f_gan(fdivergence.kl(), generator="minmax")
+
+
+@pytest.mark.parametrize("weight", [0.3, 0.5, 0.9])
+def test_the_weighted_row_keeps_its_constant_where_the_softplus_is_lost(weight):
+    """Beyond v = 40 it is (1 - π)(log(1 - π) + log π + v), but for what float64 would lose too."""
+    v = np.array([39.0, 50.0, 300.0])
+    lost = np.log(-np.expm1(-np.log1p(np.exp(-v)) / weight))
+    found = fdivergence.weighted_jensen_shannon(weight).composed(jnp.asarray(v, jnp.float32))
+    np.testing.assert_allclose(found, (1 - weight) * (np.log1p(-weight) - lost), rtol=1e-6)
+
+
+def test_the_alpha_row_keeps_its_slope_where_the_softplus_is_lost():
+    """f*∘g_f = (((1 - α) softplus(-v))^(α/(α-1)) - 1)/α, for α = 2/3."""
+    v = np.array([30.0, 39.0, 41.0, 43.0])
+    base = np.log1p(np.exp(-v)) / 3
+    found = fdivergence.alpha(2 / 3).composed(jnp.asarray(v, jnp.float32))
+    np.testing.assert_allclose(found, (base**-2 - 1) / (2 / 3), rtol=1e-4)

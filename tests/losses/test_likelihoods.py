@@ -66,7 +66,11 @@ def test_draws_have_the_mean_and_their_own_likelihood(head):
     drawn = np.asarray(jax.jit(head.sample)(KEY, many))
     error = np.std(drawn) / 200
     assert abs(np.mean(drawn) - float(jax.jit(head.mean)(outputs)[0, 0])) < 4 * error
-    if head in (HEADS["bernoulli"], HEADS["discretized_logistic"]):
+    if head in (HEADS["gaussian"], HEADS["learned_gaussian"]):
+        top = head.log_prob(jnp.asarray(outputs[:, :1]), jnp.asarray(outputs))  # 1/(σ √2π)
+        deviation = np.exp(-top) / math.sqrt(2 * math.pi)
+        np.testing.assert_allclose(np.std(drawn), deviation, rtol=4 / math.sqrt(80_000))
+    else:
         levels, counts = np.unique(drawn, return_counts=True)
         log_prob = jax.jit(head.log_prob)(jnp.asarray(levels)[:, None], many[: len(levels)])
         probabilities = np.exp(log_prob)
@@ -86,6 +90,24 @@ def test_saturated_outputs_are_finite(head):
             value, slope = total(outputs)
             assert np.isfinite(value)
             assert np.isfinite(slope).all()
+
+
+@pytest.mark.parametrize(
+    ("head", "unfloored", "floor"),
+    [
+        (losses.learned_gaussian(0.01), losses.learned_gaussian(0.0), math.log(0.01)),
+        (losses.discretized_logistic(min_log_scale=-2.0), losses.discretized_logistic(), -2.0),
+    ],
+    ids=["learned_gaussian", "discretized_logistic"],
+)
+def test_the_floor_holds_for_draws_and_means(head, unfloored, floor):
+    below, at = (jnp.tile(jnp.array([[0.3, spread]]), (20, 1)) for spread in (-50.0, floor))
+    for found, expected in (
+        (head.sample(KEY, below), unfloored.sample(KEY, at)),
+        (head.mean(below), unfloored.mean(at)),
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert np.std(head.sample(KEY, below)) > 0.05
 
 
 def test_the_floor_of_the_variance_holds():

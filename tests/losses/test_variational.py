@@ -76,7 +76,7 @@ def test_the_discretised_logistic_is_a_distribution_and_scipy_s(num_levels):
     log_likelihood = jax.jit(
         partial(losses.discretized_logistic_log_likelihood, num_levels=num_levels)
     )
-    for mean, log_scale in ((0.3, -2.0), (0.0, -7.0), (1.4, 0.5)):
+    for mean, log_scale in ((0.3, -2.0), (0.0, -7.0), (1.4, 0.5), (0.3, 6.0)):
         masses = np.exp(log_likelihood(x, np.full(x.shape, mean), np.full(x.shape, log_scale)))
         np.testing.assert_allclose(np.sum(masses), 1, rtol=1e-9)
         cdf = stats.logistic(mean, math.exp(log_scale)).cdf(edges)

@@ -14,6 +14,7 @@ from gan_jax.metrics import (
     annealed_log_likelihood,
     importance_log_likelihood,
     inference_gaps,
+    log_likelihoods_in_parts,
     parzen_bandwidth,
     parzen_log_likelihood,
 )
@@ -120,6 +121,8 @@ def test_the_effective_sample_size_counts():
     log_weights[np.arange(7) != 3, 1] = -1e4
     counts = jax.jit(losses.effective_samples)(log_weights)
     np.testing.assert_allclose(counts, [7, 1], rtol=1e-6)
+    thrice = losses.effective_samples(jnp.log(jnp.array([1.0, 3.0])))
+    np.testing.assert_allclose(thrice, (1 + 3) ** 2 / (1 + 9), rtol=1e-6)
 
 
 def test_annealing_finds_the_likelihood_without_an_encoder():
@@ -182,6 +185,8 @@ def test_temperatures_rise_from_0_to_1_and_are_symmetric():
     assert (temperatures[0], temperatures[-1]) == (0, 1)
     assert np.all(np.diff(temperatures) > 0)
     np.testing.assert_allclose(temperatures + temperatures[::-1], 1, rtol=1e-5)
+    at = 1 / (1 + np.exp(-4 * np.linspace(-1, 1, 11)))
+    np.testing.assert_allclose(temperatures[1], (at[1] - at[0]) / (at[-1] - at[0]), rtol=1e-5)
 
 
 def test_a_parzen_estimate_on_one_sample_is_a_gaussian():
@@ -213,6 +218,17 @@ def test_a_unit_is_active_where_its_mean_varies_over_examples():
     means[:, 2] = 0.05 * RNG.choice([-1, 1], size=100)  # variance 0.0025
     assert active_units(jnp.asarray(means)).tolist() == [False, True, False]
     assert active_units(jnp.asarray(means), threshold=0.002).tolist() == [False, True, True]
+    assert not active_units(jnp.array([[-0.09], [0.09]]))  # 0.0081, and not twice that
+
+
+def test_parts_are_drawn_apart():
+    def log_weights(key, part, num):
+        return jax.random.normal(key, (num, len(part["x"])))
+
+    first, second = log_likelihoods_in_parts(
+        KEY, log_weights, {"x": np.zeros(2)}, num_samples=1, part_size=1, chunk_size=1
+    )
+    assert first != second
 
 
 def test_gaps_add_up():

@@ -9,7 +9,7 @@ import scipy.sparse.linalg
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Complex, Float, Inexact
 
-from gan_jax.checks import AT_LEAST_0, check_bound
+from gan_jax.checks import AT_LEAST_0, check_bound, check_choice
 from gan_jax.errors import Refusal
 from gan_jax.games.core import Game, GameState, Gradients, field_at, get_params
 from gan_jax.typing import Batch, KeyArray, Metrics, Step
@@ -84,8 +84,9 @@ def leading_eigenvalues(
 
     Raises:
         scipy.sparse.linalg.ArpackNoConvergence: fewer than `num` were found.
-        ValueError: `num` is not below the number of params by two or more.
+        ValueError: `which` is unknown, or `num` is not below the number of params by two or more.
     """
+    check_choice(("LM", "LR", "SR", "LI"), which=which)
     point, unravel = ravel_pytree(get_params(state))
     if not 1 <= num < point.size - 1:
         raise Refusal(

@@ -1,5 +1,6 @@
 """How fast play nears an equilibrium, by its own linearisation."""
 
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.games.analysis import spectral_radius
 from gan_jax.games.core import GameState
 from gan_jax.typing import Batch, KeyArray, Step
@@ -13,7 +14,11 @@ def convergence_factor(
     ρ^(1/k), ρ the spectral radius of k = `period` steps together: give a method that does something
     every k steps (lookahead) its k. It is taken after one period at the equilibrium, where methods
     that start specially have started.
+
+    Raises:
+        ValueError: `period` is below 1.
     """
+    check_bound(AT_LEAST_1, period=period)
 
     def block(key, state, batch):
         metrics = {}

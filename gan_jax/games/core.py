@@ -5,7 +5,7 @@ have the same type, so whatever there are two of is passed by keyword.
 """
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -94,12 +94,14 @@ class Game(Protocol):
 def init(*, generator: Weights, discriminator: Weights, optimizers: Optimizers) -> GameState:
     """Set up the game at step 0.
 
-    The weights are copied, so that a step which donates the state never takes the caller's arrays.
+    All is copied, so that a step which donates the state never takes the caller's arrays, nor is
+    given one array twice.
 
     Raises:
         TypeError: a player is no `Weights`, or its params are not all floating-point arrays.
-        ValueError: a player has no params.
+        ValueError: a player has no params, or there is no optimiser for each.
     """
+    check_optimizers(optimizers)
     return GameState(
         step=jnp.zeros((), jnp.int32),
         generator=init_player(generator, optimizers.generator, name="generator"),
@@ -125,8 +127,30 @@ def init_player(
                 f"The {name}'s params{jax.tree_util.keystr(path)} are {jnp.result_type(leaf)}; "
                 "gradients need floating-point params, and what is not trained goes to `state`."
             )
+    check_optimizer(optimizer)
     weights = jax.tree.map(lambda leaf: jnp.array(leaf, jnp.result_type(leaf)), weights)
-    return Player(weights=weights, opt_state=optimizer.init(weights.params))
+    opt_state = jax.tree.map(jnp.copy, optimizer.init(weights.params))
+    return Player(weights=weights, opt_state=opt_state)
+
+
+def check_optimizers(optimizers: Any) -> None:
+    """Raise ValueError unless there is an optimiser for each player, by its name."""
+    if not isinstance(optimizers, Optimizers):
+        raise Refusal(
+            f"The optimizers are a {type(optimizers).__name__}; give one for each player, as "
+            "Optimizers(generator=..., discriminator=...)."
+        )
+    for optimizer in optimizers:
+        check_optimizer(optimizer)
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """Raise ValueError unless it is one of Optax's, ready to be used."""
+    if not isinstance(optimizer, optax.GradientTransformation):
+        said = getattr(optimizer, "__name__", type(optimizer).__name__)
+        raise Refusal(
+            f"An optimizer is {said}; give a transformation of Optax, such as optax.adam(1e-3)."
+        )
 
 
 def vector_field(
@@ -280,6 +304,7 @@ def mean_over_devices(tree: PyTree, axis_name: str | None) -> PyTree:
     """
 
     def mean(x):
-        return jax.lax.pmean(x, axis_name) if jnp.issubdtype(x.dtype, jnp.floating) else x
+        floating = jnp.issubdtype(jnp.result_type(x), jnp.floating)
+        return jax.lax.pmean(x, axis_name) if floating else x
 
     return tree if axis_name is None else jax.tree.map(mean, tree)

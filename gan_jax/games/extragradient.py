@@ -18,7 +18,7 @@ from gan_jax.games.core import (
     vector_field,
 )
 from gan_jax.games.steps import move_both, split_batch
-from gan_jax.typing import Batch, KeyArray, Metrics, Params
+from gan_jax.typing import Batch, KeyArray, Metrics, Params, Scalar
 
 
 def extragradient_step(
@@ -52,8 +52,9 @@ def extragradient_step(
         batch_ahead, batch = (jax.tree.map(lambda leaf, i=i: leaf[i], batches) for i in (0, 1))
     else:
         key_ahead, batch_ahead = key, batch
-    gradients, _ = vector_field(key_ahead, state, batch_ahead, game=game, axis_name=axis_name)
-    state, ahead = _extrapolate(state, gradients, optimizers)
+    gradients, outcome = vector_field(key_ahead, state, batch_ahead, game=game, axis_name=axis_name)
+    losses = outcome.generator.loss, outcome.discriminator.loss
+    state, ahead = _extrapolate(state, gradients, losses, optimizers)
     gradients, outcome = vector_field(key, ahead, batch, game=game, axis_name=axis_name)
     state, metrics = move_both(state, gradients, outcome, optimizers=optimizers)
     return state.replace(step=state.step + 1), metrics
@@ -81,14 +82,16 @@ def past_extragradient_step(
 
     The points z̃ follow optimistic gradient descent, z̃_{t+1} = z̃_t - 2η v(z̃_t) + η v(z̃_{t-1}).
     As in `extragradient_step`, the optimisers' states advance in both halves, at first by a
-    gradient of zero. It needs `state.memory` from `past_extragradient_memory`.
+    gradient of zero; one that asks for the loss is told inf where it extrapolates. It needs
+    `state.memory` from `past_extragradient_memory`.
 
     Popov 1980; Gidel et al. 2019, section 3.1.2.
     """
     check_memory(state, PastGradients, "past_extragradient_memory")
     past = state.memory
     gradients = Gradients(generator=past.generator, discriminator=past.discriminator)
-    state, ahead = _extrapolate(state, gradients, optimizers)
+    unknown = jnp.array(jnp.inf)
+    state, ahead = _extrapolate(state, gradients, (unknown, unknown), optimizers)
     gradients, outcome = vector_field(key, ahead, batch, game=game, axis_name=axis_name)
     state, metrics = move_both(state, gradients, outcome, optimizers=optimizers)
     memory = PastGradients(**gradients._asdict())
@@ -111,10 +114,9 @@ def past_extragradient_memory(state: GameState) -> GameState:
 
 
 def _extrapolate(
-    state: GameState, gradients: Gradients, optimizers: Optimizers
+    state: GameState, gradients: Gradients, losses: tuple[Scalar, Scalar], optimizers: Optimizers
 ) -> tuple[GameState, GameState]:
     """The state where it stands and where it looks, both with the optimisers' states advanced."""
-    silent = PlayerOutcome(jnp.zeros(()))
-    outcome = Outcome(generator=silent, discriminator=silent)
+    outcome = Outcome(*map(PlayerOutcome, losses))
     ahead, _ = move_both(state, gradients, outcome, optimizers=optimizers)
     return set_params(ahead, get_params(state)), ahead

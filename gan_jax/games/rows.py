@@ -1,5 +1,6 @@
 """Descent on the rows of a table: parameters that belong to single examples."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import jax
@@ -10,7 +11,7 @@ from jaxtyping import Array, Int
 
 from gan_jax.checks import is_known
 from gan_jax.errors import Refusal
-from gan_jax.games.core import PlayerOutcome, Weights, init_player
+from gan_jax.games.core import Weights, init_player
 from gan_jax.games.descent import DescentState, Objective, descent_gradient
 from gan_jax.games.steps import move
 from gan_jax.typing import Batch, KeyArray, Metrics, Params
@@ -31,8 +32,8 @@ def init_rows(*, weights: Weights, optimizer: optax.GradientTransformation) -> D
             f"The leaves of a table have {sorted(lengths)} rows; give each the same number, along "
             "its first axis."
         )
-    player = player.replace(opt_state=jax.vmap(optimizer.init)(player.weights.params))
-    return DescentState(step=jnp.zeros((), jnp.int32), player=player)
+    opt_state = jax.tree.map(jnp.copy, jax.vmap(optimizer.init)(player.weights.params))
+    return DescentState(step=jnp.zeros((), jnp.int32), player=player.replace(opt_state=opt_state))
 
 
 def rows_step(
@@ -56,10 +57,11 @@ def rows_step(
         ValueError: the batch has no `index`, or names, where it is not traced, a row that there is
             not; such a row is dropped where it is.
     """
-    if "index" not in batch:
+    if not isinstance(batch, Mapping) or "index" not in batch:
+        held = ", ".join(sorted(batch)) if isinstance(batch, Mapping) else "no fields"
         raise Refusal(
-            f"The batch holds {', '.join(sorted(batch)) or 'nothing'}; it must name the rows of "
-            "its examples under `index`."
+            f"The batch holds {held or 'nothing'}; it must name the rows of its examples under "
+            "`index`."
         )
     index = batch["index"]
     num_rows = len(jax.tree.leaves(state.player.weights)[0])
@@ -71,19 +73,17 @@ def rows_step(
     gradients, outcomes = jax.vmap(partial(descent_gradient, objective=objective))(
         keys, rows.weights, examples
     )
-    gradients, outcomes = _together(index, gradients, outcomes)
+    gradients, last = _of_rows(index, gradients)
     moved, metrics = jax.vmap(partial(move, optimizer=optimizer))(rows, gradients, outcomes)
+    moved = jax.tree.map(lambda row: row[last], moved)
     player = jax.tree.map(lambda table, row: table.at[index].set(row), state.player, moved)
     metrics = {name: jnp.mean(values) for name, values in metrics.items()}
     return DescentState(step=state.step + 1, player=player), metrics
 
 
-def _together(
-    index: Int[Array, " batch"], gradients: Params, outcomes: PlayerOutcome
-) -> tuple[Params, PlayerOutcome]:
-    """Give all examples of a row the sum of their gradients, and the state that the last leaves."""
+def _of_rows(index: Int[Array, " batch"], gradients: Params) -> tuple[Params, Int[Array, " batch"]]:
+    """For each example the sum of the gradients of its row, and which example is the row's last."""
     num = len(index)
     _, place = jnp.unique(index, return_inverse=True, size=num)
-    last = jax.ops.segment_max(jnp.arange(num), place, num)[place]
     sums = jax.tree.map(lambda g: jax.ops.segment_sum(g, place, num)[place], gradients)
-    return sums, outcomes._replace(state=jax.tree.map(lambda a: a[last], outcomes.state))
+    return sums, jax.ops.segment_max(jnp.arange(num), place, num)[place]

@@ -7,7 +7,11 @@ over which gradients are averaged, of `pmap` or of `shard_map` with `check_vma=F
 sharded `jit` it stays None.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
+import jax.numpy as jnp
 import optax
 
 from gan_jax.checks import AT_LEAST_1, check_bound
@@ -21,6 +25,7 @@ from gan_jax.games.core import (
     Player,
     PlayerName,
     PlayerOutcome,
+    check_optimizers,
     own_gradient,
     vector_field,
 )
@@ -35,9 +40,23 @@ def move(
     optimizer: optax.GradientTransformation,
     prefix: str = "",
 ) -> tuple[Player, Metrics]:
-    """Take one optimiser step with this gradient, carry the outcome's state, report the norms."""
+    """Take one optimiser step with this gradient, carry the outcome's state, report the norms.
+
+    An optimiser that asks for them is also given the loss as `value` and the gradient as `grad`.
+
+    Raises:
+        ValueError: a metric is no single number, or the optimiser is a line search.
+    """
     weights = player.weights
-    updates, opt_state = optimizer.update(gradient, player.opt_state, weights.params)
+    check_metrics(outcome.metrics)
+    updates, opt_state = optax.with_extra_args_support(optimizer).update(
+        gradient,
+        player.opt_state,
+        weights.params,
+        value=outcome.loss,
+        grad=gradient,
+        value_fn=_no_line_search,
+    )
     moved = weights.replace(
         params=optax.apply_updates(weights.params, updates),
         state=weights.state if outcome.state is None else outcome.state,
@@ -46,7 +65,7 @@ def move(
         "loss": outcome.loss,
         "grad_norm": optax.tree.norm(gradient),
         "update_norm": optax.tree.norm(updates),
-        **outcome.metrics,
+        **jax.tree.map(jnp.asarray, outcome.metrics),
     }
     return (
         player.replace(weights=moved, opt_state=opt_state),
@@ -54,10 +73,28 @@ def move(
     )
 
 
+def check_metrics(metrics: Mapping[str, Any]) -> None:
+    """Raise ValueError where a metric is more than one number."""
+    for name, value in metrics.items():
+        if jnp.shape(value) != ():
+            raise Refusal(
+                f"The metric {name} has shape {jnp.shape(value)}; a metric is one number: take a "
+                "mean, or report each under a name of its own."
+            )
+
+
+def _no_line_search(*_args, **_named):
+    raise Refusal(
+        "The optimiser asks for the loss at other points, as a line search does; a step knows it "
+        "at the present ones: give an optimiser that needs the gradient and the loss alone."
+    )
+
+
 def move_both(
     state: GameState, gradients: Gradients, outcome: Outcome, *, optimizers: Optimizers
 ) -> tuple[GameState, Metrics]:
     """Move both players along these gradients. `state.step` stays as it is."""
+    check_optimizers(optimizers)
     players, metrics = {}, {}
     for name in Gradients._fields:
         players[name], of_player = move(
@@ -128,8 +165,7 @@ def alternating_step(
         ValueError: k is below 1, or the batch does not divide by k.
     """
     key_generator, key_discriminator = jax.random.split(key)
-    batches = split_batch(batch, num_discriminator_steps, "num_discriminator_steps")
-    last = jax.tree.map(lambda leaf: leaf[-1], batches)
+    check_bound(AT_LEAST_1, num_discriminator_steps=num_discriminator_steps)
 
     def turn(state, key_and_batch):
         return discriminator_step(
@@ -142,8 +178,11 @@ def alternating_step(
         )
 
     if num_discriminator_steps == 1:
+        last = batch
         state, metrics = turn(state, (key_discriminator, last))
     else:
+        batches = split_batch(batch, num_discriminator_steps, "num_discriminator_steps")
+        last = jax.tree.map(lambda leaf: leaf[-1], batches)
         keys = jax.random.split(key_discriminator, num_discriminator_steps)
         state, metrics = jax.lax.scan(turn, state, (keys, batches))
         metrics = jax.tree.map(lambda leaf: leaf[-1], metrics)
@@ -186,6 +225,7 @@ def generator_step(
 def _single_move(
     name: PlayerName, key, state, batch, *, game, optimizers, axis_name
 ) -> tuple[GameState, Metrics]:
+    check_optimizers(optimizers)
     gradient, outcome = own_gradient(name, key, state, batch, game=game, axis_name=axis_name)
     player, metrics = move(
         getattr(state, name),
@@ -202,9 +242,13 @@ def split_batch(batch: Batch, num_parts: int, name: str) -> Batch:
 
     `name` is what the caller calls k, for the messages.
     """
-    check_bound(AT_LEAST_1, **{name: num_parts})
 
     def split(leaf):
+        if jnp.ndim(leaf) == 0:
+            raise Refusal(
+                f"The batch holds a single number, which does not divide into the {num_parts} "
+                f"parts that {name} asks for: what all examples share belongs to the game."
+            )
         if leaf.shape[0] % num_parts:
             raise Refusal(
                 f"A batch of {leaf.shape[0]} examples does not divide into the {num_parts} parts "

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from gan_jax.checks import AT_LEAST_1, NOT_NEGATIVE, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.games.core import Game, GameState, Gradients, Outcome, PlayerOutcome, get_params
 from gan_jax.typing import KeyArray, Scalar
@@ -53,6 +54,7 @@ def bilinear_duality_gap(
     max_{‖y'‖ ≤ r} xᵀ M y' - min_{‖x'‖ ≤ r} x'ᵀ M y, which is 0 at the equilibrium 0 alone where M
     is invertible.
     """
+    check_bound(NOT_NEGATIVE, radius=radius)
     x, y = map(jnp.asarray, point)
     of_x = x if matrix is None else jnp.asarray(matrix, x.dtype).T @ x
     of_y = y if matrix is None else jnp.asarray(matrix, y.dtype) @ y
@@ -117,8 +119,8 @@ def stochastic_bilinear(
     Raises:
         ValueError: `num_samples` is below 1.
     """
-    if num_samples is not None and num_samples < 1:
-        raise Refusal(f"num_samples is {num_samples}; a round needs at least 1 term.")
+    if num_samples is not None:
+        check_bound(AT_LEAST_1, num_samples=num_samples)
 
     def game(*, generator, discriminator, batch, key):
         x, y = generator.params, discriminator.params
@@ -152,6 +154,7 @@ def random_terms(
 
     M_i = I + N_i with entries of deviation 1/(2√n) but for their mean, a_i and b_i from N(0, I/n).
     """
+    check_bound(AT_LEAST_1, num_terms=num_terms, dim=dim)
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=(num_terms, dim, dim)) / (2 * np.sqrt(dim))
     x_terms, y_terms = rng.normal(size=(2, num_terms, dim)) / np.sqrt(dim)
@@ -177,7 +180,12 @@ def dirac_gan(
     there has the eigenvalues `dirac_gan_eigenvalues`.
 
     Mescheder, Geiger & Nowozin 2018, definition 2.1 and sections 2 and 3.
+
+    Raises:
+        ValueError: `loss` is not three curves, or `instance_noise` is negative or not finite.
     """
+    _check_curves(loss)
+    check_bound(NOT_NEGATIVE, instance_noise=instance_noise)
     nodes, masses = np.polynomial.hermite_e.hermegauss(NUM_NODES)
     if instance_noise == 0:
         nodes, masses = np.zeros(1), np.ones(1)
@@ -211,7 +219,12 @@ def dirac_gan_eigenvalues(loss, *, r1: float = 0.0, instance_noise: float = 0.0)
     steps small enough; where they are 0, linear analysis does not say.
 
     Mescheder, Geiger & Nowozin 2018, lemma 2.3 and section 4.
+
+    Raises:
+        ValueError: `loss` is not three curves, or a number is negative or not finite.
     """
+    _check_curves(loss)
+    check_bound(NOT_NEGATIVE, r1=r1, instance_noise=instance_noise)
 
     def second(curve):
         return jax.grad(jax.grad(curve))(0.0)
@@ -220,6 +233,15 @@ def dirac_gan_eigenvalues(loss, *, r1: float = 0.0, instance_noise: float = 0.0)
     product = float(jax.grad(loss.fake)(0.0) * jax.grad(loss.generator)(0.0))
     root = np.sqrt(complex(damping**2 / 4 + product))
     return np.array([damping / 2 - root, damping / 2 + root])
+
+
+def _check_curves(loss) -> None:
+    if not all(callable(getattr(loss, name, None)) for name in ("real", "fake", "generator")):
+        said = getattr(loss, "__name__", type(loss).__name__)
+        raise Refusal(
+            f"loss is {said}; it must have the curves real, fake and generator, as what "
+            "losses.non_saturating() returns has."
+        )
 
 
 def distance(state: GameState, equilibrium: Gradients) -> Scalar:

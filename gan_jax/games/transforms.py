@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gan_jax.checks import POSITIVE, check_bound
 from gan_jax.errors import Refusal
 
 
@@ -17,10 +18,9 @@ def clip_params(limit: float) -> optax.GradientTransformation:
     Arjovsky, Chintala & Bottou 2017, Algorithm 1.
 
     Raises:
-        ValueError: `limit` is not positive.
+        ValueError: `limit` is not positive and finite.
     """
-    if not limit > 0:
-        raise Refusal(f"limit is {limit}; params are clipped to [-limit, limit], above 0.")
+    check_bound(POSITIVE, limit=limit)
 
     def update(updates, state, params=None):
         if params is None:

@@ -13,6 +13,7 @@ from gan_jax.games.core import (
     Player,
     Weights,
     across_devices,
+    check_optimizers,
     check_scalar,
 )
 from gan_jax.games.steps import move, simultaneous_step
@@ -46,6 +47,7 @@ def unrolled_step(
         ValueError: K is negative.
     """
     check_bound(AT_LEAST_0, num_unrolled_steps=num_unrolled_steps)
+    check_optimizers(optimizers)
 
     def foreseeing(*, generator: Weights, discriminator: Weights, batch, key) -> Outcome:
         @partial(jax.checkpoint, prevent_cse=False)

@@ -13,7 +13,7 @@ from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.systems.checks import blank, check_shape, take_floats
+from gan_jax.systems.checks import blank, check_networks, check_shape, take_floats
 from gan_jax.systems.latents import over_axes
 from gan_jax.systems.networks import asked, first, fixed, infer, join, of_part, part, start, train
 from gan_jax.typing import Batch, KeyArray
@@ -32,7 +32,7 @@ class Autoencoder:
     Bourlard & Kamp 1988; Hinton & Salakhutdinov 2006.
 
     Raises:
-        ValueError: `latent_dim` is below 1.
+        ValueError: what is given is no network, or `latent_dim` is below 1.
     """
 
     encoder: nn.Module
@@ -41,6 +41,7 @@ class Autoencoder:
     field: str = "image"
 
     def __post_init__(self) -> None:
+        check_networks(encoder=self.encoder, decoder=self.decoder)
         check_bound(AT_LEAST_1, latent_dim=self.latent_dim)
 
     def init(

@@ -1,6 +1,6 @@
 """What systems ask of batches and networks, and how they say it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -12,8 +12,34 @@ from gan_jax.errors import Refusal
 from gan_jax.typing import Batch
 
 
+def check_made(kind: type, example: str, others: Mapping[type, str] = {}, **values: Any) -> None:
+    """Raise ValueError at the first value, by its name, that is not of a kind.
+
+    `others` says of kinds that may be taken for it what to do with them.
+    """
+    for name, value in values.items():
+        if isinstance(value, kind):
+            continue
+        said = f"{name} is a {type(value).__name__}; it must be a {kind.__name__}, as {example} is."
+        if type(value) in others:
+            said = f"{name} is a {type(value).__name__}: {others[type(value)]}."
+        elif callable(value) and hasattr(value, "__name__"):
+            said = f"{name} is {value.__name__} itself: call it, as in {example}."
+        raise Refusal(said)
+
+
+def check_networks(**networks: Any) -> None:
+    """Raise ValueError at the first, by its name, that is no Flax module."""
+    check_made(nn.Module, "nets.MLPGenerator((2,))", **networks)
+
+
 def take(batch: Batch, field: str) -> Any:
     """Take what the batch holds under a name; raise ValueError where it holds no such field."""
+    if not isinstance(batch, Mapping):
+        raise Refusal(
+            f"The batch is a {type(batch).__name__}; give its examples by their name, as "
+            f'{{"{field}": examples}}.'
+        )
     if field not in batch:
         raise Refusal(
             f"The batch holds {', '.join(sorted(batch)) or 'nothing'}; this system needs "
@@ -46,6 +72,17 @@ def check_shape(real: Any, made: Any, field: str, network: str = "generator") ->
         raise Refusal(
             f"The batch's `{field}` holds examples of shape {real.shape[1:]}, the {network} makes "
             f"{made.shape[1:]}: give the {network} the data's shape."
+        )
+
+
+def check_logits(x: Any, logits: Any) -> None:
+    """Raise ValueError unless a discriminator gives each example one number, or a map of them."""
+    num, *rest = jnp.shape(logits) or (None,)
+    places = len(rest) - (rest[-1:] == [1])
+    if num != x.shape[0] or places not in {0, x.ndim - 2}:
+        raise Refusal(
+            f"The discriminator gives {x.shape[0]} examples of shape {x.shape[1:]} logits of shape "
+            f"{jnp.shape(logits)}; it must give each one number, or a map over its places."
         )
 
 

@@ -9,11 +9,17 @@ import optax
 from jaxtyping import Array, Float
 
 from gan_jax import games, losses
-from gan_jax.checks import AT_LEAST_1, check_bound
-from gan_jax.errors import Refusal
+from gan_jax.checks import AT_LEAST_1, SHARE, check_bound
 from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
-from gan_jax.systems.checks import blank, check_gaussian, check_shape, take_floats
+from gan_jax.systems.checks import (
+    blank,
+    check_gaussian,
+    check_made,
+    check_networks,
+    check_shape,
+    take_floats,
+)
 from gan_jax.systems.latents import (
     Gaussian,
     ImportanceWeighted,
@@ -47,7 +53,8 @@ class CVAE(ImportanceWeighted):
     Sohn, Lee & Yan 2015, section 4; Doersch 2016, section 3.
 
     Raises:
-        ValueError: `latent_dim` or `num_samples` is below 1, or α outside [0, 1].
+        ValueError: what is given is no network or likelihood; `latent_dim` or `num_samples` is
+            below 1, or α outside [0, 1].
     """
 
     encoder: nn.Module
@@ -61,9 +68,12 @@ class CVAE(ImportanceWeighted):
     target: str = "target"
 
     def __post_init__(self) -> None:
+        check_networks(encoder=self.encoder, decoder=self.decoder)
+        if self.prior is not None:
+            check_networks(prior=self.prior)
+        check_made(Likelihood, "losses.bernoulli()", likelihood=self.likelihood)
         check_bound(AT_LEAST_1, latent_dim=self.latent_dim, num_samples=self.num_samples)
-        if not 0 <= self.alpha <= 1:
-            raise Refusal(f"alpha is {self.alpha}; it must be in [0, 1].")
+        check_bound(SHARE, alpha=self.alpha)
 
     def init(
         self, key: KeyArray, batch: Batch, *, optimizer: optax.GradientTransformation
@@ -110,6 +120,7 @@ class CVAE(ImportanceWeighted):
         self, key: KeyArray, weights: Weights, num: int, condition: Array
     ) -> Float[Array, "num batch *shape"]:
         """Means of p(y|x, z), `num` of them for each condition, z ~ p(z|x)."""
+        check_bound(AT_LEAST_1, num=num)
         key_prior, key_latents, key_decoder = jax.random.split(key, 3)
         before, _ = self._prior(asked, key_prior, weights, condition)
         latents = draw(key_latents, repeat(before, num))
@@ -139,6 +150,7 @@ class CVAE(ImportanceWeighted):
         self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
     ) -> Float[Array, "samples batch"]:
         """log p(y|x, z), z ~ p(z|x): for the Monte-Carlo estimate of log p(y|x)."""
+        check_bound(AT_LEAST_1, num_samples=num_samples)
         return self._log_likelihoods(asked, key, weights, batch, num_samples)[0]
 
     def _bound(

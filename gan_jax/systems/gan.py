@@ -13,10 +13,19 @@ from gan_jax import games
 from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.games import GameState, Optimizers, Outcome, PlayerOutcome, Weights
-from gan_jax.losses import AdversarialLoss
+from gan_jax.losses import AdversarialLoss, FDivergence, RelativisticLoss
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.systems.checks import blank, check_gradients, check_shape, take, take_floats
-from gan_jax.systems.networks import Latents, first, infer, start, train
+from gan_jax.systems.checks import (
+    blank,
+    check_gradients,
+    check_logits,
+    check_made,
+    check_networks,
+    check_shape,
+    take,
+    take_floats,
+)
+from gan_jax.systems.networks import Latents, check_latents, first, infer, start, train
 from gan_jax.typing import Batch, KeyArray
 
 
@@ -48,6 +57,10 @@ class Round(NamedTuple):
 
 
 REPORTED = ("loss", "grad_norm", "update_norm")
+OTHER_LOSSES = {
+    FDivergence: "make a game of it by losses.f_gan(divergence)",
+    RelativisticLoss: "play it by relativistic_gan(loss=...)",
+}
 LOGITS = ("real_logits", "fake_logits")
 
 Term: TypeAlias = Callable[[Round], Float[Array, "num *rest"]]
@@ -67,8 +80,9 @@ class GAN:
 
     A term is a function of the `Round`, and a metric of its player under its name: a gradient
     penalty is `{"penalty": lambda r: 10 * gradient_penalty(r.critic, r.real, r.fake, r.key)}`. Give
-    such a critic no batch normalisation and no minibatch discrimination: they mix the gradients of
-    a batch's examples. The terms of one player cost a move of the other nothing.
+    such a critic no batch normalisation, which is refused, and no minibatch discrimination: they
+    mix the gradients of a batch's examples. The terms of one player cost a move of the other
+    nothing.
 
     With `packing` m the discriminator judges m examples at once, joined along their last axis: B
     examples make B/m packs, so give batches of m·B for B logits (PacGAN).
@@ -92,8 +106,9 @@ class GAN:
     et al. 2018, section 2.
 
     Raises:
-        ValueError: `packing` is below 1, or goes with conditions; there are neither latents nor
-            conditions; a term has the name of a metric that each step reports.
+        ValueError: what is given is no network, loss or latents; `packing` is below 1, or goes with
+            conditions; there are neither latents nor conditions; the terms have no names, or that
+            of a metric that each step reports.
     """
 
     generator: nn.Module
@@ -107,7 +122,11 @@ class GAN:
     packing: int = 1
 
     def __post_init__(self) -> None:
+        check_networks(generator=self.generator, discriminator=self.discriminator)
+        check_made(AdversarialLoss, "losses.non_saturating()", OTHER_LOSSES, loss=self.loss)
         check_bound(AT_LEAST_1, packing=self.packing)
+        if isinstance(self.conditions, str):
+            raise Refusal(f"conditions is {self.conditions!r}; give a tuple of such names.")
         if self.packing > 1 and self.conditions:
             raise Refusal(
                 f"packing is {self.packing}, but a pack of examples has no one condition: take "
@@ -120,6 +139,8 @@ class GAN:
                 "A generator without latents and conditions makes one example: give it latents, "
                 "such as networks.normal(100), or conditions."
             )
+        if self.latents is not None:
+            check_latents(self.latents)
 
     def game(
         self, *, generator: Weights, discriminator: Weights, batch: Batch, key: KeyArray
@@ -128,7 +149,8 @@ class GAN:
 
         Raises:
             ValueError: the batch lacks a field, its examples are no floating-point numbers or not
-                of the generator's shape, or they do not divide into packs.
+                of the generator's shape, or they do not divide into packs; the discriminator gives
+                neither a number nor a map for each; the weights are another network's.
         """
         keys = jax.random.split(key, 5)
         real = take_floats(batch, self.field)
@@ -139,6 +161,7 @@ class GAN:
         check_shape(real, first(generated), self.field)
         real, fake = pack(real, self.packing), pack(first(generated), self.packing)
         real_output, seen = train(self.discriminator, discriminator, keys[2], real, *given)
+        check_logits(real, first(real_output))
         fake_output, discriminator_after = train(self.discriminator, seen, keys[3], fake, *given)
 
         def judge(x: Array, *conditions: Any) -> Array:
@@ -173,8 +196,9 @@ class GAN:
         """Draw both players' weights. Of the batch only shapes and types count.
 
         Raises:
-            ValueError: the batch lacks a field, the generator makes examples of another shape, or a
-                term takes gradients of a discriminator with batch normalisation.
+            ValueError: the batch lacks a field, the generator makes examples of another shape, the
+                discriminator gives neither a number nor a map for each, or a term takes gradients
+                of a discriminator with batch normalisation.
         """
         key_latents, key_generator, key_discriminator = jax.random.split(key, 3)
         given = tuple(blank(batch, name) for name in self.conditions)
@@ -182,7 +206,8 @@ class GAN:
         generated, generator = start(self.generator, key_generator, *inputs)
         check_shape(take(batch, self.field), first(generated), self.field)
         fake = pack(first(generated), self.packing)
-        _, discriminator = start(self.discriminator, key_discriminator, fake, *given)
+        judged, discriminator = start(self.discriminator, key_discriminator, fake, *given)
+        check_logits(fake, first(judged))
         players = {"generator": generator, "discriminator": discriminator}
         if "batch_stats" in discriminator.state and (
             self.generator_terms or self.discriminator_terms
@@ -199,8 +224,10 @@ class GAN:
         Batch normalisation takes its running statistics.
 
         Raises:
-            ValueError: other conditions than the system's, or another number of them than `num`.
+            ValueError: `num` is below 1; other conditions than the system's, or another number of
+                them than `num`; the weights are another network's.
         """
+        check_bound(AT_LEAST_1, num=num)
         self._check_conditions(conditions, num)
         key_latents, key_network = jax.random.split(key)
         inputs = self._inputs(key_latents, num, conditions)
@@ -257,8 +284,13 @@ def with_terms(
     return PlayerOutcome(loss, after.state, metrics)
 
 
-def check_names(player: str, terms: Mapping[str, Term], taken: tuple[str, ...]) -> None:
-    """Raise ValueError where a term has one of these names."""
+def check_names(player: str, terms: Any, taken: tuple[str, ...]) -> None:
+    """Raise ValueError where a term has no name, or one of these."""
+    if not isinstance(terms, Mapping):
+        raise Refusal(
+            f'{player}_terms is a {type(terms).__name__}; give each term a name, as {{"penalty": '
+            "term}."
+        )
     if both := [name for name in terms if name in taken]:
         raise Refusal(
             f"A term of the {player} is called {both[0]}, as a metric that is reported already: "

@@ -8,10 +8,11 @@ import optax
 from jaxtyping import Array, Float
 
 from gan_jax import games, losses
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses.matching import Kernel
-from gan_jax.systems.checks import check_shape, take, take_floats
-from gan_jax.systems.networks import Latents, first, infer, start, train
+from gan_jax.systems.checks import check_networks, check_shape, take, take_floats
+from gan_jax.systems.networks import Latents, check_latents, first, infer, start, train
 from gan_jax.typing import Batch, KeyArray
 
 
@@ -24,6 +25,9 @@ class GMMN:
     examples: under `pmap` each device compares its own share alone. Memory as in `losses.mmd2`.
 
     Li, Swersky & Zemel 2015.
+
+    Raises:
+        ValueError: what is given is no network or latents, or `chunk_size` is below 1.
     """
 
     generator: nn.Module
@@ -31,6 +35,12 @@ class GMMN:
     latents: Latents
     field: str = "image"
     chunk_size: int | None = None
+
+    def __post_init__(self) -> None:
+        check_networks(generator=self.generator)
+        check_latents(self.latents)
+        if self.chunk_size is not None:
+            check_bound(AT_LEAST_1, chunk_size=self.chunk_size)
 
     def init(
         self, key: KeyArray, batch: Batch, *, optimizer: optax.GradientTransformation
@@ -59,6 +69,7 @@ class GMMN:
 
     def sample(self, key: KeyArray, weights: Weights, num: int) -> Float[Array, "num *shape"]:
         """Draw that many examples."""
+        check_bound(AT_LEAST_1, num=num)
         key_latents, key_generator = jax.random.split(key)
         latents = self.latents(key_latents, num)
         return first(infer(self.generator, weights, latents, key=key_generator))

@@ -15,7 +15,14 @@ from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
-from gan_jax.systems.checks import blank, check_gaussian, check_shape, take_floats
+from gan_jax.systems.checks import (
+    blank,
+    check_gaussian,
+    check_made,
+    check_networks,
+    check_shape,
+    take_floats,
+)
 from gan_jax.systems.latents import (
     Gaussian,
     ImportanceWeighted,
@@ -45,8 +52,8 @@ class HierarchicalVAE(ImportanceWeighted):
     Rezende, Mohamed & Wierstra 2014; Burda, Grosse & Salakhutdinov 2016, section 2.
 
     Raises:
-        ValueError: there is no layer, a dimension or `num_samples` is below 1, or the lists differ
-            in length.
+        ValueError: what is given is no network or likelihood; there is no layer, a dimension or
+            `num_samples` is below 1, or the lists differ in length.
     """
 
     encoders: Sequence[nn.Module]
@@ -63,6 +70,9 @@ class HierarchicalVAE(ImportanceWeighted):
                 f"{len(self.latent_dims)} latent_dims; give one of each for every layer, and at "
                 "least one layer."
             )
+        for networks in (self.encoders, self.decoders):
+            check_networks(**{f"network {i}": network for i, network in enumerate(networks)})
+        check_made(Likelihood, "losses.bernoulli()", likelihood=self.likelihood)
         check_bound(AT_LEAST_1, num_samples=self.num_samples)
         for layer, dim in enumerate(self.latent_dims):
             check_bound(AT_LEAST_1, **{f"latent_dims[{layer}]": dim})
@@ -101,6 +111,7 @@ class HierarchicalVAE(ImportanceWeighted):
 
     def sample(self, key: KeyArray, weights: Weights, num: int) -> Float[Array, "num *shape"]:
         """Means of p(x|h₁), with all h drawn from the top."""
+        check_bound(AT_LEAST_1, num=num)
         key_latents, key_decoders = jax.random.split(key)
         top = len(self.decoders) - 1
         latents = jax.random.normal(fold_in(key_latents, top), (num, self.latent_dims[top]))

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gan_jax import losses
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.games import Weights
 from gan_jax.losses.precision import at_least_float32
 from gan_jax.systems.networks import Run, asked, first, train
@@ -76,7 +77,12 @@ class ImportanceWeighted(ABC):
     def log_weights(
         self, key: KeyArray, weights: Weights, batch: Batch, num_samples: int
     ) -> Float[Array, "samples batch"]:
-        """log p(x, z) - log q(z|x), z ~ q, of x given a condition where there is one."""
+        """log p(x, z) - log q(z|x), z ~ q, of x given a condition where there is one.
+
+        Raises:
+            ValueError: `num_samples` is below 1.
+        """
+        check_bound(AT_LEAST_1, num_samples=num_samples)
         return self._log_weights(asked, key, weights, batch, num_samples)[0]
 
     def trained_log_weights(

@@ -7,18 +7,26 @@ whose rest is for further terms of a loss (class logits, a mean and a log-varian
 always has the random streams `dropout` and `noise`.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+import flax.errors
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from gan_jax.checks import AT_LEAST_1, FINITE, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.games import Weights
 from gan_jax.typing import KeyArray
+
+_MISFITS = (
+    flax.errors.ScopeCollectionNotFound,
+    flax.errors.ScopeParamNotFoundError,
+    flax.errors.ScopeParamShapeError,
+    flax.errors.ScopeVariableNotFoundError,
+)
 
 Latents: TypeAlias = Callable[[KeyArray, int], Array]
 """(key, num) -> that many latents."""
@@ -42,9 +50,20 @@ def normal(*shape: int) -> Latents:
 def uniform(*shape: int, low: float = -1.0, high: float = 1.0) -> Latents:
     """z ~ U[low, high), independently for each number of this shape: a vector, or a plane."""
     _check_shape(shape)
-    if not -math.inf < low < high < math.inf:
-        raise Refusal(f"low is {low} and high {high}; both must be finite, and low below high.")
+    check_bound(FINITE, low=low, high=high)
+    if low >= high:
+        raise Refusal(f"low is {low} and high {high}; low must be below high.")
     return lambda key, num: jax.random.uniform(key, (num, *shape), minval=low, maxval=high)
+
+
+def check_latents(latents: Any) -> None:
+    """Raise ValueError unless it can draw latents."""
+    if not callable(latents) or latents in (normal, uniform):
+        said = getattr(latents, "__name__", repr(latents))
+        raise Refusal(
+            f"latents is {said}; give what draws them, such as networks.normal(100) for 100 "
+            "numbers from N(0, 1)."
+        )
 
 
 def start(network: nn.Module, key: KeyArray, *inputs: Any) -> tuple[Any, Weights]:
@@ -57,16 +76,35 @@ def start(network: nn.Module, key: KeyArray, *inputs: Any) -> tuple[Any, Weights
 
 
 def train(network: nn.Module, weights: Weights, key: KeyArray, *inputs: Any) -> tuple[Any, Weights]:
-    """Run a network as it is trained: its output, and its weights with the state that it leaves."""
-    output, state = network.apply(
-        variables_of(weights), *inputs, train=True, mutable=list(weights.state), rngs=streams(key)
+    """Run a network as it is trained: its output, and its weights with the state that it leaves.
+
+    Raises:
+        ValueError: the weights are not those of this network on such inputs.
+    """
+    output, state = _apply(
+        network, weights, inputs, train=True, mutable=list(weights.state), rngs=streams(key)
     )
     return output, weights.replace(state=dict(state))
 
 
 def infer(network: nn.Module, weights: Weights, *inputs: Any, key: KeyArray | None = None) -> Any:
-    """Ask a network, which stays as it is. Without a key its random streams are always the same."""
-    return network.apply(variables_of(weights), *inputs, rngs=streams(fixed(key)))
+    """Ask a network, which stays as it is. Without a key its random streams are always the same.
+
+    Raises:
+        ValueError: the weights are not those of this network on such inputs.
+    """
+    return _apply(network, weights, inputs, rngs=streams(fixed(key)))
+
+
+def _apply(network: nn.Module, weights: Weights, inputs: tuple[Any, ...], **arguments: Any) -> Any:
+    try:
+        return network.apply(variables_of(weights), *inputs, **arguments)
+    except _MISFITS:
+        shapes = ", ".join(str(jnp.shape(leaf)) for leaf in jax.tree.leaves(inputs))
+        raise Refusal(
+            f"The weights are not those of this {type(network).__name__} for inputs of shape "
+            f"{shapes}: give the weights that the same networks and sizes were started with."
+        ) from None
 
 
 def asked(network: nn.Module, weights: Weights, key: KeyArray, *inputs: Any) -> tuple[Any, Weights]:
@@ -172,5 +210,4 @@ def _described(tree: Any) -> Any:
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:
-    if any(size < 1 for size in shape):
-        raise Refusal(f"Latents of shape {shape} are none; each size must be at least 1.")
+    check_bound(AT_LEAST_1, **{f"size {axis} of the latents": n for axis, n in enumerate(shape)})

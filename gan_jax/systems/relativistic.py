@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from gan_jax.losses import AdversarialLoss, RelativisticLoss
+from gan_jax.systems.checks import check_made
 from gan_jax.systems.gan import GAN, Term, check_names
 
 
@@ -26,8 +27,12 @@ def relativistic_gan(
     Jolicoeur-Martineau 2019.
 
     Raises:
-        ValueError: as `GAN`, or a further term is called `relativistic`.
+        ValueError: as `GAN`, the loss is no relativistic one, or a further term is called
+            `relativistic`.
     """
+    adversarial = {AdversarialLoss: "compare its logits by losses.relativistic(loss)"}
+    example = "losses.relativistic(losses.non_saturating())"
+    check_made(RelativisticLoss, example, adversarial, loss=loss)
     for player, terms in (("generator", generator_terms), ("discriminator", discriminator_terms)):
         check_names(player, terms, ("relativistic",))
     silent = AdversarialLoss(jnp.zeros_like, jnp.zeros_like, jnp.zeros_like)

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import games, losses
-from gan_jax.errors import Refusal
+from gan_jax.checks import check_choice
 from gan_jax.games import DescentState, PlayerOutcome, Weights
+from gan_jax.systems.checks import check_made
 from gan_jax.systems.latents import Gaussian
 from gan_jax.systems.vae import VAE
 from gan_jax.typing import Batch, KeyArray
@@ -26,7 +27,7 @@ class SVI:
     Hoffman et al. 2013; Cremer, Li & Duvenaud 2018.
 
     Raises:
-        ValueError: `start` is unknown.
+        ValueError: `model` is no VAE, `trained` no weights, or `start` unknown.
     """
 
     model: VAE
@@ -34,8 +35,9 @@ class SVI:
     start: Literal["encoder", "prior"] = "encoder"
 
     def __post_init__(self) -> None:
-        if self.start not in ("encoder", "prior"):
-            raise Refusal(f'start is "{self.start}"; it must be "encoder" or "prior".')
+        check_made(VAE, "VAE(...)", model=self.model)
+        check_made(Weights, "state.player.weights", trained=self.trained)
+        check_choice(("encoder", "prior"), start=self.start)
 
     def init(self, batch: Batch, *, optimizer: optax.GradientTransformation) -> DescentState:
         """Start the table: a Gaussian with a row for each example of the batch."""

@@ -10,11 +10,17 @@ import optax
 from jaxtyping import Array, Float
 
 from gan_jax import games, losses
-from gan_jax.checks import AT_LEAST_1, check_bound
-from gan_jax.errors import Refusal
+from gan_jax.checks import AT_LEAST_1, NOT_NEGATIVE, check_bound, check_choice
 from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
-from gan_jax.systems.checks import blank, check_gaussian, check_shape, take_floats
+from gan_jax.systems.checks import (
+    blank,
+    check_gaussian,
+    check_made,
+    check_networks,
+    check_shape,
+    take_floats,
+)
 from gan_jax.systems.latents import (
     Gaussian,
     ImportanceWeighted,
@@ -65,8 +71,8 @@ class VAE(ImportanceWeighted):
     Kingma & Welling 2014, equations (6) (sampled) and (7) (closed); Higgins et al. 2017 for β.
 
     Raises:
-        ValueError: `latent_dim` or `num_samples` is below 1, β negative or not finite, or `kl`
-            unknown.
+        ValueError: what is given is no network or likelihood; `latent_dim` or `num_samples` is
+            below 1, β negative or not finite, or `kl` unknown.
     """
 
     encoder: nn.Module
@@ -79,11 +85,11 @@ class VAE(ImportanceWeighted):
     field: str = "image"
 
     def __post_init__(self) -> None:
+        check_networks(encoder=self.encoder, decoder=self.decoder)
+        check_made(Likelihood, "losses.bernoulli()", likelihood=self.likelihood)
         check_bound(AT_LEAST_1, latent_dim=self.latent_dim, num_samples=self.num_samples)
-        if not 0 <= self.beta < float("inf"):
-            raise Refusal(f"beta is {self.beta}; it must be finite, and not below 0.")
-        if self.kl not in ("closed", "sampled"):
-            raise Refusal(f'kl is "{self.kl}"; it must be "closed" or "sampled".')
+        check_bound(NOT_NEGATIVE, beta=self.beta)
+        check_choice(("closed", "sampled"), kl=self.kl)
 
     def init(
         self, key: KeyArray, batch: Batch, *, optimizer: optax.GradientTransformation
@@ -119,6 +125,7 @@ class VAE(ImportanceWeighted):
 
     def sample(self, key: KeyArray, weights: Weights, num: int) -> Float[Array, "num *shape"]:
         """Means of p(x|z), z ~ p(z)."""
+        check_bound(AT_LEAST_1, num=num)
         key_latents, key_decoder = jax.random.split(key)
         latents = jax.random.normal(key_latents, (num, self.latent_dim))
         return self.likelihood.mean(self.decode(weights, latents, key=key_decoder))

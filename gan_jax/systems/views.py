@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.games import Weights
 from gan_jax.systems.vae import VAE
 from gan_jax.typing import Batch
@@ -24,6 +25,11 @@ def manifold(model: VAE, weights: Weights, side: int) -> Float[Array, "{side*sid
 
 
 def quantile_grid(side: int) -> Float[Array, "{side*side} 2"]:
-    """Φ⁻¹ of a grid over the unit square, centres of its cells, row by row from the top left."""
+    """Φ⁻¹ of a grid over the unit square, centres of its cells, row by row from the top left.
+
+    Raises:
+        ValueError: `side` is below 1.
+    """
+    check_bound(AT_LEAST_1, side=side)
     at = norm.ppf((jnp.arange(side) + 0.5) / side)
     return jnp.stack(jnp.meshgrid(at, -at), axis=-1).reshape(-1, 2)

@@ -108,6 +108,8 @@ def test_arnoldi_finds_the_leading_eigenvalues_of_a_network_s_game():
     np.testing.assert_allclose(np.abs(leading), np.abs(dense[:6]), rtol=1e-3)
     most = analysis.leading_eigenvalues(KEY, state, batch, game=game, num=2, which="LR")
     np.testing.assert_allclose(most.real.max(), dense.real.max(), rtol=1e-3)
+    with pytest.raises(ValueError, match="which is 'largest'; it must be one of 'LM', 'LR'"):
+        analysis.leading_eigenvalues(KEY, state, batch, game=game, num=2, which="largest")
     with pytest.raises(ValueError, match="for all eigenvalues"):
         analysis.leading_eigenvalues(KEY, state, batch, game=game, num=100)
 

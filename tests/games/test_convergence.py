@@ -37,3 +37,5 @@ def test_a_method_that_starts_specially_has_started():
         return games.set_params(state, moved).replace(step=state.step + 1), {}
 
     assert games.convergence_factor(KEY, start(), {}, step=step) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="period is 0"):
+        games.convergence_factor(KEY, start(), {}, step=step, period=0)

@@ -36,8 +36,30 @@ def test_descent_follows_the_closed_form():
     assert (int(state.step), int(state.player.weights.state["seen"])) == (10, 10)
 
 
+def test_a_metric_may_be_a_number_of_python_over_several_devices():
+    def reporting(**arguments):
+        return objective(**arguments)._replace(metrics={"rate": 0.1, "num": 3})
+
+    weights = Weights(params=jnp.array(5.0), state={"seen": jnp.array(0)})
+    state = init_descent(weights=weights, optimizer=optax.sgd(0.1))
+    step = partial(descent_step, objective=reporting, optimizer=optax.sgd(0.1), axis_name="device")
+    mapped = jax.vmap(step, in_axes=(None, None, 0), out_axes=None, axis_name="device")
+    _, metrics = mapped(KEY, state, {"point": jnp.array([[1.0], [3.0]])})
+    np.testing.assert_allclose(metrics["rate"], 0.1, rtol=1e-6)
+    assert metrics["num"] == 3
+
+
+def test_a_loss_that_is_no_scalar_is_refused():
+    def each(*, weights, batch, key):
+        return PlayerOutcome(weights.params - batch["point"])
+
+    state = init_descent(weights=Weights(params=jnp.array(5.0)), optimizer=optax.sgd(0.1))
+    with pytest.raises(ValueError, match=r"The player's loss has shape \(2,\); a loss is a scalar"):
+        descent_step(KEY, state, {"point": jnp.ones(2)}, objective=each, optimizer=optax.sgd(0.1))
+
+
 def test_params_that_cannot_be_trained_are_refused():
-    with pytest.raises(TypeError, match="player's params are int32"):
+    with pytest.raises(TypeError, match=r"player's params are int(32|64)"):
         init_descent(weights=Weights(params=jnp.arange(3)), optimizer=optax.sgd(0.1))
     unchecked = inspect.unwrap(init_player)
     with pytest.raises(TypeError, match="give its parameters as Weights"):

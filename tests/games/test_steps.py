@@ -1,5 +1,6 @@
 """Both orders of play on games whose trajectories are known."""
 
+import inspect
 from functools import partial
 
 import chex
@@ -16,11 +17,14 @@ from gan_jax.games import (
     Weights,
     alternating_step,
     discriminator_step,
+    extragradient_step,
     generator_step,
+    get_params,
     init,
     simultaneous_step,
     vector_field,
 )
+from gan_jax.games.steps import move_both
 from gan_jax.games.toy import bilinear, dirac_gan
 from gan_jax.losses import minimax, non_saturating
 
@@ -198,6 +202,101 @@ def test_a_batch_that_does_not_divide_is_refused():
         step(KEY, start(0.0, 0.0, 0.1), {"point": jnp.arange(7.0)}, num_discriminator_steps=0)
 
 
+def test_what_all_examples_share_does_not_divide():
+    state, batch = start(0.0, 0.0, 0.1), {"point": jnp.arange(4.0), "scale": jnp.ones(())}
+    step = partial(alternating_step, game=quadratic_game, optimizers=sgd(0.1))
+    step(KEY, state, batch)  # with one move there is nothing to divide
+    with pytest.raises(ValueError, match="holds a single number, which does not divide into the 2"):
+        step(KEY, state, batch, num_discriminator_steps=2)
+
+
+def test_the_metrics_are_those_of_the_last_move():
+    def stateless(**arguments):
+        outcome = quadratic_game(**arguments)
+        return outcome._replace(discriminator=outcome.discriminator._replace(state=None))
+
+    state, batch = start(0.0, 0.0, 0.0), {"point": jnp.arange(6.0)}
+    _, metrics = alternating_step(
+        KEY, state, batch, game=stateless, optimizers=sgd(0.0), num_discriminator_steps=3
+    )
+    np.testing.assert_allclose(metrics["discriminator/loss"], 3.5**2)  # examples 2 and 5
+
+
+def test_a_metric_is_one_number():
+    def game(**arguments):
+        outcome = bilinear()(**arguments)
+        return outcome._replace(
+            generator=outcome.generator._replace(metrics={"rates": jnp.ones(3)})
+        )
+
+    with pytest.raises(ValueError, match=r"metric rates has shape \(3,\); a metric is one number"):
+        generator_step(KEY, start(1.0, 0.5, 0.1), {}, game=game, optimizers=sgd(0.1))
+
+
+def test_an_optimiser_may_ask_for_its_player_s_loss():
+    """On the bilinear game L_D = -L_G, both from the same point."""
+    told = {}
+
+    def asking(name):
+        def update(updates, state, params=None, *, value, grad, **extra):
+            told[name] = float(value), float(grad)
+            return jax.tree.map(jnp.zeros_like, updates), state
+
+        return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
+
+    optimizers = Optimizers(generator=asking("generator"), discriminator=asking("discriminator"))
+    for step in (simultaneous_step, alternating_step, extragradient_step):
+        told.clear()
+        step(KEY, start(1.0, 0.5, 0.1), {}, game=bilinear(), optimizers=optimizers)
+        assert told == {"generator": (0.5, 0.5), "discriminator": (-0.5, -1.0)}
+    plateau = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau())
+    state = init(
+        generator=Weights(params=jnp.ones(())),
+        discriminator=Weights(params=jnp.ones(())),
+        optimizers=Optimizers(generator=plateau, discriminator=plateau),
+    )
+    optimizers = Optimizers(generator=plateau, discriminator=plateau)
+    moved, _ = simultaneous_step(KEY, state, {}, game=bilinear(), optimizers=optimizers)
+    assert float(moved.generator.opt_state[1].best_value) == 1
+    search = optax.chain(optax.sgd(1.0), optax.scale_by_backtracking_linesearch(5))
+    optimizers = Optimizers(generator=search, discriminator=search)
+    state = init(
+        generator=state.generator.weights,
+        discriminator=state.discriminator.weights,
+        optimizers=optimizers,
+    )
+    with pytest.raises(ValueError, match="asks for the loss at other points, as a line search"):
+        simultaneous_step(KEY, state, {}, game=bilinear(), optimizers=optimizers)
+
+
+@pytest.mark.parametrize(
+    ("optimizers", "said"),
+    [
+        (optax.sgd(0.1), "The optimizers are a GradientTransformation"),
+        ((optax.sgd(0.1), optax.sgd(0.1)), "The optimizers are a tuple; give one for each player"),
+        (
+            Optimizers(generator=optax.sgd(0.1), discriminator=optax.sgd),
+            "An optimizer is sgd",
+        ),
+        (Optimizers(generator=0.1, discriminator=optax.sgd(0.1)), "An optimizer is float; give a"),
+    ],
+)
+def test_each_player_has_an_optimiser(optimizers, said):
+    state = start(1.0, 0.5, 0.1)
+    weights = {
+        "generator": state.generator.weights,
+        "discriminator": state.discriminator.weights,
+    }
+    silent = Outcome(*[PlayerOutcome(jnp.zeros(()))] * 2)
+    unchecked_init, unchecked_move = inspect.unwrap(init), inspect.unwrap(move_both)
+    for refused in (
+        lambda: unchecked_init(**weights, optimizers=optimizers),
+        lambda: unchecked_move(state, get_params(state), silent, optimizers=optimizers),
+    ):
+        with pytest.raises(ValueError, match=said):
+            refused()
+
+
 def test_single_moves_change_one_player_and_leave_the_step():
     state = start(1.0, 0.5, 0.1)
     moved, metrics = discriminator_step(KEY, state, {}, game=bilinear(), optimizers=sgd(0.1))
@@ -258,8 +357,15 @@ def test_init_copies_and_checks():
     )
     jax.jit(lambda s: s.replace(step=s.step + 1), donate_argnums=0)(state)
     np.testing.assert_array_equal(params, 1)
+    itself = optax.GradientTransformation(lambda params: params, optax.sgd(0.1).update)
+    state = init(
+        generator=Weights(params=(params, params)),
+        discriminator=Weights(params=params),
+        optimizers=Optimizers(generator=itself, discriminator=itself),
+    )
+    jax.jit(lambda s: jax.tree.map(lambda x: x + 1, s), donate_argnums=0)(state)  # no array twice
     good = Weights(params=params)
-    with pytest.raises(TypeError, match="generator's params\\['w'\\] are int32"):
+    with pytest.raises(TypeError, match=r"generator's params\['w'\] are int(32|64)"):
         init(
             generator=Weights(params={"w": jnp.arange(3)}),
             discriminator=good,

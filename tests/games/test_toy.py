@@ -142,8 +142,23 @@ def test_the_stochastic_game_s_field_is_0_at_its_equilibrium_and_unbiased():
         errors = np.std(draws, axis=0) / np.sqrt(len(draws))
         assert (np.abs(np.mean(draws, axis=0) - mean) < 4 * errors).all()
         assert (errors > 0).all()
-    with pytest.raises(ValueError, match="at least 1 term"):
-        toy.stochastic_bilinear(*data, num_samples=0)
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (lambda: toy.stochastic_bilinear(*terms(), num_samples=0), "num_samples is 0; it must be"),
+        (lambda: toy.random_terms(0, num_terms=0), "num_terms is 0; it must be"),
+        (lambda: toy.dirac_gan(losses.minimax), "loss is minimax; it must have the curves real"),
+        (lambda: toy.dirac_gan(losses.minimax(), instance_noise=np.nan), "instance_noise is nan"),
+        (lambda: toy.dirac_gan_eigenvalues(losses.minimax), "loss is minimax; it must have the"),
+        (lambda: toy.dirac_gan_eigenvalues(losses.minimax(), r1=-1.0), "r1 is -1.0; it must be"),
+        (lambda: toy.bilinear_duality_gap(Gradients(1.0, 1.0), radius=-1.0), "radius is -1.0"),
+    ],
+)
+def test_what_makes_no_game_is_refused(build, said):
+    with pytest.raises(ValueError, match=said):
+        build()
 
 
 def test_the_distance_is_euclid_s_over_both_players():

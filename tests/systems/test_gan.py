@@ -1,5 +1,6 @@
 """GANs against their equations, computed by hand from what their networks saw."""
 
+import inspect
 from functools import partial
 
 import chex
@@ -12,22 +13,26 @@ import pytest
 
 from gan_jax.games import (
     Optimizers,
+    Weights,
     alternating_step,
     discriminator_step,
     generator_step,
     simultaneous_step,
 )
 from gan_jax.losses import (
+    fdivergence,
     gradient_penalty,
     hinge,
     least_squares,
     minimax,
     non_saturating,
     r1,
+    relativistic,
     wasserstein,
 )
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
-from gan_jax.systems import GAN, networks
+from gan_jax.systems import GAN, networks, relativistic_gan
+from gan_jax.systems.checks import take
 
 KEY = jax.random.key(0)
 ADAM = Optimizers(generator=optax.adam(1e-2), discriminator=optax.adam(1e-2))
@@ -332,8 +337,28 @@ def test_the_field_says_what_is_modelled():
             "a pack of examples has no one condition",
         ),
         (lambda: build(latents=None), "without latents and conditions makes one example"),
-        (lambda: networks.normal(3, 0), r"Latents of shape \(3, 0\) are none"),
-        (lambda: networks.uniform(3, low=1.0), "low is 1.0 and high 1.0; both must be finite"),
+        (lambda: networks.normal(3, 0), "size 1 of the latents is 0; it must be an integer"),
+        (lambda: networks.uniform(3, low=1.0), "low is 1.0 and high 1.0; low must be below high"),
+        (lambda: networks.uniform(3, low=np.nan), "low is nan; it must be finite"),
+        (lambda: build(loss=non_saturating), r"loss is non_saturating itself: call it, as in loss"),
+        (lambda: build(loss=fdivergence.kl()), "loss is a FDivergence: make a game of it by"),
+        (lambda: build(loss=relativistic(hinge())), "loss is a RelativisticLoss: play it by rel"),
+        (lambda: build(loss="hinge"), "loss is a str; it must be a AdversarialLoss, as losses"),
+        (lambda: build(generator=MLPGenerator), "generator is MLPGenerator itself: call it"),
+        (lambda: build(discriminator=None), "discriminator is a NoneType; it must be a Module"),
+        (lambda: build(latents=100), r"latents is 100; give what draws them, such as networks"),
+        (lambda: build(latents=networks.normal), "latents is normal; give what draws them"),
+        (lambda: build(conditions="label"), "conditions is 'label'; give a tuple of such names"),
+        (lambda: build(generator_terms=r1), "generator_terms is a function; give each term a name"),
+        (
+            lambda: inspect.unwrap(relativistic_gan)(
+                generator=MLPGenerator((2,)),
+                discriminator=MLPDiscriminator(),
+                loss=hinge(),
+                latents=networks.normal(3),
+            ),
+            "loss is a AdversarialLoss: compare its logits by",
+        ),
     ],
 )
 def test_what_makes_no_gan_is_refused_at_the_door(build, words):
@@ -341,7 +366,72 @@ def test_what_makes_no_gan_is_refused_at_the_door(build, words):
         build()
 
 
+def test_a_batch_has_fields():
+    with pytest.raises(ValueError, match=r'give its examples by their name, as \{"image": '):
+        inspect.unwrap(take)(jnp.ones((6, 2)), "image")
+    with pytest.raises(ValueError, match="The batch holds nothing; this system needs `image`"):
+        build().init(KEY, {}, optimizers=ADAM)
+
+
+class Answering(nn.Module):
+    """A critic that gives logits of this shape for every batch."""
+
+    shape: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        self.param("nothing", nn.initializers.zeros, ())
+        return jnp.zeros([len(x) if size < 0 else size for size in self.shape])
+
+
+@pytest.mark.parametrize(
+    ("shape", "answer", "fits"),
+    [
+        ((2,), (-1,), True),
+        ((2,), (-1, 1), True),
+        ((2,), (-1, 3), False),
+        ((2,), (), False),
+        ((2,), (7,), False),
+        ((8, 8, 1), (-1, 4, 4), True),
+        ((8, 8, 1), (-1, 4, 4, 1), True),
+        ((8, 8, 1), (-1, 3), False),
+        ((8, 8, 1), (-1, 4, 4, 2), False),
+    ],
+)
+def test_a_discriminator_gives_each_example_a_number_or_a_map(shape, answer, fits):
+    system = build(generator=MLPGenerator(shape, (4,)), discriminator=Answering(answer))
+    batch = images(5, shape)
+
+    def start(system):
+        return jax.eval_shape(lambda: system.init(KEY, batch, optimizers=ADAM))
+
+    if fits:
+        jax.eval_shape(lambda state: play(system, state, batch), start(system))
+        return
+    with pytest.raises(ValueError, match="it must give each one number, or a map") as refusal:
+        start(system)
+    assert "\n" not in str(refusal.value)
+    answered = build(generator=MLPGenerator(shape, (4,)), discriminator=Answering((-1,)))
+    with pytest.raises(ValueError, match="it must give each one number, or a map"):
+        jax.eval_shape(lambda state: play(system, state, batch), start(answered))
+
+
+def test_weights_of_other_networks_are_refused():
+    system, batch = build(), images()
+    state = jax.eval_shape(lambda: system.init(KEY, batch, optimizers=ADAM))
+    other = build(latents=networks.normal(5), discriminator=MLPDiscriminator((8, 8)))
+    words = r"not those of this MLPGenerator for inputs of shape \(4, 5\): give the weights"
+    with pytest.raises(ValueError, match=words):
+        jax.eval_shape(lambda state: other.sample(KEY, state.generator.weights, 4), state)
+    with pytest.raises(ValueError, match=r"not those of this MLPGenerator .* \(6, 5\)"):
+        jax.eval_shape(lambda state: play(other, state, batch), state)
+    with pytest.raises(ValueError, match="not those of this MLPDiscriminator"):
+        jax.eval_shape(other.discriminate, state.discriminator.weights, batch["image"])
+
+
 def test_a_sample_needs_as_many_of_each_condition():
+    with pytest.raises(ValueError, match="num is -1; it must be an integer, at least 1"):
+        build().sample(KEY, Weights(params={}), -1)
     system = build(conditions=("label",))
     weights = build().init(KEY, images(), optimizers=ADAM).generator.weights
     with pytest.raises(ValueError, match=r"hold \[\] values; 4 examples need 4 of each of label"):

@@ -3,6 +3,7 @@
 A row says how a system is built and on what batch; a system's own file holds its equations alone.
 """
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -126,17 +127,16 @@ def between(r):
     )
 
 
-def penalty(r):
-    return losses.gradient_penalty(r.critic, r.real, r.fake, r.key)
+def wrong(r):
+    return jax.nn.softplus(r.judge(r.real, *(jnp.roll(y, 1, axis=0) for y in r.conditions)))
 
 
 def penalised(dtype):
     critic = MLPDiscriminator((4,), spectral_norm=True, dtype=dtype)
+    penalty = lambda r: losses.gradient_penalty(r.critic, r.real, r.fake, r.key)  # noqa: E731
     return gan(
         dtype,
         discriminator=Normalised(critic, by_batch=False),
-        conditions=("label",),
-        generator_terms={"between": between},
         discriminator_terms={"penalty": penalty},
     )
 
@@ -144,7 +144,17 @@ def penalised(dtype):
 LABELS = (jnp.arange(4) % 3,)
 ROWS = {
     "gan": Row(gan, IMAGES),
-    "gan with conditions and terms": Row(penalised, LABELLED, LABELS),
+    "gan with conditions and terms": Row(
+        partial(
+            gan,
+            conditions=("label",),
+            generator_terms={"between": between},
+            discriminator_terms={"wrong": wrong},
+        ),
+        LABELLED,
+        LABELS,
+    ),
+    "gan with a gradient penalty": Row(penalised, IMAGES),
     "gan of conditions alone": Row(
         partial(gan, latents=None, conditions=("label",)), LABELLED, LABELS
     ),
@@ -159,7 +169,14 @@ ROWS = {
     ),
     "gmmn": Row(gmmn, IMAGES),
 }
-VARIANTS = {"gan", "gan of conditions alone", "packed gan", "relativistic gan", "vae, sampled"}
+VARIANTS = {
+    "gan",
+    "gan with a gradient penalty",
+    "gan of conditions alone",
+    "packed gan",
+    "relativistic gan",
+    "vae, sampled",
+}
 """Of systems that have another row, too: among the slow tests."""
 COMPILED = {"gan with conditions and terms", "vae"}
 """By default; the other rows are compiled among the slow tests."""
@@ -258,6 +275,8 @@ def test_it_samples(row):
     assert made.shape[0] == 4
     assert made.shape[row.num_dims + 1 :] == row.batch[field].shape[1:]
     assert made.dtype == jnp.float32
+    with pytest.raises(ValueError, match="num is 0; it must be an integer, at least 1"):
+        system.sample(KEY, weights, 0, *row.conditions)
 
 
 @every_system
@@ -304,6 +323,22 @@ def test_the_importance_weighted_bound_trains_every_model_that_has_an_encoder(na
     statistics = list(changed(state.player.weights.state, after.player.weights.state))
     assert statistics
     assert all(statistics)
+
+
+@every_system
+def test_what_is_no_network_and_no_likelihood_is_refused(row):
+    system = row.build(None)
+    given = {field.name: getattr(system, field.name) for field in dataclasses.fields(system)}
+    for name, value in given.items():
+        if isinstance(value, nn.Module):
+            with pytest.raises(ValueError, match=f"{name} is MLPGenerator itself: call it"):
+                dataclasses.replace(system, **{name: MLPGenerator})
+    if "encoders" in given:
+        with pytest.raises(ValueError, match="network 1 is MLPEncoder itself"):
+            dataclasses.replace(system, encoders=[given["encoders"][0], MLPEncoder])
+    if "likelihood" in given:
+        with pytest.raises(ValueError, match="likelihood is gaussian itself: call it"):
+            dataclasses.replace(system, likelihood=losses.gaussian)
 
 
 def test_every_system_has_a_row_or_rows_of_its_own():

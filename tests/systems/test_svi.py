@@ -139,7 +139,7 @@ def test_jit_and_sharded_jit_agree():
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(ValueError, match='start is "zero"; it must be "encoder" or "prior"'):
+    with pytest.raises(ValueError, match="start is 'zero'; it must be one of 'encoder', 'prior'"):
         SVI(model=build(), trained=exact_weights(), start="zero")
     with pytest.raises(ValueError, match=r"have \[\(2,\), \(3,\)\] rows"):
         init_rows(

@@ -196,7 +196,7 @@ def test_convolutions_and_likelihoods_of_two_numbers_fit():
         ({"latent_dim": 0}, "latent_dim is 0; it must be an integer, at least 1"),
         ({"num_samples": 0}, "num_samples is 0; it must be an integer, at least 1"),
         ({"beta": -1.0}, "beta is -1.0; it must be finite, and not below 0"),
-        ({"kl": "exact"}, 'kl is "exact"; it must be "closed" or "sampled"'),
+        ({"kl": "exact"}, "kl is 'exact'; it must be one of 'closed', 'sampled'"),
     ],
 )
 def test_bad_arguments_are_refused(change, words):

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.nets.layers import Conv, ConvTranspose
 
@@ -20,7 +21,7 @@ class ConvEncoder(nn.Module):
     Gaussian over d latents `num_outputs` is 2d: the means, then the log-variances.
 
     Raises:
-        ValueError: `depth` is below 1.
+        ValueError: a number is below 1.
     """
 
     num_outputs: int
@@ -30,11 +31,15 @@ class ConvEncoder(nn.Module):
     activation: Callable[[jax.Array], jax.Array] = nn.relu
     dtype: Any = None
 
+    def __post_init__(self) -> None:
+        check_bound(AT_LEAST_1, num_outputs=self.num_outputs, width=self.width, depth=self.depth)
+        check_bound(AT_LEAST_1, kernel_size=self.kernel_size)
+        super().__post_init__()
+
     @nn.compact
     def __call__(
         self, x: Float[Array, "num height width channels"], *, train: bool = False
     ) -> Float[Array, "num {self.num_outputs}"]:
-        check_depth(self.depth)
         for i in range(self.depth):
             down = Conv(self.width << i, (self.kernel_size,) * 2, strides=(2, 2), dtype=self.dtype)
             x = self.activation(down(x))
@@ -49,7 +54,7 @@ class ConvDecoder(nn.Module):
     as many. Linear at the end, for a likelihood to read.
 
     Raises:
-        ValueError: `depth` is below 1, or height or width not a multiple of two to its power.
+        ValueError: a number is below 1, or height or width not a multiple of two to its power.
     """
 
     shape: Sequence[int]
@@ -59,11 +64,15 @@ class ConvDecoder(nn.Module):
     activation: Callable[[jax.Array], jax.Array] = nn.relu
     dtype: Any = None
 
+    def __post_init__(self) -> None:
+        check_bound(AT_LEAST_1, width=self.width, depth=self.depth, kernel_size=self.kernel_size)
+        check_bound(AT_LEAST_1, **{f"shape[{place}]": n for place, n in enumerate(self.shape)})
+        super().__post_init__()
+
     @nn.compact
     def __call__(
         self, latents: Float[Array, "num latent"], *, train: bool = False
     ) -> Float[Array, "num *shape"]:
-        check_depth(self.depth)
         height, width, channels = self.shape
         if height % (1 << self.depth) or width % (1 << self.depth):
             raise Refusal(
@@ -79,9 +88,3 @@ class ConvDecoder(nn.Module):
         for i in reversed(range(self.depth - 1)):
             x = self.activation(up(self.width << i)(x))
         return up(channels)(x).astype(jnp.float32)
-
-
-def check_depth(depth: int) -> None:
-    """Raise ValueError unless there is a convolution."""
-    if depth < 1:
-        raise Refusal(f"depth is {depth}; it must be at least 1.")

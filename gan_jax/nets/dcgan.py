@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.checks import AT_LEAST_1, SIGNED, Bound, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.nets.layers import Conv, ConvTranspose
 
@@ -39,7 +40,7 @@ class DCGANGenerator(nn.Module):
     ((2, 32, 32, 3), ['batch_stats', 'params'])
 
     Raises:
-        ValueError: no such network makes images of `size`.
+        ValueError: a number is below 1, or no such network makes images of `size`.
     """
 
     size: int
@@ -49,6 +50,16 @@ class DCGANGenerator(nn.Module):
     kernel_size: int = 5
     dtype: Any = None
     axis_name: str | None = None
+
+    def __post_init__(self) -> None:
+        check_bound(AT_LEAST_1, size=self.size, channels=self.channels)
+        check_bound(AT_LEAST_1, width=self.width, kernel_size=self.kernel_size)
+        super().__post_init__()
+
+    @property
+    def output_bound(self) -> Bound:
+        """The range of tanh."""
+        return SIGNED
 
     @nn.compact
     def __call__(
@@ -82,7 +93,7 @@ class DCGANDiscriminator(nn.Module):
     penalty.
 
     Raises:
-        ValueError: no such network takes images of this size.
+        ValueError: a number is below 1, or no such network takes images of this size.
     """
 
     width: int = 64
@@ -91,6 +102,10 @@ class DCGANDiscriminator(nn.Module):
     batch_norm: bool = True
     dtype: Any = None
     axis_name: str | None = None
+
+    def __post_init__(self) -> None:
+        check_bound(AT_LEAST_1, width=self.width, kernel_size=self.kernel_size)
+        super().__post_init__()
 
     @nn.compact
     def __call__(

@@ -4,11 +4,21 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.checks import AT_LEAST_1, check_bound
+
 
 class LocationScale(nn.Module):
-    """x = μ + σ ⊙ z for latents of `dim` numbers; starts at N(0, I), with σ as its logarithm."""
+    """x = μ + σ ⊙ z for latents of `dim` numbers; starts at N(0, I), with σ as its logarithm.
+
+    Raises:
+        ValueError: `dim` is below 1.
+    """
 
     dim: int = 1
+
+    def __post_init__(self) -> None:
+        check_bound(AT_LEAST_1, dim=self.dim)
+        super().__post_init__()
 
     @nn.compact
     def __call__(

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.checks import AT_LEAST_0, AT_LEAST_1, SHARE, SIGNED, Bound, check_bound
 from gan_jax.nets.layers import MinibatchDiscrimination
 
 
@@ -18,6 +19,9 @@ class MLPGenerator(nn.Module):
 
     Linear at the end, or whatever `output` is: `nn.tanh` for images in [-1, 1], `nn.sigmoid` for
     [0, 1]; a decoder whose raw outputs a likelihood reads has none.
+
+    Raises:
+        ValueError: a size or a width is below 1.
     """
 
     shape: Sequence[int]
@@ -27,6 +31,17 @@ class MLPGenerator(nn.Module):
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
     output_bias_init: nn.initializers.Initializer = nn.initializers.zeros
     dtype: Any = None
+
+    def __post_init__(self) -> None:
+        check_sizes(shape=self.shape, widths=self.widths)
+        super().__post_init__()
+
+    @property
+    def output_bound(self) -> Bound | None:
+        """The range of what it makes, by its output; None where that is unknown."""
+        if self.output in (nn.tanh, jax.lax.tanh):
+            return SIGNED
+        return SHARE if self.output in (nn.sigmoid, jax.lax.logistic) else None
 
     @nn.compact
     def __call__(
@@ -44,6 +59,9 @@ class MLPEncoder(nn.Module):
     """Map examples of any shape to `num_outputs` numbers through hidden layers of `widths`.
 
     For a diagonal Gaussian over d latents `num_outputs` is 2d: the means, then the log-variances.
+
+    Raises:
+        ValueError: `num_outputs` or a width is below 1.
     """
 
     num_outputs: int
@@ -51,6 +69,11 @@ class MLPEncoder(nn.Module):
     activation: Callable[[jax.Array], jax.Array] = nn.relu
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
     dtype: Any = None
+
+    def __post_init__(self) -> None:
+        check_bound(AT_LEAST_1, num_outputs=self.num_outputs)
+        check_sizes(widths=self.widths)
+        super().__post_init__()
 
     @nn.compact
     def __call__(
@@ -72,6 +95,9 @@ class MLPDiscriminator(nn.Module):
 
     `num_minibatch_kernels` appends as many features of `MinibatchDiscrimination` to the last hidden
     layer; 0 appends none.
+
+    Raises:
+        ValueError: a width is below 1, or `num_minibatch_kernels` negative.
     """
 
     widths: Sequence[int] = (128, 128)
@@ -79,6 +105,11 @@ class MLPDiscriminator(nn.Module):
     spectral_norm: bool = False
     num_minibatch_kernels: int = 0
     dtype: Any = None
+
+    def __post_init__(self) -> None:
+        check_bound(AT_LEAST_0, num_minibatch_kernels=self.num_minibatch_kernels)
+        check_sizes(widths=self.widths)
+        super().__post_init__()
 
     @nn.compact
     def __call__(
@@ -96,3 +127,9 @@ class MLPDiscriminator(nn.Module):
         if self.num_minibatch_kernels:
             x = MinibatchDiscrimination(self.num_minibatch_kernels)(x)
         return dense(1, x)[:, 0].astype(jnp.float32)
+
+
+def check_sizes(**sizes: Sequence[int]) -> None:
+    """Raise ValueError at the first size below 1, by the name and place of it."""
+    for name, values in sizes.items():
+        check_bound(AT_LEAST_1, **{f"{name}[{place}]": size for place, size in enumerate(values)})

@@ -13,7 +13,14 @@ from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.systems.checks import blank, check_networks, check_shape, take_floats
+from gan_jax.systems.checks import (
+    blank,
+    check_examples,
+    check_networks,
+    check_shape,
+    output_bound,
+    take_floats,
+)
 from gan_jax.systems.latents import over_axes
 from gan_jax.systems.networks import asked, first, fixed, infer, join, of_part, part, start, train
 from gan_jax.typing import Batch, KeyArray
@@ -47,13 +54,14 @@ class Autoencoder:
     def init(
         self, key: KeyArray, batch: Batch, *, optimizer: optax.GradientTransformation
     ) -> DescentState:
-        """Draw the weights. Of the batch only shapes count.
+        """Draw the weights. Of the batch shapes count, and what it holds, as for a `GAN`.
 
         Raises:
-            ValueError: the batch lacks the field, the encoder does not give `latent_dim` numbers,
-                or the decoder makes examples of another shape.
+            ValueError: the batch lacks the field or is out of the decoder's range, the encoder does
+                not give `latent_dim` numbers, or the decoder makes examples of another shape.
         """
         key_encoder, key_decoder = jax.random.split(key)
+        check_examples(batch, self.field, output_bound(self.decoder), "decoder")
         x = blank(batch, self.field).astype(jnp.float32)
         codes, encoder = start(self.encoder, key_encoder, x)
         codes = first(codes)

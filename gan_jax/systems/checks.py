@@ -6,9 +6,12 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
+from gan_jax.checks import FINITE, SHARE, SIGNED, Bound, is_known
 from gan_jax.errors import Refusal
+from gan_jax.losses import Likelihood
 from gan_jax.typing import Batch
 
 
@@ -58,6 +61,40 @@ def take_floats(batch: Batch, field: str) -> Array:
             "gan_jax.data.unit to [0, 1]."
         )
     return examples
+
+
+def check_examples(batch: Batch, field: str, bound: Bound | None, maker: str = "") -> None:
+    """Raise ValueError where examples are not finite, or lie outside of what a network makes.
+
+    What is traced, has a shape alone, lies with other processes or is no float is not looked at.
+    """
+    x = take(batch, field)
+    known = is_known(x) and getattr(x, "is_fully_addressable", True) and 0 not in x.shape
+    if not known or not jnp.issubdtype(x.dtype, jnp.floating):
+        return
+    x = np.asarray(x, np.float64)  # on the host, since inside jit JAX would trace it
+    low, high = np.min(x), np.max(x)
+    if not (FINITE.holds(low) and FINITE.holds(high)):
+        raise Refusal(
+            f"The batch's `{field}` holds what is not finite, from {low} to {high}: leave out such "
+            "examples."
+        )
+    if bound is not None and not (bound.holds(low) and bound.holds(high)):
+        way = {SIGNED.words: "gan_jax.data.signed", SHARE.words: "gan_jax.data.unit"}
+        raise Refusal(
+            f"The batch's `{field}` is from {low} to {high}, but the {maker} makes what is "
+            f"{bound.words}: scale it by {way.get(bound.words, 'hand')}."
+        )
+
+
+def output_bound(network: nn.Module) -> Bound | None:
+    """The range of what a network makes, where it says so."""
+    return getattr(network, "output_bound", None)
+
+
+def support(likelihood: Likelihood) -> Bound | None:
+    """The range of what a likelihood is a distribution of, where it says so."""
+    return getattr(likelihood, "support", None)
 
 
 def blank(batch: Batch, field: str) -> Array:

@@ -14,10 +14,12 @@ from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
 from gan_jax.systems.checks import (
     blank,
+    check_examples,
     check_gaussian,
     check_made,
     check_networks,
     check_shape,
+    support,
     take_floats,
 )
 from gan_jax.systems.latents import (
@@ -78,12 +80,15 @@ class CVAE(ImportanceWeighted):
     def init(
         self, key: KeyArray, batch: Batch, *, optimizer: optax.GradientTransformation
     ) -> DescentState:
-        """Draw the weights. Of the batch only shapes count.
+        """Draw the weights. Of the batch shapes count, and what it holds, as for a `GAN`.
 
         Raises:
-            ValueError: the batch lacks a field, the encoder or the prior does not give
-                2·latent_dim numbers, or the decoder makes targets of another shape.
+            ValueError: the batch lacks a field or is out of the likelihood's range, the encoder or
+                the prior does not give 2·latent_dim numbers, or the decoder makes targets of
+                another shape.
         """
+        check_examples(batch, self.condition, None)
+        check_examples(batch, self.target, support(self.likelihood), "likelihood")
         target = blank(batch, self.target)
         x, y = (flat(examples.astype(float)) for examples in (blank(batch, self.condition), target))
         keys = jax.random.split(key, 3)

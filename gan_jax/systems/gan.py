@@ -17,11 +17,13 @@ from gan_jax.losses import AdversarialLoss, FDivergence, RelativisticLoss
 from gan_jax.losses.precision import at_least_float32
 from gan_jax.systems.checks import (
     blank,
+    check_examples,
     check_gradients,
     check_logits,
     check_made,
     check_networks,
     check_shape,
+    output_bound,
     take,
     take_floats,
 )
@@ -193,14 +195,20 @@ class GAN:
         )
 
     def init(self, key: KeyArray, batch: Batch, *, optimizers: Optimizers) -> GameState:
-        """Draw both players' weights. Of the batch only shapes and types count.
+        """Draw both players' weights. Of the batch shapes and types count, and what it holds.
+
+        Its arrays may be `jax.ShapeDtypeStruct`s, or traced. Where there are numbers, they must be
+        finite, and in the range of a generator that has an `output_bound`.
 
         Raises:
-            ValueError: the batch lacks a field, the generator makes examples of another shape, the
-                discriminator gives neither a number nor a map for each, or a term takes gradients
-                of a discriminator with batch normalisation.
+            ValueError: the batch lacks a field, or holds what is out of range; the generator makes
+                examples of another shape, the discriminator gives neither a number nor a map for
+                each, or a term takes gradients of a discriminator with batch normalisation.
         """
         key_latents, key_generator, key_discriminator = jax.random.split(key, 3)
+        check_examples(batch, self.field, output_bound(self.generator), "generator")
+        for name in self.conditions:
+            check_examples(batch, name, None)
         given = tuple(blank(batch, name) for name in self.conditions)
         inputs = self._inputs(key_latents, self.packing, given)
         generated, generator = start(self.generator, key_generator, *inputs)

@@ -11,7 +11,14 @@ from gan_jax import games, losses
 from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses.matching import Kernel
-from gan_jax.systems.checks import check_networks, check_shape, take, take_floats
+from gan_jax.systems.checks import (
+    check_examples,
+    check_networks,
+    check_shape,
+    output_bound,
+    take,
+    take_floats,
+)
 from gan_jax.systems.networks import Latents, check_latents, first, infer, start, train
 from gan_jax.typing import Batch, KeyArray
 
@@ -45,11 +52,13 @@ class GMMN:
     def init(
         self, key: KeyArray, batch: Batch, *, optimizer: optax.GradientTransformation
     ) -> DescentState:
-        """Draw the weights. Of the batch only shapes count.
+        """Draw the weights. Of the batch shapes count, and what it holds, as for a `GAN`.
 
         Raises:
-            ValueError: the batch lacks the field, or the generator makes another shape.
+            ValueError: the batch lacks the field or is out of range, or the generator makes another
+                shape.
         """
+        check_examples(batch, self.field, output_bound(self.generator), "generator")
         key_latents, key_generator = jax.random.split(key)
         made, weights = start(self.generator, key_generator, self.latents(key_latents, 1))
         check_shape(take(batch, self.field), first(made), self.field)

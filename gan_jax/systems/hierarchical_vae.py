@@ -17,10 +17,12 @@ from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
 from gan_jax.systems.checks import (
     blank,
+    check_examples,
     check_gaussian,
     check_made,
     check_networks,
     check_shape,
+    support,
     take_floats,
 )
 from gan_jax.systems.latents import (
@@ -80,11 +82,13 @@ class HierarchicalVAE(ImportanceWeighted):
     def init(
         self, key: KeyArray, batch: Batch, *, optimizer: optax.GradientTransformation
     ) -> DescentState:
-        """Draw the weights. Of the batch only shapes count.
+        """Draw the weights. Of the batch shapes count, and what it holds, as for a `GAN`.
 
         Raises:
-            ValueError: the batch lacks the field, or a network does not fit those beside it.
+            ValueError: the batch lacks the field or is out of the likelihood's range, or a network
+                does not fit those beside it.
         """
+        check_examples(batch, self.field, support(self.likelihood), "likelihood")
         x = below = blank(batch, self.field).astype(jnp.float32)
         networks = {}
         keys = jax.random.split(key, (len(self.latent_dims), 2))

@@ -15,10 +15,12 @@ from gan_jax.games import DescentState, PlayerOutcome, Weights
 from gan_jax.losses import Likelihood
 from gan_jax.systems.checks import (
     blank,
+    check_examples,
     check_gaussian,
     check_made,
     check_networks,
     check_shape,
+    support,
     take_floats,
 )
 from gan_jax.systems.latents import (
@@ -94,13 +96,14 @@ class VAE(ImportanceWeighted):
     def init(
         self, key: KeyArray, batch: Batch, *, optimizer: optax.GradientTransformation
     ) -> DescentState:
-        """Draw the weights. Of the batch only shapes count.
+        """Draw the weights. Of the batch shapes count, and what it holds, as for a `GAN`.
 
         Raises:
-            ValueError: the batch lacks the field, the encoder does not give 2·latent_dim numbers,
-                or the decoder makes examples of another shape.
+            ValueError: the batch lacks the field or is out of the likelihood's range, the encoder
+                does not give 2·latent_dim numbers, or the decoder makes examples of another shape.
         """
         key_encoder, key_decoder = jax.random.split(key)
+        check_examples(batch, self.field, support(self.likelihood), "likelihood")
         x = blank(batch, self.field).astype(jnp.float32)
         numbers, encoder = start(self.encoder, key_encoder, x)
         check_gaussian(first(numbers), self.latent_dim, "encoder")

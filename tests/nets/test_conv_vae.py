@@ -48,10 +48,10 @@ def test_computing_in_bfloat16_ends_in_float32():
 
 
 def test_images_that_cannot_be_halved_are_refused():
-    with pytest.raises(ValueError, match="depth is 0; it must be at least 1"):
-        ConvDecoder((8, 8, 1), depth=0).init(KEY, jnp.zeros((1, 2)))
-    with pytest.raises(ValueError, match="depth is 0; it must be at least 1"):
-        ConvEncoder(2, depth=0).init(KEY, jnp.zeros((1, 8, 8, 1)))
+    with pytest.raises(ValueError, match="depth is 0; it must be an integer, at least 1"):
+        ConvDecoder((8, 8, 1), depth=0)
+    with pytest.raises(ValueError, match="depth is 0; it must be an integer, at least 1"):
+        ConvEncoder(2, depth=0)
     with pytest.raises(
         ValueError, match="depth 2 has no images of 10x8: both must be multiples of 4"
     ):

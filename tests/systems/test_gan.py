@@ -189,7 +189,7 @@ def test_init_draws_both_players_and_starts_their_optimisers():
 
 def test_init_of_a_dcgan_keeps_batch_statistics_beside_the_params():
     system = build(generator=DCGANGenerator(32, 3, 4), discriminator=DCGANDiscriminator(4))
-    batch = images(5, (32, 32, 3))
+    batch = jax.tree.map(jnp.tanh, images(5, (32, 32, 3)))
     state = jax.eval_shape(lambda key: system.init(key, batch, optimizers=ADAM), KEY)
     for player in (state.generator, state.discriminator):
         assert set(player.weights.state) == {"batch_stats"}
@@ -199,9 +199,7 @@ def test_init_of_a_dcgan_keeps_batch_statistics_beside_the_params():
         lambda key, state: system.sample(key, state.generator.weights, 5), KEY, state
     )
     assert fakes.shape == (5, 32, 32, 3)
-    outcome = jax.eval_shape(
-        lambda state, batch: play(system, state, batch), state, images(5, (32, 32, 3))
-    )
+    outcome = jax.eval_shape(lambda state, batch: play(system, state, batch), state, batch)
     assert outcome.generator.loss.shape == outcome.discriminator.loss.shape == ()
 
 

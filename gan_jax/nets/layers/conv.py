@@ -9,6 +9,7 @@ from flax.linen.dtypes import promote_dtype
 from flax.linen.linear import canonicalize_padding
 from jaxtyping import Array, Float
 
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.nets.layers.adjoints import check_groups, conv_general_dilated
 
@@ -19,10 +20,15 @@ class Conv(nn.Conv):
     Equal to Flax's layer in arguments, parameters, values and every derivative.
 
     Raises:
-        ValueError: the maps would be empty, or the channels are no multiple of the groups.
+        ValueError: `features` is below 1, the maps would be empty, or the channels are no multiple
+            of the groups.
     """
 
     conv_general_dilated: Callable | None = conv_general_dilated
+
+    def __post_init__(self) -> None:
+        check_bound(AT_LEAST_1, features=self.features)
+        super().__post_init__()
 
     def __call__(self, inputs: Float[Array, "*num_spatial in"]) -> Float[Array, "*num_map out"]:
         check_groups(inputs.shape[-1], self.features, self.feature_group_count)
@@ -38,7 +44,7 @@ class ConvTranspose(nn.Module):
     input is padded. As in Flax, any number of axes may lead, also none.
 
     Raises:
-        ValueError: `padding` is another string, or the images would be empty.
+        ValueError: `features` is below 1, `padding` another string, or the images would be empty.
     """
 
     features: int
@@ -51,6 +57,10 @@ class ConvTranspose(nn.Module):
     param_dtype: Any = jnp.float32
     kernel_init: Callable[..., Array] = nn.initializers.lecun_normal()
     bias_init: Callable[..., Array] = nn.initializers.zeros_init()
+
+    def __post_init__(self) -> None:
+        check_bound(AT_LEAST_1, features=self.features)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Float[Array, "*num_spatial in"]) -> Float[Array, "*num_image out"]:

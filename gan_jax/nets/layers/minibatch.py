@@ -4,6 +4,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan_jax.checks import AT_LEAST_1, check_bound
+
 
 class MinibatchDiscrimination(nn.Module):
     """Append to each example's features how close it is to the others, in `num_kernels` ways.
@@ -14,10 +16,17 @@ class MinibatchDiscrimination(nn.Module):
     under sharded `jit` it is the whole.
 
     Salimans et al. 2016, section 3.2.
+
+    Raises:
+        ValueError: `num_kernels` or `dim` is below 1.
     """
 
     num_kernels: int = 4
     dim: int = 4
+
+    def __post_init__(self) -> None:
+        check_bound(AT_LEAST_1, num_kernels=self.num_kernels, dim=self.dim)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, features: Float[Array, "num features"]) -> Float[Array, "num more"]:

@@ -1,0 +1,63 @@
+"""What networks refuse when they are made, and the range of what they make."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import pytest
+
+from gan_jax import nets
+from gan_jax.checks import SHARE, SIGNED
+
+SIZES = [
+    (nets.MLPGenerator, {"shape": (2, 1)}, ["shape", "widths"]),
+    (nets.MLPEncoder, {"num_outputs": 2}, ["num_outputs", "widths"]),
+    (nets.MLPDiscriminator, {}, ["widths"]),
+    (nets.ConvEncoder, {"num_outputs": 2}, ["num_outputs", "width", "depth", "kernel_size"]),
+    (nets.ConvDecoder, {"shape": (8, 8, 1)}, ["shape", "width", "depth", "kernel_size"]),
+    (
+        nets.DCGANGenerator,
+        {"size": 8, "channels": 1},
+        ["size", "channels", "width", "kernel_size"],
+    ),
+    (nets.DCGANDiscriminator, {}, ["width", "kernel_size"]),
+    (nets.LocationScale, {}, ["dim"]),
+    (nets.MinibatchDiscrimination, {}, ["num_kernels", "dim"]),
+    (nets.Conv, {"features": 2, "kernel_size": (3, 3)}, ["features"]),
+    (nets.ConvTranspose, {"features": 2, "kernel_size": (3, 3)}, ["features"]),
+]
+
+
+@pytest.mark.parametrize(("network", "given", "names"), SIZES)
+def test_every_size_is_at_least_1(network, given, names):
+    network(**given)
+    for name in names:
+        several = name in ("shape", "widths")
+        said = rf"{name}\[1\] is 0" if several else f"{name} is 0"
+        with pytest.raises(ValueError, match=f"{said}; it must be an integer, at least 1"):
+            network(**given | {name: (2, 0) if several else 0})
+
+
+def test_every_network_has_a_row():
+    assert {network.__name__ for network, _, _ in SIZES} == set(nets.__all__)
+
+
+@pytest.mark.parametrize(
+    ("network", "bound"),
+    [
+        (nets.DCGANGenerator(8, 1, 2), SIGNED),
+        (nets.MLPGenerator((3,), (), output=nn.tanh), SIGNED),
+        (nets.MLPGenerator((3,), (), output=jnp.tanh), SIGNED),
+        (nets.MLPGenerator((3,), (), output=nn.sigmoid), SHARE),
+        (nets.MLPGenerator((3,), ()), None),
+        (nets.MLPGenerator((3,), (), output=nn.relu), None),
+    ],
+)
+def test_a_network_knows_the_range_of_what_it_makes(network, bound):
+    assert network.output_bound is bound
+
+
+def test_what_is_made_lies_in_the_range():
+    latents = 1e3 * jax.random.normal(jax.random.key(0), (20, 4))
+    for network in (nets.MLPGenerator((3,), (), output=f) for f in (nn.tanh, nn.sigmoid)):
+        made, _ = network.init_with_output(jax.random.key(1), latents)
+        assert network.output_bound.holds(made).all()

@@ -29,7 +29,7 @@ from gan_jax.games.core import (
     own_gradient,
     vector_field,
 )
-from gan_jax.typing import Batch, KeyArray, Metrics, Params
+from gan_jax.typing import Batch, KeyArray, Metrics, Params, PyTree
 
 
 def move(
@@ -42,7 +42,9 @@ def move(
 ) -> tuple[Player, Metrics]:
     """Take one optimiser step with this gradient, carry the outcome's state, report the norms.
 
-    An optimiser that asks for them is also given the loss as `value` and the gradient as `grad`.
+    What is kept keeps its type, also where 64-bit numbers are switched on and something computes in
+    them. An optimiser that asks for them is also given the loss as `value` and the gradient as
+    `grad`.
 
     Raises:
         ValueError: a metric is no single number, or the optimiser is a line search.
@@ -59,7 +61,7 @@ def move(
     )
     moved = weights.replace(
         params=optax.apply_updates(weights.params, updates),
-        state=weights.state if outcome.state is None else outcome.state,
+        state=weights.state if outcome.state is None else _typed_as(weights.state, outcome.state),
     )
     metrics = {
         "loss": outcome.loss,
@@ -68,9 +70,22 @@ def move(
         **jax.tree.map(jnp.asarray, outcome.metrics),
     }
     return (
-        player.replace(weights=moved, opt_state=opt_state),
+        player.replace(weights=moved, opt_state=_typed_as(player.opt_state, opt_state)),
         {f"{prefix}{name}": value for name, value in metrics.items()},
     )
+
+
+def _typed_as(before: PyTree, after: PyTree) -> PyTree:
+    """Give numbers the type that they had, where what is kept has the form that it had."""
+
+    def typed(old, new):
+        kinds = (jnp.floating, jnp.integer)
+        dtypes = jnp.result_type(old), jnp.result_type(new)
+        alike = any(all(jnp.issubdtype(dtype, kind) for dtype in dtypes) for kind in kinds)
+        return jnp.asarray(new, dtypes[0]) if alike else new
+
+    same = jax.tree.structure(before) == jax.tree.structure(after)
+    return jax.tree.map(typed, before, after) if same else after
 
 
 def check_metrics(metrics: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ slow = pytest.mark.slow
 KEY = jax.random.key(0)
 NUM = 6
 SGD = optax.sgd(1e-2)
-BOTH = Optimizers(generator=SGD, discriminator=SGD)
+ADAM = optax.adam(1e-2)
 IMAGES = {"image": jax.random.uniform(jax.random.key(1), (NUM, 2, 2, 1))}
 LABELLED = {**IMAGES, "label": jnp.arange(NUM) % 3}
 COMPLETED = {"condition": jnp.ones((NUM, 3)), "target": jnp.ones((NUM, 2, 1))}
@@ -197,20 +197,21 @@ every_system = rows(set(ROWS) - VARIANTS)
 WEIGHTED = [name for name, row in ROWS.items() if hasattr(row.build(None), "trained_log_weights")]
 
 
-def start(system, batch):
+def start(system, batch, optimizer=SGD):
     if hasattr(system, "game"):
-        return system.init(KEY, batch, optimizers=BOTH)
-    return system.init(KEY, batch, optimizer=SGD)
+        return system.init(KEY, batch, optimizers=Optimizers(optimizer, optimizer))
+    return system.init(KEY, batch, optimizer=optimizer)
 
 
-def step_of(system, objective=None):
+def step_of(system, objective=None, optimizer=SGD):
     """One step; of a game both orders of play, one after the other."""
     if not hasattr(system, "game"):
-        return partial(descent_step, objective=objective or system.objective, optimizer=SGD)
+        return partial(descent_step, objective=objective or system.objective, optimizer=optimizer)
+    optimizers = Optimizers(optimizer, optimizer)
 
     def both(key, state, batch):
         for step in (simultaneous_step, alternating_step):
-            state, metrics = step(key, state, batch, game=system.game, optimizers=BOTH)
+            state, metrics = step(key, state, batch, game=system.game, optimizers=optimizers)
         return state, metrics
 
     return both
@@ -285,6 +286,22 @@ def test_losses_and_reports_are_float32_where_networks_compute_in_bfloat16(row):
     assert {leaf.dtype for leaf in jax.tree.leaves(metrics)} == {jnp.dtype(jnp.float32)}
     floating = [x for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
     assert {leaf.dtype for leaf in floating} == {jnp.dtype(jnp.float32)}
+
+
+@rows({"gan with conditions and terms", "vae"})
+def test_what_is_kept_keeps_its_type_where_64_bit_numbers_are_switched_on(row):
+    """Latents are then drawn in 64 bits, and reach batch statistics; adam's rates are, too."""
+    narrow = jax.tree.map(np.asarray, row.batch)
+    with jax.enable_x64(True):
+        system = row.build(None)
+        batch = jax.tree.map(jnp.asarray, narrow)
+        before = jax.eval_shape(lambda: start(system, batch, ADAM))
+        narrow = jax.tree.map(
+            lambda x: x.update(dtype=jnp.float32) if x.dtype == jnp.float64 else x, before
+        )
+        after, metrics = jax.eval_shape(step_of(system, optimizer=ADAM), KEY, narrow, batch)
+    chex.assert_trees_all_equal_shapes_and_dtypes(after, narrow)
+    assert {metric.shape for metric in metrics.values()} == {()}
 
 
 @every_system

@@ -24,6 +24,7 @@ from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation, batch_shapes
 from gan_jax.typing import Batch
 
+SIZES = sorted(base << depth for base in (4, 7) for depth in range(1, 18))
 NUM_SHOWN = 64
 NUM_COMPARED = 2_000
 
@@ -62,9 +63,10 @@ def scaled(config: Config, image: Any) -> jax.Array:
 
 def build(config: Config, batch: Batch) -> GAN:
     _, height, width, channels = batch["image"].shape
-    if height != width:
+    if height != width or height not in SIZES:
         raise Refusal(
-            f"The images are {height}x{width}; DCGAN makes square ones: give --image-size."
+            f"The images are {height}x{width}; DCGAN makes square ones, 4 or 7 times a power of "
+            f"two wide: give --image-size one of {', '.join(map(str, SIZES[:6]))}, ..."
         )
     told = {"dtype": config.network_dtype, "axis_name": config.axis_name}
     return GAN(

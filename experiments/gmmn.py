@@ -89,7 +89,8 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         shown=("loss",),
     )
     return result.says(
-        f"MMD {float(result.metrics['unseen/mmd']):.4f} to {NUM_COMPARED} images of the test set"
+        f"MMD {float(result.metrics['unseen/mmd']):.4f} to images of the test set, at most "
+        f"{NUM_COMPARED}"
     )
 
 

@@ -89,6 +89,11 @@ def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> VAE:
     _, *shape, channels = batch["image"].shape
     outputs = (*shape, likelihood.num_outputs * channels)
     if config.networks == "conv":
+        if any(side % 4 for side in shape):
+            raise Refusal(
+                f"The images are {'x'.join(map(str, shape))}; --networks conv halves both sides "
+                "twice: choose --networks mlp, or images whose sides are multiples of 4."
+            )
         encoder = ConvEncoder(numbers, config.width, dtype=dtype)
         decoder = ConvDecoder(outputs, config.width, dtype=dtype)
     else:

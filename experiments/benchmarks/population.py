@@ -35,7 +35,7 @@ class Config(timing.Options):
         super().__post_init__()
         if self.num_alone > self.num_seeds:
             raise Refusal(
-                f"--num-alone is {self.num_alone}; of --num-seeds {self.num_seeds} there are no more."
+                f"--num-alone is {self.num_alone}; there are {self.num_seeds}, --num-seeds."
             )
 
 

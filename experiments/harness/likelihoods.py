@@ -75,8 +75,17 @@ class ImageOptions(RunOptions):
         """Images of the test set and their labels, or zeros where it has none.
 
         Pixels that are drawn anew in training are drawn once here.
+
+        Raises:
+            ValueError: the test set has fewer.
         """
-        some = first_examples(self.images("test"), self.num_unseen)
+        dataset = self.images("test")
+        if self.num_unseen > len(dataset):
+            raise Refusal(
+                f"--num-unseen is {self.num_unseen}, but the test set of {self.dataset} has "
+                f"{len(dataset)} images: lower it."
+            )
+        some = first_examples(dataset, self.num_unseen)
         images = data.unit(some["image"])
         if self.binarization == "stochastic":
             images = data.binarize(self.key("pixels"), images)

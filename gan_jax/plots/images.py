@@ -8,6 +8,9 @@ from jaxtyping import Float
 from gan_jax.errors import Refusal
 from gan_jax.plots.pictures import Picture
 
+CHANNELS = (1, 3)
+"""What a picture can be made of: brightnesses, or red, green and blue."""
+
 
 def image_grid(
     images: Float[np.ndarray, "num height width channels"],
@@ -23,7 +26,7 @@ def image_grid(
         ValueError: the images have neither one channel nor three.
     """
     num, height, width, channels = images.shape
-    if channels not in (1, 3):
+    if channels not in CHANNELS:
         raise Refusal(f"The images have {channels} channels; a picture has 1 or 3.")
     columns = columns or int(np.ceil(np.sqrt(num)))
     rows = -(-num // columns)

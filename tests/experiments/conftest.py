@@ -62,6 +62,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
+def found() -> dict[str, ModuleType]:
+    """The experiments that tests run over."""
+    return _experiments()
+
+
+@pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where compiled programs are kept for as long as these tests run."""
     return tmp_path_factory.mktemp("cache")

@@ -31,7 +31,7 @@ def test_nothing_cannot_be_measured(name):
 
 
 def test_those_that_run_alone_are_of_the_population():
-    with pytest.raises(ValueError, match="--num-alone is 4; of --num-seeds 2 there are no more"):
+    with pytest.raises(ValueError, match="--num-alone is 4; there are 2, --num-seeds"):
         population.Config(num_seeds=2)
 
 

@@ -3,14 +3,16 @@
 import dataclasses
 import importlib
 import json
+from pathlib import Path
 
 import chex
 import jax
 import numpy as np
 import pytest
 
+from experiments import conv_vae, dcgan, vae
 from experiments.harness import options
-from gan_jax import training
+from gan_jax import data, training
 from gan_jax.data.embedded import EMBEDDED
 from gan_jax.training.shapes import batch_shapes
 
@@ -20,6 +22,13 @@ def with_data_at_hand(config):
     if getattr(config, "dataset", "digits") in EMBEDDED:
         return config
     return dataclasses.replace(config, dataset="digits")
+
+
+def test_every_file_with_a_command_is_among_the_experiments_that_are_tested(found):
+    folder = Path(options.__file__).parent.parent
+    commands = {path.stem for path in folder.glob("*.py") if "command.main(" in path.read_text()}
+    assert "conv_vae" in commands
+    assert set(found) == commands
 
 
 def test_an_experiment_runs(running, small, tmp_path):
@@ -41,6 +50,43 @@ def test_an_experiment_runs(running, small, tmp_path):
     pictures = [p.stem for p in (tmp_path / "samples").iterdir() if p.stat().st_size > 1_000]
     assert {name.rpartition("-")[2] for name in pictures} >= {"000001", "000002"}
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"1", "2"}
+
+
+def images_of(monkeypatch, *shape):
+    made = data.ArrayDataset({"image": np.zeros((600, *shape), np.uint8)})
+    monkeypatch.setattr(data, "load", lambda name, split="train": made)
+
+
+def test_images_that_no_picture_can_be_made_of_are_refused_before_the_first_step(
+    experiment, tmp_path, monkeypatch
+):
+    kinds = {field.name: field.type for field in dataclasses.fields(experiment.Config)}
+    if kinds.get("dataset") is not str:
+        pytest.skip("its data cannot be chosen")
+    images_of(monkeypatch, 8, 8, 4)
+    with pytest.raises(ValueError, match="digits have 4 channels, and a picture has 1 or 3"):
+        experiment.run(next(iter(experiment.CONFIGS.values())), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "changes", "shape", "way_on"),
+    [
+        (dcgan, {}, (8, 14, 1), "give --image-size one of 8, 14, 16, 28, 32, 56, ..."),
+        (dcgan, {}, (12, 12, 1), "give --image-size one of 8, 14"),
+        (dcgan, {"image_size": 24}, (28, 28, 1), "give --image-size one of 8, 14"),
+        (vae, {"networks": "conv"}, (28, 30, 1), "choose --networks mlp"),
+        (conv_vae, {}, (14, 14, 1), "choose --networks mlp"),
+    ],
+)
+def test_sizes_that_no_network_has_are_refused_by_flags_that_there_are(
+    module, changes, shape, way_on, tmp_path, monkeypatch
+):
+    images_of(monkeypatch, *shape)
+    with pytest.raises(ValueError, match=way_on) as refusal:
+        module.run(module.Config(**changes), tmp_path / "run")
+    assert "depth" not in str(refusal.value)
+    assert not (tmp_path / "run").exists()
 
 
 class Stopped(Exception):

@@ -134,3 +134,10 @@ def test_a_decoder_that_starts_at_the_mean_image_says_it(name):
     start = likelihoods.starting_at(image, name)
     outputs = start(KEY, (image.size * likelihood.num_outputs,)).reshape(1, 1, 2, -1)
     np.testing.assert_allclose(likelihood.mean(outputs)[0], image, rtol=1e-5)
+
+
+def test_more_unseen_images_than_there_are_start_no_run(tmp_path):
+    with pytest.raises(ValueError, match="--num-unseen is 501, but the test set of digits has 500"):
+        vae.run(vae.Config(num_unseen=501, width=4), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert len(vae.Config(num_unseen=500).unseen()[0]) == 500

@@ -51,19 +51,23 @@ def step(key, state, batch):
     return descent_step(key, state, batch, objective=objective, optimizer=OPTIMIZER)
 
 
-def run(workdir: Path, *, seed: int = 0, steps: int = 30):
+def look(step, state) -> Evaluation:
+    return Evaluation({"note": Note()}, {"one": 1.0})
+
+
+def run(workdir: Path, *, seed: int = 0, steps: int = 30, step=step, feed=FEED, look=look):
     """Train, or go on."""
     return train(
         step,
         init_descent(weights=Weights(params=jnp.zeros(3)), optimizer=OPTIMIZER),
-        FEED,
+        feed,
         key=jax.random.key(seed),
         timetable=Timetable(steps, 5, 10),
         batch_size=8,
         workdir=workdir,
         config={"seed": seed, "steps": steps},
         parallel="none",
-        hooks=[Hook(10, lambda step, state: Evaluation({"note": Note()}, {"one": 1.0}))],
+        hooks=[Hook(10, look)],
         shown=("loss",),
     ).state
 

@@ -94,7 +94,8 @@ def ends(processes):
         for process in processes:
             process.kill()
     return [
-        (process.returncode, *output) for process, output in zip(processes, outputs, strict=True)
+        (process.returncode, output.splitlines()[-1:], errors)  # what Gloo prints comes first
+        for process, (output, errors) in zip(processes, outputs, strict=True)
     ]
 
 

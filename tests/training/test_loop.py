@@ -219,13 +219,16 @@ def test_a_metric_is_one_number(tmp_path):
 
 @pytest.mark.parametrize("parallel", ["none", "pmap"])
 def test_an_array_may_stand_in_a_state_twice_and_a_metric_be_a_plain_number(tmp_path, parallel):
+    """Nothing is resident, and the arrays of the state are as many as pmap's arguments."""
+
     def add(key, state, batch):
         return {"a": state["a"] + 1, "b": state["b"] + 2}, {"one": 1.0}
 
     ones = jnp.ones(3)
+    nothing = drawn_feed(lambda key, num: {"x": jnp.ones((num, 1))}, batch_size=BATCH_SIZE)
     arguments = {"key": jax.random.key(0), "timetable": Timetable(2, 1, 2), "config": {}}
     arguments |= {"batch_size": BATCH_SIZE, "parallel": parallel, "workdir": tmp_path}
-    state = train(add, {"a": ones, "b": ones}, feed(), **arguments).state
+    state = train(add, {"a": ones, "b": ones}, nothing, **arguments).state
     assert (float(state["a"][0]), float(state["b"][0])) == (3, 5)
     assert [line["one"] for line in lines(tmp_path)] == [1, 1]
 

@@ -192,6 +192,10 @@ def test_every_move_of_the_discriminator_has_its_own_examples_and_key():
     jax.effects_barrier()
     np.testing.assert_array_equal(seen, [[0, 3], [1, 4], [2, 5], [2, 5]])
     assert len(set(draws)) == 4
+    draws.clear()
+    alternating_step(KEY, state, {"point": jnp.arange(2.0)}, game=game, optimizers=sgd(0.0))
+    jax.effects_barrier()
+    assert len(set(draws)) == 2
 
 
 def test_a_batch_that_does_not_divide_is_refused():

@@ -21,6 +21,7 @@ from gan_jax.games import Optimizers, alternating_step, descent_step, simultaneo
 from gan_jax.nets import MLPDiscriminator, MLPEncoder, MLPGenerator
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Checkpoints
+from tests.systems.keys import keys_of
 
 slow = pytest.mark.slow
 KEY = jax.random.key(0)
@@ -340,6 +341,33 @@ def test_the_importance_weighted_bound_trains_every_model_that_has_an_encoder(na
     statistics = list(changed(state.player.weights.state, after.player.weights.state))
     assert statistics
     assert all(statistics)
+
+
+def drawing(r):
+    return jax.random.normal(r.key, r.fake_logits.shape)
+
+
+@every_system
+def test_no_random_key_serves_twice(row):
+    """Each layer's latents, each network's dropout and each term has a key of its own."""
+    system = row.build(None)
+    if isinstance(system, GAN):  # terms that judge again do so under the fakes' dropout
+        terms = {"one": drawing, "two": drawing}
+        system = dataclasses.replace(system, generator_terms=terms, discriminator_terms=terms)
+    state = jax.eval_shape(lambda: start(system, row.batch))
+
+    def play(key, state):
+        if isinstance(system, GAN):
+            weights = dict(zip(("generator", "discriminator"), players_of(state), strict=True))
+            return system.game(**weights, batch=row.batch, key=key)
+        return system.objective(weights=weights_of(state), batch=row.batch, key=key)
+
+    keys = keys_of(play, KEY, state)
+    assert len(keys.uses) > 4
+    assert keys.used_twice() == []
+    if hasattr(system, "sample"):
+        sample = lambda key, weights: system.sample(key, weights, 4, *row.conditions)  # noqa: E731
+        assert keys_of(sample, KEY, weights_of(state)).used_twice() == []
 
 
 @every_system

@@ -336,6 +336,19 @@ def test_the_unrolled_gradient_foresees_the_answer(num_unrolled_steps):
     np.testing.assert_allclose(get_params(moved), expected, rtol=1e-6)
 
 
+def test_an_unrolled_generator_reports_the_game_that_it_foresees():
+    def game(**arguments):
+        outcome = toy.bilinear()(**arguments)
+        own = outcome.generator._replace(metrics={"value": outcome.generator.loss})
+        return outcome._replace(generator=own)
+
+    sgd = both(optax.sgd(0.5))
+    options = {"game": game, "optimizers": sgd, "num_unrolled_steps": 2}
+    _, metrics = play(unrolled_step, start(1.0, 0.5, sgd), **options)
+    np.testing.assert_allclose(metrics["generator/loss"], 1.5, rtol=1e-6)  # y + 2 η x
+    np.testing.assert_allclose(metrics["generator/value"], 1.5, rtol=1e-6)
+
+
 def test_unrolling_through_adam_is_finite_with_eps_root_where_a_gradient_is_0():
     def step(adam):
         optimizers = both(adam)

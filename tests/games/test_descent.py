@@ -36,9 +36,10 @@ def test_descent_follows_the_closed_form():
     assert (int(state.step), int(state.player.weights.state["seen"])) == (10, 10)
 
 
-def test_a_metric_may_be_a_number_of_python_over_several_devices():
-    def reporting(**arguments):
-        return objective(**arguments)._replace(metrics={"rate": 0.1, "num": 3})
+def test_over_several_devices_metrics_may_be_numbers_of_python_and_each_has_its_key():
+    def reporting(*, key, **arguments):
+        metrics = {"rate": 0.1, "num": 3, "draw": jax.random.normal(key)}
+        return objective(key=key, **arguments)._replace(metrics=metrics)
 
     weights = Weights(params=jnp.array(5.0), state={"seen": jnp.array(0)})
     state = init_descent(weights=weights, optimizer=optax.sgd(0.1))
@@ -47,6 +48,8 @@ def test_a_metric_may_be_a_number_of_python_over_several_devices():
     _, metrics = mapped(KEY, state, {"point": jnp.array([[1.0], [3.0]])})
     np.testing.assert_allclose(metrics["rate"], 0.1, rtol=1e-6)
     assert metrics["num"] == 3
+    draws = [jax.random.normal(jax.random.fold_in(KEY, device)) for device in range(2)]
+    np.testing.assert_allclose(metrics["draw"], np.mean(draws), rtol=1e-6)
 
 
 def test_a_loss_that_is_no_scalar_is_refused():

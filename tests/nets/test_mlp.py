@@ -132,3 +132,13 @@ def test_weights_start_as_they_are_told():
     assert params["Dense_1"]["bias"].tolist() == [2] * 3
     encoder = MLPEncoder(3, (4,), kernel_init=nn.initializers.ones)
     assert np.all(encoder.init(KEY, jnp.zeros((1, 2)))["params"]["Dense_1"]["kernel"] == 1)
+
+
+def test_a_spectral_norm_is_estimated_anew_at_every_call_that_trains():
+    network, x = MLPDiscriminator((3,), spectral_norm=True), jnp.ones((2, 4))
+    variables = network.init(KEY, x)
+    _, after = network.apply(variables, x, train=True, mutable=["batch_stats"])
+    _, asked = network.apply(variables, x, mutable=["batch_stats"])
+    for name, old in variables["batch_stats"]["SpectralNorm_0"].items():
+        assert np.any(old != after["batch_stats"]["SpectralNorm_0"][name])
+        np.testing.assert_array_equal(old, asked["batch_stats"]["SpectralNorm_0"][name])

@@ -347,12 +347,16 @@ def drawing(r):
     return jax.random.normal(r.key, r.fake_logits.shape)
 
 
+def again(r):
+    return networks.first(r.generate(r.key, *r.conditions))
+
+
 @every_system
 def test_no_random_key_serves_twice(row):
     """Each layer's latents, each network's dropout and each term has a key of its own."""
     system = row.build(None)
     if isinstance(system, GAN):  # terms that judge again do so under the fakes' dropout
-        terms = {"one": drawing, "two": drawing}
+        terms = {"drawing": drawing, "again": again}
         system = dataclasses.replace(system, generator_terms=terms, discriminator_terms=terms)
     state = jax.eval_shape(lambda: start(system, row.batch))
 

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import conv_vae, dcgan, vae
+from experiments import conv_vae, dcgan, ring, vae
 from experiments.harness import options
 from gan_jax import data, training
 from gan_jax.data.embedded import EMBEDDED
@@ -93,19 +93,57 @@ class Stopped(Exception):
     """Before the first step."""
 
 
-def test_a_step_of_every_other_configuration_keeps_the_shapes_of_its_state(
-    experiment, named_config, small, tmp_path, monkeypatch
-):
+@pytest.fixture
+def traced(monkeypatch, tmp_path):
+    """(experiment, its configuration) -> a step is traced, and the state that it gives is seen."""
+
     def train(step, state, feed, *, key, **_):
         after, metrics = jax.eval_shape(step, key, state, batch_shapes(feed))
         chex.assert_trees_all_equal_shapes_and_dtypes(after, state)
         assert metrics
         raise Stopped
 
-    monkeypatch.setattr(options, "train", train)
-    config = with_data_at_hand(small(experiment, named_config))
-    with pytest.raises(Stopped):
-        experiment.run(config, tmp_path)
+    def trace(experiment, config):
+        monkeypatch.setattr(options, "train", train)
+        with pytest.raises(Stopped):
+            experiment.run(with_data_at_hand(config), tmp_path)
+
+    return trace
+
+
+def test_a_step_of_every_other_configuration_keeps_the_shapes_of_its_state(
+    experiment, named_config, small, traced
+):
+    traced(experiment, small(experiment, named_config))
+
+
+@pytest.fixture
+def wide():
+    """What JAX_ENABLE_X64=1 does: numbers are float64 where nothing says otherwise."""
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
+@pytest.mark.slow
+def test_where_numbers_are_wide_a_step_keeps_the_types_of_its_state(
+    experiment, small, traced, wide
+):
+    traced(experiment, small(experiment, next(iter(experiment.CONFIGS))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", [dcgan, ring, vae])
+def test_where_numbers_are_wide_an_experiment_runs(module, small, tmp_path, wide):
+    config = dataclasses.replace(
+        small(module, "ring" if module is ring else "digits"),
+        steps=4,
+        steps_per_dispatch=2,
+        evaluate_every=2,
+        checkpoint_every=2,
+    )
+    module.run(config, tmp_path)
+    assert [line["step"] for line in training.read_log(tmp_path)] == [2, 4]
 
 
 def test_a_configuration_is_read_again_from_what_a_run_wrote_of_it(experiment, small):

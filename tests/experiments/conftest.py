@@ -34,7 +34,7 @@ TINY = {
 }
 
 
-def _experiments() -> dict[str, ModuleType]:
+def experiments_found() -> dict[str, ModuleType]:
     """Import every file of the folder, and keep those that have named configurations."""
     names = sorted(path.stem for path in Path(experiments.__path__[0]).glob("*.py"))
     modules = {name: importlib.import_module(f"experiments.{name}") for name in names}
@@ -46,25 +46,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "running" in metafunc.fixturenames:
         cases = [
             pytest.param(module, id=name, marks=() if name in ALWAYS else pytest.mark.slow)
-            for name, module in _experiments().items()
+            for name, module in experiments_found().items()
         ]
         metafunc.parametrize("running", cases)
     elif "named_config" in metafunc.fixturenames:
         cases = [
             pytest.param(module, config, id=f"{name}-{config}", marks=pytest.mark.slow)
-            for name, module in _experiments().items()
+            for name, module in experiments_found().items()
             for config in list(module.CONFIGS)[1:]
         ]
         metafunc.parametrize(("experiment", "named_config"), cases)
     elif "experiment" in metafunc.fixturenames:
-        modules = _experiments()
+        modules = experiments_found()
         metafunc.parametrize("experiment", modules.values(), ids=modules)
 
 
 @pytest.fixture(scope="session")
 def found() -> dict[str, ModuleType]:
     """The experiments that tests run over."""
-    return _experiments()
+    return experiments_found()
 
 
 @pytest.fixture(scope="session")

@@ -109,7 +109,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         def sampled(key):
             return losses.elbo(*model.bound(key, weights, unseen, posterior))
 
-        keys = jax.random.split(config.key("score"), NUM_SCORES)
+        keys = jax.random.split(config.key("bounds"), NUM_SCORES)
         return jnp.mean(jax.lax.map(sampled, keys), axis=0)
 
     rows = {

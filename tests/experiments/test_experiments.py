@@ -3,7 +3,10 @@
 import dataclasses
 import importlib
 import json
+import re
+from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import chex
 import jax
@@ -87,6 +90,15 @@ def test_sizes_that_no_network_has_are_refused_by_flags_that_there_are(
         module.run(module.Config(**changes), tmp_path / "run")
     assert "depth" not in str(refusal.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_no_two_estimates_of_an_experiment_are_drawn_by_one_key(experiment):
+    harness = Path(options.__file__).parent.glob("*.py")
+    texts = [path.read_text() for path in (*harness, Path(experiment.__file__))]
+    uses = Counter(re.findall(r'\.key\("(\w+)"\)', "".join(texts)))
+    assert set(uses) <= set(get_args(options.Purpose))
+    for purpose, num in uses.items():
+        assert num == 1 or purpose == "init", purpose
 
 
 class Stopped(Exception):

@@ -25,7 +25,7 @@ from gan_jax.games import together
 from gan_jax.metrics import precision_recall
 from gan_jax.nets import MLPEncoder, MLPGenerator
 from gan_jax.systems import VAE, Autoencoder
-from gan_jax.training import Evaluation, batch_shapes
+from gan_jax.training import Evaluation, first_batch
 from gan_jax.typing import Batch
 
 LATENT_DIM = 2
@@ -128,7 +128,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     """Train both, draw their latents and samples on the way, and compare."""
     dataset = config.images()
     feed = config.image_feed(dataset)
-    batch, optimizer = batch_shapes(feed), optax.adam(config.learning_rate)
+    batch, optimizer = first_batch(feed), optax.adam(config.learning_rate)
     models = build(config, batch, likelihoods.mean_image(dataset))
     result = config.train(
         together({name: config.descent(m.objective, optimizer) for name, m in models.items()}),

@@ -21,7 +21,7 @@ from gan_jax import data, plots
 from gan_jax.games import PlayerOutcome, Weights, init_descent, together
 from gan_jax.nets import MLPEncoder, MLPGenerator
 from gan_jax.systems import CVAE, networks
-from gan_jax.training import Evaluation, batch_shapes
+from gan_jax.training import Evaluation, first_batch
 from gan_jax.typing import Batch, KeyArray
 
 COLUMNS = 10
@@ -121,7 +121,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     """Train both on the same images, complete unseen ones on the way, and compare likelihoods."""
     dataset = config.images()
     feed = config.image_feed(dataset, partial(arranged, num_quadrants=config.num_quadrants))
-    batch, optimizer = batch_shapes(feed), optax.adam(config.learning_rate)
+    batch, optimizer = first_batch(feed), optax.adam(config.learning_rate)
     model = build(config, batch)
     network: Any = model.decoder
     of_network = partial(without_latents, network)

@@ -17,7 +17,7 @@ from gan_jax import data, losses, plots
 from gan_jax.games import descent_step
 from gan_jax.nets import MLPGenerator
 from gan_jax.systems import GMMN, networks
-from gan_jax.training import Evaluation, batch_shapes
+from gan_jax.training import Evaluation, first_batch
 from gan_jax.typing import Batch
 
 KERNEL = losses.gaussian_kernel((2.0, 5.0, 10.0, 20.0, 40.0, 80.0))
@@ -77,11 +77,12 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     """Train, and measure the discrepancy to unseen images."""
     dataset = options.load_images(config.dataset)
     feed = config.feed(dataset, {"image": data.unit})
-    system = build(config, batch_shapes(feed))
+    batch = first_batch(feed)
+    system = build(config, batch)
     optimizer = optax.adam(config.learning_rate)
     result = config.train(
         partial(descent_step, objective=system.objective, optimizer=optimizer),
-        system.init(config.key("init"), batch_shapes(feed), optimizer=optimizer),
+        system.init(config.key("init"), batch, optimizer=optimizer),
         feed,
         evaluator(config, system, dataset),
         workdir=workdir,

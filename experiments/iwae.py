@@ -22,7 +22,7 @@ from gan_jax.games import Objective, Weights
 from gan_jax.metrics import active_units
 from gan_jax.nets import MLPEncoder, MLPGenerator
 from gan_jax.systems import VAE, HierarchicalVAE, iwae
-from gan_jax.training import Evaluation, batch_shapes
+from gan_jax.training import Evaluation, first_batch
 from gan_jax.typing import Batch
 
 NUM_SHOWN = 64
@@ -144,11 +144,12 @@ def train(
     """Train, drawing samples on the way; give also the model and the unseen images."""
     dataset = config.images()
     feed = config.image_feed(dataset)
-    model = build(config, batch_shapes(feed), likelihoods.mean_image(dataset))
+    batch = first_batch(feed)
+    model = build(config, batch, likelihoods.mean_image(dataset))
     optimizer = config.optimizer(len(dataset))
     result = config.train(
         config.descent(config.objective_of(model), optimizer),
-        model.init(config.key("init"), batch_shapes(feed), optimizer=optimizer),
+        model.init(config.key("init"), batch, optimizer=optimizer),
         feed,
         evaluator(config, model, dataset),
         workdir=workdir,

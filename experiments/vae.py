@@ -21,7 +21,7 @@ from gan_jax.errors import Refusal
 from gan_jax.metrics import active_units
 from gan_jax.nets import ConvDecoder, ConvEncoder, MLPEncoder, MLPGenerator
 from gan_jax.systems import VAE, views
-from gan_jax.training import Evaluation, batch_shapes
+from gan_jax.training import Evaluation, first_batch
 from gan_jax.typing import Batch
 
 COLUMNS = 10
@@ -148,11 +148,12 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     """Train, reconstruct and draw on the way, and estimate the likelihood of unseen images."""
     dataset = config.images()
     feed = config.image_feed(dataset)
-    model = build(config, batch_shapes(feed), likelihoods.mean_image(dataset))
+    batch = first_batch(feed)
+    model = build(config, batch, likelihoods.mean_image(dataset))
     optimizer = optimizer_of(config, len(dataset))
     result = config.train(
         config.descent(model.objective, optimizer),
-        model.init(config.key("init"), batch_shapes(feed), optimizer=optimizer),
+        model.init(config.key("init"), batch, optimizer=optimizer),
         feed,
         evaluator(config, model, dataset),
         workdir=workdir,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from gan_jax.errors import Refusal
 
@@ -43,7 +44,7 @@ SIGNED = Bound(lambda x: (x >= -1) & (x <= 1), "in [-1, 1]")
 
 def is_known(value: Any) -> bool:
     """Whether there are numbers to look at: neither is traced, nor has a shape alone."""
-    return not isinstance(value, jax.core.Tracer | jax.ShapeDtypeStruct)
+    return not isinstance(value, Tracer | jax.ShapeDtypeStruct)
 
 
 def check_bound(bound: Bound, **values: Any) -> None:
@@ -52,7 +53,9 @@ def check_bound(bound: Bound, **values: Any) -> None:
     What is traced is not looked at.
     """
     for name, value in values.items():
-        if is_known(value) and not np.all(bound.holds(value)):
+        # Under a trace JAX traces what it computes of constants too.
+        numbers = np.asarray(value) if isinstance(value, jax.Array) and is_known(value) else value
+        if is_known(value) and not np.all(bound.holds(numbers)):
             raise Refusal(f"{name} is {value}; it must be {bound.words}.")
 
 

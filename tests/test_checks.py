@@ -71,6 +71,12 @@ def test_traced_numbers_and_shapes_are_not_looked_at():
     check_bound(checks.SHARE, x=jax.ShapeDtypeStruct((3,), jnp.float32))
 
 
+def test_constants_are_looked_at_under_a_trace_too():
+    constant = jnp.float32(7)
+    with pytest.raises(Refusal, match=r"x is 7.0; it must be in \[0, 1\]"):
+        jax.eval_shape(lambda: check_bound(checks.SHARE, x=constant))
+
+
 def test_a_choice_is_one_of_those_that_there_are():
     check_choice(("jit", "pmap"), parallel="pmap")
     with pytest.raises(Refusal, match=r"^parallel is 'jitt'; it must be one of 'jit', 'pmap'\.$"):

@@ -14,7 +14,7 @@ from experiments.harness.options import Dtype, Evaluate, Result, RunOptions
 from gan_jax import games, losses
 from gan_jax.errors import Refusal
 from gan_jax.systems import GAN
-from gan_jax.training import batch_shapes
+from gan_jax.training import first_batch
 from gan_jax.training.compile import AXIS, Parallel
 from gan_jax.typing import Feed, Step
 
@@ -111,7 +111,7 @@ class GameOptions(RunOptions):
         label_names: Sequence[str] | None = None,
     ) -> Result:
         """Train, from the start or from where the run in `workdir` was stopped."""
-        state = system.init(self.key("init"), batch_shapes(feed), optimizers=self.optimizers())
+        state = system.init(self.key("init"), first_batch(feed), optimizers=self.optimizers())
         return self.train(
             self.step(system),
             games.exponential_average_memory(state),

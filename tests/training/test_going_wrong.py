@@ -89,7 +89,9 @@ def put_a_file(place):
 
 
 def lose_numbers(place):
-    feed = resident_feed(ArrayDataset({"x": np.full_like(X, np.nan)}), {"x": None}, batch_size=8, seed=0)
+    feed = resident_feed(
+        ArrayDataset({"x": np.full_like(X, np.nan)}), {"x": None}, batch_size=8, seed=0
+    )
     run(place, feed=feed)
 
 

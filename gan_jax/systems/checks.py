@@ -149,7 +149,8 @@ def _watch_batch_norm(method: Callable, args: tuple, kwargs: dict, context: Any)
     if isinstance(module, nn.BatchNorm) and context.method_name == "__call__":
         running = kwargs.get("use_running_average", module.use_running_average)
         if not running:
-            return _not_differentiated(args[0])
+            of_both = jnp.promote_types(jnp.result_type(args[0]), module.param_dtype)
+            return _not_differentiated(jnp.asarray(args[0], module.dtype or of_both))
     return method(*args, **kwargs)
 
 

@@ -73,6 +73,8 @@ def _made(equation, values, keys):
     if name == "slice":
         bounds = zip(params["start_indices"], params["limit_indices"], strict=True)
         return [x[tuple(slice(*pair) for pair in bounds)]]
+    if name == "unstack":  # of JAX 0.12
+        return list(np.moveaxis(x, params["axis"], 0))
     if name == "squeeze":
         return [np.squeeze(x, params["dimensions"])]
     if name == "convert_element_type":

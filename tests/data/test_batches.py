@@ -179,6 +179,16 @@ def test_a_feed_selects_and_scales_the_fields_that_are_named(dataset):
             make(dataset, {}, batch_size=4, seed=2)
 
 
+def test_datasets_that_differ_in_any_field_are_shuffled_apart():
+    image, label = np.zeros((5, 2)), np.arange(5)
+    streams = {
+        order_stream(ArrayDataset({"image": image, "label": label})),
+        order_stream(ArrayDataset({"image": image, "label": label[::-1]})),
+        order_stream(ArrayDataset({"image": image + 1, "label": label})),
+    }
+    assert len(streams) == 3
+
+
 def test_two_datasets_of_one_length_are_not_shuffled_alike_by_one_seed(dataset):
     other = ArrayDataset({**dataset.arrays, "image": 255 - dataset.arrays["image"]})
     again = ArrayDataset(dict(reversed(dataset.arrays.items())))

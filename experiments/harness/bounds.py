@@ -18,6 +18,7 @@ from gan_jax.errors import Refusal
 
 BELOW_2_31 = Bound(lambda x: x < 2**31, "below 2^31")
 AT_MOST_2_20 = Bound(lambda x: x <= 2**20, "at most 2^20")
+AT_MOST_2_16 = Bound(lambda x: x <= 2**16, "at most 2^16")
 
 Count: TypeAlias = Annotated[int, checks.AT_LEAST_1, BELOW_2_31]
 """How often something is done."""
@@ -26,7 +27,7 @@ Size: TypeAlias = Annotated[int, checks.AT_LEAST_1, AT_MOST_2_20]
 """How long an axis of an array is; XLA ends the process where a few longer ones are multiplied."""
 SizeOr0: TypeAlias = Annotated[int, checks.AT_LEAST_0, AT_MOST_2_20]
 Several: TypeAlias = Annotated[
-    int, Bound(lambda x: x >= 2, "at least 2, for a spread"), AT_MOST_2_20
+    int, Bound(lambda x: x >= 2, "at least 2, for a spread"), AT_MOST_2_16
 ]
 Rate: TypeAlias = Annotated[float, checks.POSITIVE]
 Weight: TypeAlias = Annotated[float, checks.NOT_NEGATIVE]
@@ -62,7 +63,8 @@ def sizes(config: Any) -> list[str]:
 
 
 def _is_size(hint: Any) -> bool:
-    return AT_MOST_2_20 in get_args(hint) or any(map(_is_size, get_args(hint)))
+    inner = get_args(hint)
+    return AT_MOST_2_20 in inner or AT_MOST_2_16 in inner or any(map(_is_size, inner))
 
 
 def _check(hint: Any, **named: Any) -> None:

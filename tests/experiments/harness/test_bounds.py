@@ -57,7 +57,7 @@ def test_a_field_that_is_declared_anew_keeps_its_bounds():
 def test_what_lies_within_is_taken():
     Config()
     Config(rate=1e-9, widths=(), share=0.0, decay=0.999, seed=2**32 - 1, order=1, weight=1)
-    Config(num_things=2**31 - 1, num_seeds=2**20, update="other", whole=True)
+    Config(num_things=2**31 - 1, num_seeds=2**16, update="other", whole=True)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_what_lies_within_is_taken():
         ({"widths": (3, 0)}, "--widths is 0; it must be an integer, at least 1."),
         ({"widths": 3}, "--widths is 3; it must be a tuple."),
         ({"num_things": 2**31}, "--num-things is 2147483648; it must be below 2^31."),
-        ({"num_seeds": 2**20 + 1}, "--num-seeds is 1048577; it must be at most 2^20."),
+        ({"num_seeds": 2**16 + 1}, "--num-seeds is 65537; it must be at most 2^16."),
         ({"widths": (1, 2**20 + 1)}, "--widths is 1048577; it must be at most 2^20."),
         ({"mean": float("inf")}, "--mean is inf; it must be finite."),
         ({"update": "both"}, "--update is 'both'; it must be one of 'one', 'other'."),

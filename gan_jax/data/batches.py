@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Int32
 
+from gan_jax.checks import AT_LEAST_0, AT_LEAST_1, Bound, check_bound
 from gan_jax.data.sources import ArrayDataset, Dataset, Examples
 from gan_jax.errors import Refusal, require_extra
 from gan_jax.typing import Batch, Feed, KeyArray
@@ -16,6 +17,7 @@ from gan_jax.typing import Batch, Feed, KeyArray
 Fields: TypeAlias = Mapping[str, Callable[[jax.Array], jax.Array] | None]
 """Field -> how its stored values are scaled; None leaves them as they are."""
 
+SEED = Bound(lambda x: AT_LEAST_0.holds(x) and x < 2**64, "an integer between 0 and 2^64 - 1")
 NUM_READERS = 2  # threads that read ahead, and chunks that wait
 NUM_IDENTIFYING = 16
 """The first examples, which tell one dataset from another."""
@@ -167,10 +169,11 @@ def drawn_feed(draw: Callable[[KeyArray, int], Batch], *, batch_size: int) -> Fe
     Raises:
         ValueError: `batch_size` is below 1, or does not divide over the processes.
     """
+    check_bound(AT_LEAST_1, batch_size=batch_size)
     num_rows, rest = divmod(batch_size, jax.process_count())
-    if rest or num_rows < 1:
+    if rest:
         raise Refusal(
-            f"batch_size={batch_size} must be a positive multiple of the number of processes, "
+            f"batch_size is {batch_size}; it must be a multiple of the number of processes, "
             f"{jax.process_count()}."
         )
 
@@ -271,10 +274,10 @@ def _check_fields(fields: Fields, examples: Mapping[str, Any]) -> None:
 
 
 def _check(seed: int, batch_size: int, num_examples: int) -> None:
-    if not 0 <= seed < 2**64:
-        raise Refusal(f"A seed lies between 0 and 2^64 - 1, unlike {seed}.")
-    if not 1 <= batch_size <= num_examples:
+    check_bound(SEED, seed=seed)
+    check_bound(AT_LEAST_1, batch_size=batch_size)
+    if batch_size > num_examples:
         raise Refusal(
-            f"batch_size={batch_size} must lie between 1 and the dataset's {num_examples} "
+            f"batch_size is {batch_size}; it must be at most {num_examples}, the dataset's "
             "examples: take a smaller batch, or more data."
         )

@@ -152,10 +152,10 @@ def wait_until(condition, seconds=5.0):
 @pytest.mark.parametrize(
     ("seed", "batch_size", "message"),
     [
-        (0, 11, "batch_size=11 .* 10 examples: take a smaller batch"),
-        (0, 0, "batch_size=0"),
-        (-1, 4, "seed"),
-        (2**64, 4, "seed"),
+        (0, 11, "batch_size is 11; it must be at most 10, .* examples: take a smaller batch"),
+        (0, 0, "batch_size is 0; it must be an integer, at least 1"),
+        (-1, 4, "seed is -1; it must be an integer between 0 and"),
+        (2**64, 4, "seed is 18446744073709551616; it must be an integer between 0 and"),
     ],
 )
 def test_impossible_batches_are_refused_at_once(dataset, seed, batch_size, message):
@@ -210,7 +210,7 @@ def test_what_is_drawn_is_a_function_of_the_step_and_has_the_rows_of_the_batch()
     assert len(np.unique(points)) == points.size
     expected = jax.random.normal(jax.random.fold_in(KEY, 7), (6, 2))
     np.testing.assert_allclose(points[2], expected, rtol=1e-6)
-    with pytest.raises(ValueError, match="batch_size=0 must be a positive multiple"):
+    with pytest.raises(ValueError, match="batch_size is 0; it must be an integer, at least 1"):
         drawn_feed(lambda key, num: {}, batch_size=0)
 
 

@@ -39,7 +39,7 @@ INSIDE_SHARE = Bound(lambda x: (x > 0) & (x < 1), "strictly between 0 and 1")
 PART = Bound(lambda x: (x > 0) & (x <= 1), "in (0, 1]")
 DECAY = Bound(lambda x: (x >= 0) & (x < 1), "in [0, 1)")
 UNIT = Bound(lambda x: (x >= -ROUNDING) & (x <= 1 + ROUNDING), "in [0, 1]")
-SIGNED = Bound(lambda x: (x >= -1) & (x <= 1), "in [-1, 1]")
+SIGNED = Bound(lambda x: (x >= -1 - ROUNDING) & (x <= 1 + ROUNDING), "in [-1, 1]")
 
 
 def is_known(value: Any) -> bool:

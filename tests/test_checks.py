@@ -21,7 +21,7 @@ INSIDE = {
     "UNIT": [0, 1, np.float32(1 + 2.4e-7), np.array([-1e-6, 0.5])],
     "PART": [1e-30, 0.5, 1],
     "DECAY": [0, 0.999],
-    "SIGNED": [-1, 0, 1],
+    "SIGNED": [-1, 0, 1, np.float32(1 + 2.4e-7), -1 - 1e-6],
 }
 OUTSIDE = {
     "AT_LEAST_0": [-1, 0.5, 2.0, "1", None, np.nan],
@@ -35,7 +35,7 @@ OUTSIDE = {
     "UNIT": [-1e-4, 1.0001, np.nan, np.array([0.5, np.inf])],
     "PART": [0, 1.1, np.nan],
     "DECAY": [-0.1, 1, np.nan],
-    "SIGNED": [-1.1, 1.1, np.nan],
+    "SIGNED": [-1.0001, 1.0001, np.nan],
 }
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gan_jax.checks import AT_LEAST_0, AT_LEAST_1, SHARE, SIGNED, Bound, check_bound
+from gan_jax.checks import AT_LEAST_0, AT_LEAST_1, SIGNED, UNIT, Bound, check_bound
 from gan_jax.nets.layers import MinibatchDiscrimination
 
 
@@ -41,7 +41,7 @@ class MLPGenerator(nn.Module):
         """The range of what it makes, by its output; None where that is unknown."""
         if self.output in (nn.tanh, jax.lax.tanh):
             return SIGNED
-        return SHARE if self.output in (nn.sigmoid, jax.lax.logistic) else None
+        return UNIT if self.output in (nn.sigmoid, jax.lax.logistic) else None
 
     @nn.compact
     def __call__(

@@ -17,6 +17,7 @@ from jax.extend.core import get_opaque_trace_state
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_jax.errors import Refusal
+from gan_jax.training.shapes import refuse_gone
 from gan_jax.typing import Batch, KeyArray, PyTree, Step
 
 AXIS = "data"
@@ -55,7 +56,12 @@ def jit_with_options(function: Callable, **arguments: Any) -> Callable:
 
     def call(*operands, **named):
         at_top = get_opaque_trace_state() == _AT_TOP
-        return (with_options() if at_top else plain)(*operands, **named)
+        try:
+            return (with_options() if at_top else plain)(*operands, **named)
+        except (RuntimeError, ValueError):
+            for operand in operands:
+                refuse_gone(operand)  # JAX does not say which array is gone, nor why
+            raise
 
     return call
 
@@ -78,6 +84,7 @@ def jit_step(step: Step, *, mesh: Mesh | None = None) -> Step:
     )
 
     def call(key, state, batch):
+        refuse_gone(state)
         # The first state is placed like every later one: JAX would compile twice for two places.
         return compiled(key, jax.device_put(state, whole), batch)
 
@@ -94,6 +101,7 @@ def pmap_step(step: Step, *, devices: list[Any] | None = None) -> Step:
     each = NamedSharding(data_mesh(devices), PartitionSpec(AXIS))
 
     def call(key, state, batch):
+        refuse_gone(state)
         state = jax.device_put(state, each)  # as in jit_step
         state, metrics = mapped(key, state, split(batch, len(devices)))
         return state, unstack(metrics)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 from gan_jax import nets
-from gan_jax.checks import SHARE, SIGNED
+from gan_jax.checks import SIGNED, UNIT
 
 SIZES = [
     (nets.MLPGenerator, {"shape": (2, 1)}, ["shape", "widths"]),
@@ -47,7 +47,7 @@ def test_every_network_has_a_row():
         (nets.DCGANGenerator(8, 1, 2), SIGNED),
         (nets.MLPGenerator((3,), (), output=nn.tanh), SIGNED),
         (nets.MLPGenerator((3,), (), output=jnp.tanh), SIGNED),
-        (nets.MLPGenerator((3,), (), output=nn.sigmoid), SHARE),
+        (nets.MLPGenerator((3,), (), output=nn.sigmoid), UNIT),
         (nets.MLPGenerator((3,), ()), None),
         (nets.MLPGenerator((3,), (), output=nn.relu), None),
     ],

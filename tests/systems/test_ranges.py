@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from gan_jax import losses, nets, systems
-from gan_jax.checks import SHARE, SIGNED
+from gan_jax.checks import SIGNED, UNIT
 from gan_jax.games import Optimizers
 from gan_jax.systems import checks, networks
 
@@ -23,7 +23,7 @@ def bounded():
     """A likelihood that has a support, as a tuple that others read."""
 
     class Bounded(losses.Likelihood):
-        support = SHARE
+        support = UNIT
 
     return Bounded(*losses.bernoulli())
 
@@ -55,10 +55,10 @@ def start(name, image):
 RANGES = {
     "gan": ("generator", SIGNED, "signed"),
     "gmmn": ("generator", SIGNED, "signed"),
-    "autoencoder": ("decoder", SHARE, "unit"),
-    "vae": ("likelihood", SHARE, "unit"),
-    "cvae": ("likelihood", SHARE, "unit"),
-    "hierarchical vae": ("likelihood", SHARE, "unit"),
+    "autoencoder": ("decoder", UNIT, "unit"),
+    "vae": ("likelihood", UNIT, "unit"),
+    "cvae": ("likelihood", UNIT, "unit"),
+    "hierarchical vae": ("likelihood", UNIT, "unit"),
 }
 
 

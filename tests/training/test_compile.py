@@ -311,6 +311,20 @@ def test_a_step_gives_the_same_result_in_every_way(name, way):
     assert int(expected[0].step) == num_steps_of(problem.data) == 10
 
 
+@pytest.mark.parametrize("name", ["one", "mesh", "pmap"])
+def test_a_state_that_was_given_away_is_refused_by_name(name):
+    def add(key, state, batch):
+        return {"a": state["a"] + 1}, {}
+
+    step = {"one": jit_step, "mesh": partial(jit_step, mesh=data_mesh()), "pmap": pmap_step}[name](
+        add
+    )
+    first, _ = step(key_of(0), {"a": jnp.ones((4, 3))}, {})
+    step(key_of(1), first, {})
+    with pytest.raises(ValueError, match="array at a is gone, for an earlier run or step took it"):
+        step(key_of(1), first, {})
+
+
 @cache
 def dcgan_by_jit_once(play):
     generator, discriminator = DCGANGenerator(16, 1, 4), DCGANDiscriminator(4)

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import io
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -271,7 +272,9 @@ def test_a_failure_of_jax_that_is_no_lack_of_memory_keeps_its_traceback(call):
         call(ring, "", function=run)
 
 
-def test_a_run_that_is_interrupted_where_nothing_can_be_saved_says_what_is_kept(call):
+def test_a_run_that_is_interrupted_where_nothing_can_be_saved_says_what_is_kept(call, monkeypatch):
+    monkeypatch.setattr(os, "_exit", sys.exit)
+
     def run(config, workdir, *, fresh):
         raise KeyboardInterrupt
 

@@ -55,7 +55,6 @@ class Checkpoints:
         self._options = ocp.CheckpointManagerOptions(
             max_to_keep=keep,
             enable_async_checkpointing=False,
-            cleanup_tmp_directories=True,
             lightweight_initialize=True,  # it would stop at damaged metadata of any checkpoint
         )
         try:
@@ -67,6 +66,10 @@ class Checkpoints:
             ) from error
 
     def _open(self) -> ocp.CheckpointManager:
+        if jax.process_index() == 0:
+            # Left by a process that was killed as it saved. Orbax, asked to, removes them late.
+            for left in self.directory.glob("*.orbax-checkpoint-tmp"):
+                shutil.rmtree(left, ignore_errors=True)
         return ocp.CheckpointManager(self.directory, options=self._options)
 
     def __enter__(self) -> "Checkpoints":

@@ -75,14 +75,22 @@ def build(config: Config, batch: Batch) -> GAN:
 
 
 def of_points(system: GAN, mixture: data.Mixture, dataset: data.Dataset) -> options.Evaluate:
-    """Count the modes that samples cover, and draw them over the discriminator's surface."""
+    """Count the modes that samples cover, and draw them over the discriminator's surface.
+
+    What the generator itself covers, beside its moving average, is under `live/`.
+    """
     real = options.first_examples(dataset, NUM_SAMPLES)["point"]
     sample = jax.jit(system.sample, static_argnums=2)
     judge = jax.jit(system.discriminate)
 
     def evaluate(key, state) -> Evaluation:
-        generated = sample(key, averaged(state).generator, NUM_SAMPLES)
-        coverage = mode_coverage(generated, mixture.means, mixture.std)
+        generated, live = (
+            sample(key, weights, NUM_SAMPLES)
+            for weights in (averaged(state).generator, state.generator.weights)
+        )
+        coverage, of_live = (
+            mode_coverage(points, mixture.means, mixture.std) for points in (generated, live)
+        )
         picture = plots.points_over_surface(
             real=real,
             generated=np.asarray(generated),
@@ -90,7 +98,8 @@ def of_points(system: GAN, mixture: data.Mixture, dataset: data.Dataset) -> opti
             title=f"step {int(state.step)}: {int(coverage.modes)} of {len(mixture.means)} modes, "
             f"{float(coverage.high_quality):.0%} high quality",
         )
-        return Evaluation({"points": picture}, coverage._asdict())
+        metrics = {f"live/{name}": value for name, value in of_live._asdict().items()}
+        return Evaluation({"points": picture}, metrics | coverage._asdict())
 
     return evaluate
 
@@ -113,7 +122,8 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     )
     return result.says(
         f"{modes:.0f} of {config.num_modes} modes, {high_quality:.1%} high-quality samples (a "
-        f"perfect sampler: 98.9%), reverse KL {reverse_kl:.3f} nats"
+        f"perfect sampler: 98.9%), reverse KL {reverse_kl:.3f} nats; without its moving average "
+        "{live/modes:.0f} modes, {live/high_quality:.1%}".format_map(result.metrics)
     )
 
 

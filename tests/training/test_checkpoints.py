@@ -17,6 +17,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from gan_jax.training import CheckpointError, Checkpoints
+from gan_jax.training.packing import pack
 from gan_jax.training.reading import read_newest
 
 
@@ -234,6 +235,25 @@ def test_a_checkpoint_of_another_step_or_run_is_refused_and_left(tmp_path, chang
         with pytest.raises(CheckpointError, match=words):
             read_newest(tmp_path, "mine")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_digest_vouches_for_every_byte_and_for_all_that_is_said():
+    packed = pack({"x": jnp.zeros(50_000), "key": jax.random.key(0)}, step=1, run="r")
+    last = packed.data.copy()
+    last[-1] ^= 1
+    changed = [
+        packed._replace(**change)
+        for change in (
+            {"data": last},
+            {"step": 2},
+            {"run": "s"},
+            {"leaves": packed.leaves[::-1]},
+            {"key_impls": ["rbg", None]},
+            {"num_replicas": 2},
+        )
+    ]
+    digests = {each.manifest()["sha256"] for each in [packed, *changed]}
+    assert len(digests) == 7
 
 
 def test_a_checkpoint_that_is_a_link_is_refused(tmp_path):

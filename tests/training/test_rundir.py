@@ -242,3 +242,15 @@ def test_names_are_printed_without_what_commands_a_terminal(tmp_path):
     with pytest.raises(RunDirectoryError) as refusal:
         open_run(tmp_path, {}, fresh=False)
     assert r"(\u001b[31mred was 1 and is absent)" in str(refusal.value)
+
+
+def test_of_a_link_fresh_deletes_the_link_alone(tmp_path):
+    open_run(tmp_path / "run", CONFIG, fresh=False)
+    elsewhere = tmp_path / "scratch"
+    elsewhere.mkdir()
+    (elsewhere / "mine.png").write_text("")
+    (tmp_path / "run" / "samples").rmdir()
+    (tmp_path / "run" / "samples").symlink_to(elsewhere)
+    open_run(tmp_path / "run", CONFIG, fresh=True)
+    assert not (tmp_path / "run" / "samples").is_symlink()
+    assert (elsewhere / "mine.png").exists()

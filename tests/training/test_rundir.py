@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from gan_jax.training.record import run_digest
 from gan_jax.training.rundir import MARK, RunDirectoryError, note_run, open_run
 
 BATCH = {"a": jax.ShapeDtypeStruct((8, 2), jnp.bfloat16), "b": jax.ShapeDtypeStruct((8,), int)}
@@ -254,3 +255,18 @@ def test_of_a_link_fresh_deletes_the_link_alone(tmp_path):
     open_run(tmp_path / "run", CONFIG, fresh=True)
     assert not (tmp_path / "run" / "samples").is_symlink()
     assert (elsewhere / "mine.png").exists()
+
+
+def test_the_digest_of_a_run_is_of_what_makes_it_this_one():
+    record = {"experiment": "a", "config": {"seed": 0, "steps": 1}, "before": [["x", 3]]}
+    others = [
+        {"experiment": "b"},
+        {"config": {"seed": 1, "steps": 1}},
+        {"before": [["x", 4]]},
+        {"before": []},
+    ]
+    digests = {run_digest(record | change) for change in others}
+    assert len(digests | {run_digest(record)}) == 5
+    longer = {"config": {"steps": 2, "seed": 0}, "version": "other", "label_names": ["a"]}
+    assert run_digest(record | longer) == run_digest(record)
+    assert run_digest(record | {"before": [("x", 3)]}) == run_digest(record)

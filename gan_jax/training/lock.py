@@ -79,14 +79,21 @@ class Lock:
         threading.Thread(target=self._show_life, daemon=True).start()
 
     def _take_away(self, left: dict[str, Any] | None) -> None:
-        """Remove a lock left behind, unless somebody has done so already and holds another."""
-        aside = self._path.with_name(f"{LOCK_FILE}.{self._mine['lock']}")
-        with contextlib.suppress(FileNotFoundError):
-            self._path.rename(aside)
-            if _read(aside) == left:
-                aside.unlink()
-            else:
-                aside.rename(self._path)
+        """Remove a lock left behind, one process at a time, so that none removes a new one."""
+        guard = self._path.with_name(f"{LOCK_FILE}.taken")
+        try:
+            guard.open("x").close()
+        except FileExistsError:
+            seen = _touched(guard)
+            time.sleep(WATCHED_FOR / 60)
+            if seen is not None and _touched(guard) == seen:  # it takes no such time
+                guard.unlink(missing_ok=True)
+            return
+        try:
+            if _read(self._path) == left:
+                self._path.unlink(missing_ok=True)
+        finally:
+            guard.unlink(missing_ok=True)
 
     def _is_mine(self) -> bool:
         return _read(self._path) == self._mine

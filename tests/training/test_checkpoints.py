@@ -256,6 +256,21 @@ def test_the_digest_vouches_for_every_byte_and_for_all_that_is_said():
     assert len(digests) == 7
 
 
+def test_damaged_metadata_of_one_checkpoint_keep_from_no_other(tmp_path):
+    state = {"x": jnp.ones(10)}
+    with Checkpoints(tmp_path) as checkpoints:
+        for step in (1, 2, 3):
+            checkpoints.save(step, state)
+    path = tmp_path / "1" / "_CHECKPOINT_METADATA"
+    path.write_text(path.read_text().replace("init_timestamp", "init_thmestamp"))
+    assert read_newest(tmp_path, "").step == 3
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.restore_latest(state)[0] == 3
+        (tmp_path / "3" / "manifest" / "metadata").write_text("")
+        assert checkpoints.restore_latest(state)[0] == 2
+        checkpoints.save(3, state)
+
+
 def test_a_checkpoint_that_is_a_link_is_refused(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, {"x": jnp.ones(10)})

@@ -59,7 +59,9 @@ def test_a_process_of_this_machine_lives_or_does_not(tmp_path, process):
     with pytest.raises(RunDirectoryError, match=f"process {process.pid} on"):
         Lock(tmp_path).__enter__()
     process.kill()  # and is a zombie as long as nobody asks for its status
-    while lock._started(process.pid):
+    for _ in range(500):
+        if not lock._started(process.pid):
+            break
         time.sleep(0.01)
     begin = time.monotonic()
     with Lock(tmp_path) as held:
@@ -128,6 +130,14 @@ def test_of_many_that_start_at_once_one_gets_it(tmp_path):
     for thread in threads:
         thread.join()
     assert (len(holding), len(refused)) == (1, 7)
+
+
+def test_who_died_as_he_took_a_lock_away_hinders_nobody(tmp_path):
+    leave(tmp_path, pid=2**22 + 1)
+    (tmp_path / f"{LOCK_FILE}.taken").write_text("")
+    with Lock(tmp_path) as held:
+        held.check()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_directory_that_cannot_be_made(tmp_path):

@@ -28,6 +28,7 @@ from gan_jax.training import (
     train,
 )
 from gan_jax.training.dispatches import first_not_finite
+from gan_jax.training.lock import LOCK_FILE
 from gan_jax.training.logs import WALL_CLOCK_FIELDS
 from gan_jax.training.loop import _named
 from gan_jax.training.runtime import check_devices
@@ -584,6 +585,25 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     assert (tmp_path / "mine" / "config.json").read_bytes() == config
     with pytest.raises(CheckpointError, match="20 is the checkpoint of another run"):
         restore(tmp_path / "mine")
+
+
+def test_a_run_that_has_lost_its_directory_saves_nothing_there(tmp_path):
+    def lose(step, state):
+        if step == 15:
+            (tmp_path / LOCK_FILE).unlink()
+
+    with pytest.raises(RunDirectoryError, match="no longer this run's"):
+        run(tmp_path, hooks=[Hook(5, lose)])
+    assert saved(tmp_path) == [10]
+
+
+def test_a_longer_run_says_so_in_its_directory(tmp_path):
+    for steps in (10, 20):
+        timetable = TIMETABLE._replace(num_steps=steps)
+        run(tmp_path, timetable=timetable, config={"seed": SEED, "steps": steps})
+        said = json.loads((tmp_path / "config.json").read_text())
+        assert (said["config"]["steps"], said["lengths"][-1]) == (steps, steps)
+    assert restore(tmp_path).step == 20
 
 
 def test_a_directory_may_be_named_by_a_string(tmp_path, whole):

@@ -26,6 +26,7 @@ from gan_jax.training import (
     train,
     train_phases,
 )
+from gan_jax.training.lock import Lock
 from gan_jax.training.record import MARK
 from gan_jax.training.rundir import BEING_DELETED
 
@@ -273,3 +274,17 @@ def test_what_a_later_phase_would_refuse_is_refused_at_once(tmp_path):
     with pytest.raises(RunDirectoryError, match=r"checkpoints but no config\.json"):
         run(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+def test_phases_are_held_from_above_and_each_by_itself(tmp_path):
+    run(tmp_path)
+    with Lock(tmp_path), pytest.raises(RunDirectoryError, match=f"{tmp_path} is in use"):
+        run(tmp_path, phases(lengths=(6, 8)))
+    before = contents(tmp_path)
+    for fresh in (False, True):
+        with (
+            Lock(tmp_path / "target"),
+            pytest.raises(RunDirectoryError, match=f"{tmp_path / 'target'} is in use"),
+        ):
+            run(tmp_path, phases(lengths=(6, 8)), fresh=fresh)
+        assert contents(tmp_path) == before

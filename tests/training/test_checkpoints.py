@@ -262,7 +262,7 @@ def test_damaged_metadata_of_one_checkpoint_keep_from_no_other(tmp_path):
         for step in (1, 2, 3):
             checkpoints.save(step, state)
     path = tmp_path / "1" / "_CHECKPOINT_METADATA"
-    path.write_text(path.read_text().replace("init_timestamp", "init_thmestamp"))
+    path.write_text('{"unknown": 1, "custom_metadata": {"a": 1}}')
     assert read_newest(tmp_path, "").step == 3
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.restore_latest(state)[0] == 3

@@ -157,7 +157,7 @@ def never(*arguments):
     raise AssertionError("this is finished")
 
 
-def test_finished_phases_compute_nothing_and_the_last_may_become_longer(tmp_path):
+def test_finished_phases_compute_nothing_and_the_last_may_become_longer(tmp_path, capfd):
     looked = []
     hook = Hook(2, lambda step, state: looked.append(step) or Evaluation(metrics={"m": step}))
     assert run(tmp_path, phases(lengths=(2, 2), hooks=((), [hook]))).evaluation == ({}, {"m": 2})
@@ -170,8 +170,12 @@ def test_finished_phases_compute_nothing_and_the_last_may_become_longer(tmp_path
     assert [*tmp_path.rglob("events*")] == logged
     assert again.evaluation is None
     assert_same(again.state.player.weights, restore(tmp_path).weights("player"))
+    capfd.readouterr()
     longer = phases(lengths=(2, 4), hooks=((), [hook]))
     assert int(run(tmp_path, [done[0], longer[1]]).state.step) == 4
+    said = capfd.readouterr().err
+    assert "the phase is finished, at step 2\n" in said
+    assert "ask for more steps" not in said
     assert looked == [2, 4]
     with pytest.raises(RunDirectoryError, match=r'before was \[\["source", 2\]\] and is .* 4\]'):
         run(tmp_path, phases(lengths=(4, 4)))

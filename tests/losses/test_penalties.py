@@ -64,7 +64,7 @@ def test_images_have_one_weight_each():
     images = jnp.asarray(np.broadcast_to(sizes[:, None, None, None], (5, 3, 4, 2)))
     squares = penalty(lambda x: jnp.sum(x**2, axis=(1, 2, 3)) / 2, images, -images, target=0.0)
     # One weight makes the norm |2ε - 1| times that of the image; a weight per pixel would not.
-    epsilon = np.ravel(jax.random.uniform(KEY, (5, 1, 1, 1)))
+    epsilon = np.ravel(jax.random.uniform(KEY, (5, 1, 1, 1), jnp.float32))
     np.testing.assert_allclose(
         np.sqrt(squares) / (np.sqrt(24) * sizes), np.abs(2 * epsilon - 1), rtol=1e-5
     )

@@ -90,18 +90,22 @@ def in_one_line(name: str, config: Any = None, kept: str = "") -> Iterator[None]
     try:
         yield
     except Refusal as error:
-        if jax.process_count() > 1:  # JAX would wait for all to end, and abort where one is gone
-            _end_at_once(f"{name}: {error}", 1)
-        sys.exit(f"{name}: {error}")
+        _end(f"{name}: {error}")
     except KeyboardInterrupt:  # a program may be running, and may not outlive the interpreter
         _end_at_once(f"{name}: stopped{kept}", 130)
     except OSError as error:
-        sys.exit(f"{name}: {error}{kept}")
+        _end(f"{name}: {error}{kept}")
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
         flags = ", ".join(f"--{size.replace('_', '-')}" for size in sizes(config))
-        sys.exit(f"{name}: there is not memory enough: lower one of {flags}{kept}")
+        _end(f"{name}: there is not memory enough: lower one of {flags}{kept}")
+
+
+def _end(text: str) -> NoReturn:
+    if jax.distributed.is_initialized():
+        _end_at_once(text, 1)  # JAX would wait for all to end, and abort where one is gone
+    sys.exit(text)
 
 
 def _end_at_once(text: str, status: int) -> NoReturn:

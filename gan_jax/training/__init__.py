@@ -1,5 +1,6 @@
 """The runtime: compile a step, run it, keep what it makes. Needs the `experiments` extra."""
 
+from gan_jax.training.agreement import LostProcessError
 from gan_jax.training.cache import enable_compilation_cache
 from gan_jax.training.checkpoints import Checkpoints
 from gan_jax.training.compile import (
@@ -31,6 +32,7 @@ __all__ = [
     "Evaluation",
     "File",
     "Hook",
+    "LostProcessError",
     "NonFiniteError",
     "Phase",
     "Restored",

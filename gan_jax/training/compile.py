@@ -58,9 +58,10 @@ def jit_with_options(function: Callable, **arguments: Any) -> Callable:
         at_top = get_opaque_trace_state() == _AT_TOP
         try:
             return (with_options() if at_top else plain)(*operands, **named)
-        except (RuntimeError, ValueError):
-            for operand in operands:
-                refuse_gone(operand)  # JAX does not say which array is gone, nor why
+        except (RuntimeError, ValueError) as error:
+            if "deleted" in str(error):
+                for operand in operands:
+                    refuse_gone(operand)  # JAX does not say which array it is, nor why
             raise
 
     return call

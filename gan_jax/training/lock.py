@@ -56,8 +56,9 @@ class Lock:
 
     def __exit__(self, *exception: object) -> None:
         self._over.set()
-        if self._is_mine():
-            self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what has happened before counts for more
+            if self._is_mine():
+                self._path.unlink()
 
     def check(self) -> None:
         """Raise RunDirectoryError where the lock was taken away, as from a run that slept long."""
@@ -70,13 +71,22 @@ class Lock:
     def _take(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            with contextlib.suppress(FileExistsError), self._path.open("x") as file:
-                json.dump(self._mine, file)
+            with contextlib.suppress(FileExistsError):
+                self._write()
                 break
             left = _read(self._path)
             refuse_if_held(self._path.parent)
             self._take_away(left)
         threading.Thread(target=self._show_life, daemon=True).start()
+
+    def _write(self) -> None:
+        with self._path.open("x") as file:
+            try:
+                file.write(json.dumps(self._mine))
+                file.flush()
+            except OSError:
+                self._path.unlink()
+                raise
 
     def _take_away(self, left: dict[str, Any] | None) -> None:
         """Remove a lock left behind, one process at a time, so that none removes a new one."""
@@ -84,9 +94,7 @@ class Lock:
         try:
             guard.open("x").close()
         except FileExistsError:
-            seen = _touched(guard)
-            time.sleep(WATCHED_FOR / 60)
-            if seen is not None and _touched(guard) == seen:  # it takes no such time
+            if not _changes(guard):
                 guard.unlink(missing_ok=True)
             return
         try:
@@ -96,10 +104,14 @@ class Lock:
             guard.unlink(missing_ok=True)
 
     def _is_mine(self) -> bool:
-        return _read(self._path) == self._mine
+        """Whether nothing says that it is another's, as a file does not that cannot be read now."""
+        try:
+            return _read(self._path) == self._mine
+        except OSError:
+            return True
 
     def _show_life(self) -> None:
-        while not self._over.wait(TOUCHED_EVERY):
+        while not self._over.wait(TOUCHED_EVERY) and self._is_mine():
             with contextlib.suppress(OSError):
                 os.utime(self._path)
 
@@ -121,10 +133,7 @@ def _lives(holder: dict[str, Any], path: Path) -> bool:
         started = _started(holder.get("pid"))
         return started is not None and started == holder.get("started")
     say(f"waiting {WATCHED_FOR:.0f} s to see whether {_named(holder)} still holds {path.parent}")
-    before, end = _touched(path), time.monotonic() + WATCHED_FOR
-    while _touched(path) == before and time.monotonic() < end:
-        time.sleep(WATCHED_FOR / 60)
-    return _touched(path) not in (before, None)
+    return _changes(path) and path.exists()
 
 
 def _named(holder: dict[str, Any]) -> str:
@@ -151,6 +160,14 @@ def _started(pid: Any) -> str | None:
     except (OSError, ValueError):
         return None
     return None if state == "Z" else numbers[18]
+
+
+def _changes(path: Path) -> bool:
+    """Watch whether a file is touched, or goes."""
+    before, end = _touched(path), time.monotonic() + WATCHED_FOR
+    while before is not None and _touched(path) == before and time.monotonic() < end:
+        time.sleep(WATCHED_FOR / 60)
+    return before is None or _touched(path) != before
 
 
 def _touched(path: Path) -> int | None:

@@ -28,7 +28,7 @@ class MetricsLog:
 
     A run resumed at step s first cuts its log back to the lines of steps up to s, and writes the
     events anew from them and their pictures: those of the last seconds before a kill never reached
-    the disk. Only process 0 writes.
+    the disk. `last_step` is that of the last line. Only process 0 writes.
 
     Raises:
         RunDirectoryError: the directory cannot be written.
@@ -39,6 +39,7 @@ class MetricsLog:
         self._directory = Path(directory)
         self._file = self._events = None
         self._last = (resume_step, time.time())
+        self.last_step = resume_step
         if jax.process_index() != 0:
             return
         with usable(self._directory):
@@ -86,9 +87,10 @@ class MetricsLog:
         with usable(self._directory):
             self._file.write(json.dumps(record, allow_nan=False) + "\n")
             self._file.flush()
-        self._events.numbers(record)
-        for name, path in saved.items():
-            self._events.picture(name, path, record)
+            self.last_step = step
+            self._events.numbers(record)
+            for name, path in saved.items():
+                self._events.picture(name, path, record)
 
     def _save(self, step: int, files: Mapping[str, File]) -> dict[str, Path]:
         samples, saved = self._directory / SAMPLES, {}

@@ -18,8 +18,15 @@ from gan_jax.training.lock import Lock
 from gan_jax.training.logs import METRICS_FILE, MetricsLog, read_log
 from gan_jax.training.progress import ProgressBar, say
 from gan_jax.training.reading import CheckpointError
-from gan_jax.training.record import START_OVER, run_digest
-from gan_jax.training.rundir import CHECKPOINTS, check_run, newest_step, note_run, open_run
+from gan_jax.training.record import START_OVER, plain, run_digest
+from gan_jax.training.rundir import (
+    BEING_DELETED,
+    CHECKPOINTS,
+    check_run,
+    newest_step,
+    note_run,
+    open_run,
+)
 from gan_jax.training.runtime import runtime
 from gan_jax.training.shapes import (
     batch_shapes,
@@ -44,6 +51,7 @@ class Trained(NamedTuple):
     evaluation: Evaluation | None
 
 
+@together_or_not()
 def train(
     step: Step,
     state: PyTree,
@@ -88,6 +96,7 @@ def train(
             are not finite, a state that is no arrays, processes that were started differently;
             before anything is written.
         RunDirectoryError: another run is, or runs, in `workdir`.
+        LostProcessError: another process of the run cannot be reached.
         NonFiniteError: a loss, or the norm of a gradient or an update, is not finite.
         CheckpointError: a checkpoint cannot be written, or those of the run are damaged, gone, or
             of another run.
@@ -96,13 +105,13 @@ def train(
     workdir, total = Path(workdir), timetable.num_steps
     run = runtime(step, feed.read, parallel=parallel, batch_size=batch_size)
     check_state(state)
-    said = {"experiment": experiment, "before": before}
-    check_alike({**said, "fresh": fresh, "steps": total, **config})
-    check_run(workdir, config, fresh=fresh, **said)
-    if fresh or newest_step(workdir) < total:
+    config, said = plain(config), {"experiment": experiment, "before": before}
+    check_alike({**config, **said, "fresh": fresh, "steps": total})
+    old = check_run(workdir, config, fresh=fresh, **said)
+    if fresh or BEING_DELETED in old or newest_step(workdir) < total:
         check_split(feed, len(run.devices))
         check_finite(first_batch(feed), "the first batch")
-    with together_or_not(), Lock(workdir) as lock:
+    with Lock(workdir) as lock:
         shapes = partial(batch_shapes, feed)
         more = {"label_names": label_names, "steps": total, "batch": shapes}
         record = open_run(workdir, config, fresh=fresh, **said, **more)
@@ -157,13 +166,17 @@ def train(
 def _kept(
     step: int, state: PyTree, metrics: Mapping[str, Any], log: MetricsLog, save: Callable
 ) -> Generator[None, None, None]:
-    """Save what was trained where a hook fails, or what it has found cannot be written."""
+    """Save what was trained where a hook fails, or what it has found cannot be written.
+
+    What it should have found at this step stays missing.
+    """
     try:
         yield
     except Exception:
         if jax.process_count() == 1:  # of several, others may have had no error
-            log.write(step, metrics)
             save(step, state)
+            if log.last_step < step:
+                log.write(step, metrics)
         raise
 
 

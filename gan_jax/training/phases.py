@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import jax
 
 from gan_jax.errors import Refusal
+from gan_jax.training.agreement import check_alike, together_or_not
 from gan_jax.training.compile import Parallel
 from gan_jax.training.evaluation import Hook
 from gan_jax.training.lock import LOCK_FILE, Lock
 from gan_jax.training.loop import Trained, train
 from gan_jax.training.progress import say
-from gan_jax.training.record import START_OVER, RunDirectoryError
+from gan_jax.training.record import START_OVER, RunDirectoryError, plain
 from gan_jax.training.rundir import (
     BEING_DELETED,
     WRITTEN_BY_A_RUN,
@@ -43,6 +44,7 @@ class Phase(NamedTuple):
     hooks: Sequence[Hook] = ()
 
 
+@together_or_not()
 def train_phases(
     phases: Sequence[Phase],
     *,
@@ -77,7 +79,9 @@ def train_phases(
     """
     workdir, names = Path(workdir), [phase.name for phase in phases]
     _check(phases, names)
+    config = plain(config)
     lengths = [(phase.name, phase.timetable.num_steps) for phase in phases]
+    check_alike({**config, "experiment": experiment, "phases": lengths, "fresh": fresh})
     old = check_run(workdir, config, fresh=fresh, experiment=experiment, phases=names)
     fresh = fresh or BEING_DELETED in old
     for index, phase in enumerate(phases):

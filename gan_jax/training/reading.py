@@ -14,7 +14,18 @@ from gan_jax.training.packing import Packed, num_bytes
 from gan_jax.training.progress import say
 from gan_jax.training.record import START_OVER
 
-MAY_PASS = {errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOMEM}
+MAY_PASS = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.ENOTCONN,
+    errno.EHOSTDOWN,
+    errno.ENOMEM,
+    errno.EMFILE,
+    errno.ENFILE,
+}
 """Errors of files that may be whole."""
 
 
@@ -57,8 +68,10 @@ def try_to_read(manager: Any, step: int, run: str, damaged: dict[int, str]) -> P
     """
     path = Path(manager.directory) / str(step)
     try:
-        _open_each(path)
+        _read_each(path)
         packed = _read(manager, step, path)
+    except (CheckpointError, MemoryError):
+        raise
     except Exception as error:  # damaged files raise errors of many kinds
         if isinstance(error, OSError) and error.errno in MAY_PASS:
             raise CheckpointError(
@@ -76,22 +89,27 @@ def try_to_read(manager: Any, step: int, run: str, damaged: dict[int, str]) -> P
     return packed
 
 
-def _open_each(path: Path) -> None:
-    """Raise the OSError of a file that cannot be opened, of which Orbax makes a ValueError."""
+def _read_each(path: Path) -> None:
+    """Raise the OSError of a file that cannot be read, of which Orbax makes a ValueError."""
 
     def fail(error: OSError) -> None:
         raise error
 
     for folder, _, names in os.walk(path, onerror=fail):
         for name in names:
-            with (Path(folder) / name).open("rb"):
-                pass
+            with (Path(folder) / name).open("rb") as file:
+                file.read()
 
 
 def _read(manager: Any, step: int, path: Path) -> Packed:
     items = ocp.args.Composite(manifest=ocp.args.JsonRestore())
     said = dict(manager.restore(step, args=items).manifest)
     digest = said.pop("sha256")
+    if not {"step", "run"} <= said.keys():
+        raise CheckpointError(
+            f"{path} was written by an older gan_jax, and does not say of which step and run it "
+            f"is: read it by that version, {START_OVER}"
+        )
     _check_size(
         path / "data" / "checkpoint" / ".zarray", num_bytes(said["leaves"], said["key_impls"])
     )

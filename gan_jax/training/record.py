@@ -55,7 +55,7 @@ def read_record(workdir: Path) -> dict[str, Any] | None:
     if not _is_record(record):
         raise RunDirectoryError(
             f"{path} is damaged, or no run of gan_jax wrote it, so nothing in {workdir} is "
-            "touched: choose another --workdir, or repair or remove the file"
+            "touched: choose another --workdir, or repair the file"
         )
     return record
 
@@ -86,6 +86,21 @@ def check_same(workdir: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
             f"{workdir} holds a run with another configuration ({'; '.join(changes)}): give the "
             f"old values to resume it, {START_OVER}"
         )
+
+
+def plain(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration as config.json has it.
+
+    Raises:
+        ValueError: JSON has no word for something in it.
+    """
+    try:
+        return json.loads(json.dumps(config))
+    except TypeError as error:
+        raise Refusal(
+            f"The config cannot be written as JSON ({error}): give it numbers, strings, and lists "
+            "and dicts of them."
+        ) from None
 
 
 def run_digest(record: dict[str, Any]) -> str:

@@ -102,7 +102,7 @@ def _last_finished(workdir: Path, phases: list[str]) -> Restored:
             continue
         record = _record(workdir / name)
         newest = read_newest(workdir / name / CHECKPOINTS, run_digest(record))
-        if newest is not None and newest.step >= min(record.get("lengths", [0])):
+        if newest is not None and newest.step >= min(record.get("lengths") or [0]):
             return _restored(workdir / name, record, newest)
     raise CheckpointError(
         f"no phase of {workdir} is finished ({', '.join(phases)}): run the first to its end, or "

@@ -126,8 +126,9 @@ def check_run(
     if old is None:
         _check_no_foreign_files(workdir)
     elif fresh:
-        for phase in {*old.get("phases", ()), *phases}:
-            refuse_if_held(workdir / phase)
+        with usable(workdir):
+            for phase in {*old.get("phases", ()), *phases}:
+                refuse_if_held(workdir / phase)
     elif BEING_DELETED not in old:
         new: dict[str, Any] = {"experiment": experiment, "config": config}
         if phases:

@@ -48,12 +48,15 @@ def check_finite(batch: Batch, which: str) -> None:
 
 
 def check_state(state: PyTree) -> None:
-    """Raise ValueError unless a state is made of arrays that are still there."""
-    for path, leaf in tree_leaves_with_path(state):
+    """Raise ValueError unless a state is made of arrays that are still there, and of a number."""
+    leaves = tree_leaves_with_path(state)
+    for path, leaf in leaves:
         if not hasattr(leaf, "dtype"):
             raise Refusal(
                 f"The state holds {leaf!r} at {_named(path)}: make it an array, by jnp.asarray."
             )
+    if not any(leaf.size for _, leaf in leaves):
+        raise Refusal("The state holds no number: there is nothing to train, and nothing to save.")
     refuse_gone(state)
 
 
@@ -79,7 +82,7 @@ def check_split(feed: Feed, num_devices: int) -> None:
     for what, tree in [("batch", _read(feed, item)), ("item", item)]:
         for path, leaf in tree_leaves_with_path(tree):
             if not leaf.shape or leaf.shape[0] % num_devices:
-                name = _named(path) or "the feed"
+                name = _named(path) if path else "the feed"
                 raise Refusal(
                     f"The {what} of {name} has the shape {list(leaf.shape)}, whose first axis does "
                     f"not divide over {num_devices} devices; choose a multiple of {num_devices}."
@@ -87,7 +90,7 @@ def check_split(feed: Feed, num_devices: int) -> None:
 
 
 def _named(path: Any) -> str:
-    return keystr(path, simple=True, separator="/")
+    return keystr(path, simple=True, separator="/") or "its top"
 
 
 def _first_chunk(feed: Feed) -> PyTree:

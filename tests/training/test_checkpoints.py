@@ -237,6 +237,17 @@ def test_a_checkpoint_of_another_step_or_run_is_refused_and_left(tmp_path, chang
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_checkpoint_that_says_no_run_is_no_damage(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, {"x": jnp.ones(10)})
+        path = tmp_path / "1" / "manifest" / "metadata"
+        said = json.loads(path.read_text())
+        path.write_text(json.dumps({key: said[key] for key in said.keys() - {"step", "run"}}))
+        with pytest.raises(CheckpointError, match="/1 was written by an older gan_jax"):
+            checkpoints.restore_latest({"x": jnp.ones(10)})
+    assert (tmp_path / "1").exists()
+
+
 def test_the_digest_vouches_for_every_byte_and_for_all_that_is_said():
     packed = pack({"x": jnp.zeros(50_000), "key": jax.random.key(0)}, step=1, run="r")
     last = packed.data.copy()

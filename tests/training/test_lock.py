@@ -91,10 +91,10 @@ def test_a_damaged_lock_is_watched_too(tmp_path, capfd, text):
     assert "process ? on an unknown machine" in capfd.readouterr().err
 
 
-def test_elsewhere_a_lock_that_is_touched_is_held(tmp_path):
+def test_elsewhere_a_lock_that_is_touched_is_held(tmp_path, monkeypatch):
+    elsewhere = {"host": "b", "machine": ["b"], "pid": 1, "started": "1"}
     with Lock(tmp_path):
-        said = json.loads((tmp_path / LOCK_FILE).read_text())
-        (tmp_path / LOCK_FILE).write_text(json.dumps(said | {"machine": ["elsewhere"]}))
+        monkeypatch.setattr(lock, "_myself", lambda: elsewhere)
         with pytest.raises(RunDirectoryError, match="in use by process"):
             Lock(tmp_path).__enter__()
 
@@ -130,6 +130,23 @@ def test_of_many_that_start_at_once_one_gets_it(tmp_path):
     for thread in threads:
         thread.join()
     assert (len(holding), len(refused)) == (1, 7)
+
+
+def test_a_lock_that_cannot_be_given_back_hides_no_error(tmp_path, monkeypatch):
+    def fail(path):
+        raise OSError("no access")
+
+    held = Lock(tmp_path).__enter__()
+    monkeypatch.setattr(lock, "_read", fail)
+    held.check()
+    held.__exit__(ValueError, ValueError("the true sentence"), None)
+
+
+def test_a_lock_that_cannot_be_written_leaves_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock.json, "dumps", lambda said: (_ for _ in ()).throw(OSError("no room")))
+    with pytest.raises(RunDirectoryError, match="cannot be used"):
+        Lock(tmp_path).__enter__()
+    assert not list(tmp_path.iterdir())
 
 
 def test_who_died_as_he_took_a_lock_away_hinders_nobody(tmp_path):

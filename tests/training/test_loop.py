@@ -606,6 +606,16 @@ def test_a_longer_run_says_so_in_its_directory(tmp_path):
     assert restore(tmp_path).step == 20
 
 
+def test_a_configuration_is_what_json_makes_of_it(tmp_path):
+    timetable = TIMETABLE._replace(num_steps=10)
+    config = {"sizes": {2: (1,), 10: (2,)}}
+    run(tmp_path, config=config, timetable=timetable)
+    assert restore(tmp_path).config == {"sizes": {"2": [1], "10": [2]}}
+    run(tmp_path, config=config, timetable=timetable)
+    with pytest.raises(ValueError, match=r"config cannot be written as JSON .* numbers"):
+        run(tmp_path, config={"dtype": jnp.float32})
+
+
 def test_a_directory_may_be_named_by_a_string(tmp_path, whole):
     whole.assert_equals(run(str(tmp_path)), tmp_path)
 
@@ -618,6 +628,7 @@ def test_a_directory_may_be_named_by_a_string(tmp_path, whole):
             "holds 3 at 1/seen: make it an",
         ),
         (lambda state: jax.tree.map(lambda x: x.delete() or x, state), "array at 0/step is gone"),
+        (lambda state: {"none": jnp.zeros((0, 3))}, "The state holds no number"),
     ],
 )
 def test_a_state_that_is_no_arrays_or_gone_is_refused(tmp_path, change, words):

@@ -16,7 +16,7 @@ jax.config.update("jax_num_cpu_devices", 4)
 # Programs of several CPU devices that run at once can wait for each other's threads for ever: a
 # sum over devices holds the thread it is called on. So one program at a time, and threads enough.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
-os.environ["NPROC"] = "16"
+NUM_THREADS = "16"
 jax.config.update("jax_numpy_rank_promotion", "raise")
 install_import_hook("gan_jax", "tests.typechecker.check_functions")
 
@@ -30,3 +30,6 @@ def pytest_configure(config: pytest.Config) -> None:
         if jax.__version_info__ < (0, 11):  # a third of the time; later versions refuse the flag
             flags.append("--xla_cpu_use_fusion_emitters=false")
     os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags])
+    with pytest.MonkeyPatch.context() as patch:  # what tests start as processes have their own
+        patch.setenv("NPROC", NUM_THREADS)
+        jax.devices()

@@ -9,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from gan_jax.checks import FINITE, SHARE, SIGNED, Bound, is_known
+from gan_jax.checks import FINITE, SIGNED, UNIT, Bound, is_known
 from gan_jax.errors import Refusal
-from gan_jax.losses import Likelihood
 from gan_jax.typing import Batch
 
 
@@ -80,7 +79,7 @@ def check_examples(batch: Batch, field: str, bound: Bound | None, maker: str = "
             "examples."
         )
     if bound is not None and not (bound.holds(low) and bound.holds(high)):
-        way = {SIGNED.words: "gan_jax.data.signed", SHARE.words: "gan_jax.data.unit"}
+        way = {SIGNED.words: "gan_jax.data.signed", UNIT.words: "gan_jax.data.unit"}
         raise Refusal(
             f"The batch's `{field}` is from {low} to {high}, but the {maker} makes what is "
             f"{bound.words}: scale it by {way.get(bound.words, 'hand')}."
@@ -90,11 +89,6 @@ def check_examples(batch: Batch, field: str, bound: Bound | None, maker: str = "
 def output_bound(network: nn.Module) -> Bound | None:
     """The range of what a network makes, where it says so."""
     return getattr(network, "output_bound", None)
-
-
-def support(likelihood: Likelihood) -> Bound | None:
-    """The range of what a likelihood is a distribution of, where it says so."""
-    return getattr(likelihood, "support", None)
 
 
 def blank(batch: Batch, field: str) -> Array:

@@ -19,7 +19,6 @@ from gan_jax.systems.checks import (
     check_made,
     check_networks,
     check_shape,
-    support,
     take_floats,
 )
 from gan_jax.systems.latents import (
@@ -88,7 +87,7 @@ class CVAE(ImportanceWeighted):
                 another shape.
         """
         check_examples(batch, self.condition, None)
-        check_examples(batch, self.target, support(self.likelihood), "likelihood")
+        check_examples(batch, self.target, self.likelihood.support, "likelihood")
         target = blank(batch, self.target)
         x, y = (flat(examples.astype(float)) for examples in (blank(batch, self.condition), target))
         keys = jax.random.split(key, 3)

@@ -22,7 +22,6 @@ from gan_jax.systems.checks import (
     check_made,
     check_networks,
     check_shape,
-    support,
     take_floats,
 )
 from gan_jax.systems.latents import (
@@ -88,7 +87,7 @@ class HierarchicalVAE(ImportanceWeighted):
             ValueError: the batch lacks the field or is out of the likelihood's range, or a network
                 does not fit those beside it.
         """
-        check_examples(batch, self.field, support(self.likelihood), "likelihood")
+        check_examples(batch, self.field, self.likelihood.support, "likelihood")
         x = below = blank(batch, self.field).astype(jnp.float32)
         networks = {}
         keys = jax.random.split(key, (len(self.latent_dims), 2))

@@ -10,7 +10,7 @@ import optax
 from gan_jax import games, losses
 from gan_jax.checks import check_choice
 from gan_jax.games import DescentState, PlayerOutcome, Weights
-from gan_jax.systems.checks import check_examples, check_made, support
+from gan_jax.systems.checks import check_examples, check_made
 from gan_jax.systems.latents import Gaussian
 from gan_jax.systems.vae import VAE
 from gan_jax.typing import Batch, KeyArray
@@ -45,7 +45,7 @@ class SVI:
         Raises:
             ValueError: the batch lacks the field or is out of the likelihood's range.
         """
-        check_examples(batch, self.model.field, support(self.model.likelihood), "likelihood")
+        check_examples(batch, self.model.field, self.model.likelihood.support, "likelihood")
         table = self.model.encode(self.trained, batch)
         if self.start == "prior":
             table = Gaussian(*map(jnp.zeros_like, table))

@@ -20,7 +20,6 @@ from gan_jax.systems.checks import (
     check_made,
     check_networks,
     check_shape,
-    support,
     take_floats,
 )
 from gan_jax.systems.latents import (
@@ -103,7 +102,7 @@ class VAE(ImportanceWeighted):
                 does not give 2·latent_dim numbers, or the decoder makes examples of another shape.
         """
         key_encoder, key_decoder = jax.random.split(key)
-        check_examples(batch, self.field, support(self.likelihood), "likelihood")
+        check_examples(batch, self.field, self.likelihood.support, "likelihood")
         x = blank(batch, self.field).astype(jnp.float32)
         numbers, encoder = start(self.encoder, key_encoder, x)
         check_gaussian(first(numbers), self.latent_dim, "encoder")

@@ -14,7 +14,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from gan_jax.checks import AT_LEAST_1, check_bound
-from gan_jax.training.agreement import all_agree, is_loss
+from gan_jax.training.agreement import all_agree, is_loss, meet
 from gan_jax.training.packing import Packed, describe, pack, unpack
 from gan_jax.training.progress import say
 from gan_jax.training.reading import CheckpointError, in_short, refuse_if_any, try_to_read
@@ -153,7 +153,7 @@ class Checkpoints:
                     f"checkpoint {step} in {self.directory} cannot be read ({reason}) and is now "
                     f"called {aside.name}; going back to checkpoint {good}"
                 )
-        all_agree(True)  # nobody goes on before the directory is as it will be
+        meet("damaged checkpoints set aside")
         self._manager.close()
         self._manager = self._open()  # to reload reads the metadata of all
 

@@ -43,8 +43,10 @@ SIGNED = Bound(lambda x: (x >= -1 - ROUNDING) & (x <= 1 + ROUNDING), "in [-1, 1]
 
 
 def is_known(value: Any) -> bool:
-    """Whether there are numbers to look at: neither is traced, nor has a shape alone."""
-    return not isinstance(value, Tracer | jax.ShapeDtypeStruct)
+    """Whether its numbers can be looked at here: not where it is traced, has a shape alone, or lies
+    with other processes."""
+    has_numbers = not isinstance(value, Tracer | jax.ShapeDtypeStruct)
+    return has_numbers and getattr(value, "is_fully_addressable", True)
 
 
 def check_bound(bound: Bound, **values: Any) -> None:

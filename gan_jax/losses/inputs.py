@@ -78,7 +78,7 @@ def nan_outside(
 
 def _outside(bound: Bound, array: Any) -> np.ndarray:
     """The numbers out of bounds, of an array that can be looked at here."""
-    if not is_known(array) or not getattr(array, "is_fully_addressable", True):
+    if not is_known(array):
         return np.empty(0)
     array = np.asarray(array)  # what JAX computes of a constant is traced inside jit
     return array[~np.asarray(bound.holds(array))]

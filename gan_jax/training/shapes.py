@@ -6,9 +6,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.tree_util import keystr, tree_leaves_with_path
 
-from gan_jax.checks import is_known
 from gan_jax.errors import Refusal
 from gan_jax.typing import Batch, Feed, PyTree
 
@@ -63,7 +63,7 @@ def check_state(state: PyTree) -> None:
 def refuse_gone(state: PyTree) -> None:
     """Raise ValueError where an array was donated."""
     for path, leaf in tree_leaves_with_path(state):
-        if isinstance(leaf, jax.Array) and is_known(leaf) and leaf.is_deleted():
+        if isinstance(leaf, jax.Array) and not isinstance(leaf, Tracer) and leaf.is_deleted():
             raise Refusal(
                 f"The state's array at {_named(path)} is gone, for an earlier run or step took it: "
                 "go on with the state that came back, or make the first one anew."

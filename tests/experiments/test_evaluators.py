@@ -61,6 +61,18 @@ def test_the_critic_alone_is_clipped():
     assert (moved(optimizers.generator) > 4).all()
 
 
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_under_the_penalty_both_players_move_by_adam_of_a_half_and_nine_tenths(player):
+    """Gulrajani et al. 2017, algorithm 1 (β2 = 0.9); β1 is 0.5 here."""
+    optimizer = getattr(wgan.Config(learning_rate=0.1).optimizers(), player)
+    params, state = jnp.zeros(1), optimizer.init(jnp.zeros(1))
+    for gradient in (1.0, 3.0):
+        update, state = optimizer.update(jnp.array([gradient]), state, params)
+    mean = (0.5 * 0.5 * 1 + 0.5 * 3) / (1 - 0.5**2)
+    square = (0.9 * 0.1 * 1 + 0.1 * 9) / (1 - 0.9**2)
+    np.testing.assert_allclose(update, -0.1 * mean / np.sqrt(square), rtol=1e-5)
+
+
 @pytest.fixture
 def not_trained(monkeypatch):
     """What `train` is given, in place of a run."""

@@ -1,6 +1,6 @@
 """Networks and losses become games and objectives: the only place where they meet."""
 
-from gan_jax.systems import networks, views
+from gan_jax.systems import networks, views, walks
 from gan_jax.systems.autoencoder import Autoencoder
 from gan_jax.systems.cvae import CVAE
 from gan_jax.systems.gan import GAN, Round
@@ -27,4 +27,5 @@ __all__ = [
     "networks",
     "relativistic_gan",
     "views",
+    "walks",
 ]

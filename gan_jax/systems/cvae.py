@@ -30,7 +30,18 @@ from gan_jax.systems.latents import (
     read_gaussian,
     repeat,
 )
-from gan_jax.systems.networks import Run, asked, first, fixed, join, of_part, start, train
+from gan_jax.systems.networks import (
+    Latents,
+    Run,
+    asked,
+    first,
+    fixed,
+    join,
+    normal,
+    of_part,
+    start,
+    train,
+)
 from gan_jax.typing import Batch, KeyArray
 
 FROM_POSTERIOR, FROM_PRIOR = 0, 1
@@ -131,14 +142,32 @@ class CVAE(ImportanceWeighted):
         outputs, _ = self._decode(asked, key_decoder, weights, condition, latents)
         return self.likelihood.mean(outputs)
 
+    @property
+    def latents(self) -> Latents:
+        """N(0, I), of which p(z|x) is made."""
+        return normal(self.latent_dim)
+
+    def generate(
+        self,
+        weights: Weights,
+        latents: Float[Array, "num latents"],
+        condition: Array,
+        *,
+        key: KeyArray | None = None,
+    ) -> Float[Array, "num *shape"]:
+        """Means of p(y|x, z) at z = μ(x) + σ(x) ε, where p(z|x) = N(μ(x), σ²(x)), at these ε."""
+        key_prior, key_decoder = jax.random.split(fixed(key))
+        before, _ = self._prior(asked, key_prior, weights, condition)
+        at = before.mean + jnp.exp(before.log_variance / 2) * latents
+        outputs, _ = self._decode(asked, key_decoder, weights, condition, at[None])
+        return self.likelihood.mean(outputs)[0]
+
     def predict(
         self, weights: Weights, condition: Array, *, key: KeyArray | None = None
     ) -> Float[Array, "batch *shape"]:
         """The mean of p(y|x, z) at z = E[z|x]."""
-        key_prior, key_decoder = jax.random.split(fixed(key))
-        latents = self._prior(asked, key_prior, weights, condition)[0].mean[None]
-        outputs, _ = self._decode(asked, key_decoder, weights, condition, latents)
-        return self.likelihood.mean(outputs)[0]
+        latents = jnp.zeros((len(condition), self.latent_dim))
+        return self.generate(weights, latents, condition, key=key)
 
     def prior_of(
         self, weights: Weights, condition: Array, *, key: KeyArray | None = None

@@ -238,8 +238,26 @@ class GAN:
         check_bound(AT_LEAST_1, num=num)
         self._check_conditions(conditions, num)
         key_latents, key_network = jax.random.split(key)
-        inputs = self._inputs(key_latents, num, conditions)
-        return first(infer(self.generator, weights, *inputs, key=key_network))
+        latents = None if self.latents is None else self.latents(key_latents, num)
+        return self.generate(weights, latents, *conditions, key=key_network)
+
+    def generate(
+        self,
+        weights: Weights,
+        latents: Array | None,
+        *conditions: Any,
+        key: KeyArray | None = None,
+    ) -> Float[Array, "num *shape"]:
+        """What the generator makes of these latents, one for each of the conditions.
+
+        Latents are None where the system has none. Without a key the generator's random streams,
+        if it has any, are always the same.
+
+        Raises:
+            ValueError: the weights are another network's.
+        """
+        inputs = conditions if latents is None else (latents, *conditions)
+        return first(infer(self.generator, weights, *inputs, key=key))
 
     def discriminate(
         self, weights: Weights, x: Float[Array, "num *shape"], *conditions: Any

@@ -80,5 +80,10 @@ class GMMN:
         """Draw that many examples."""
         check_bound(AT_LEAST_1, num=num)
         key_latents, key_generator = jax.random.split(key)
-        latents = self.latents(key_latents, num)
-        return first(infer(self.generator, weights, latents, key=key_generator))
+        return self.generate(weights, self.latents(key_latents, num), key=key_generator)
+
+    def generate(
+        self, weights: Weights, latents: Array, *, key: KeyArray | None = None
+    ) -> Float[Array, "num *shape"]:
+        """What the generator makes of these latents."""
+        return first(infer(self.generator, weights, latents, key=key))

@@ -33,7 +33,17 @@ from gan_jax.systems.latents import (
     read_gaussian,
     repeat,
 )
-from gan_jax.systems.networks import Run, asked, first, fixed, join, of_part, start
+from gan_jax.systems.networks import (
+    Latents,
+    Run,
+    asked,
+    first,
+    fixed,
+    join,
+    normal,
+    of_part,
+    start,
+)
 from gan_jax.typing import Batch, KeyArray
 
 
@@ -122,6 +132,25 @@ class HierarchicalVAE(ImportanceWeighted):
             outputs, _ = self._decode(asked, key_decoders, weights, layer, latents)
             latents = draw(fold_in(key_latents, layer - 1), read_gaussian(outputs))
         outputs, _ = self._decode(asked, key_decoders, weights, 0, latents)
+        return self.likelihood.mean(outputs)
+
+    @property
+    def latents(self) -> Latents:
+        """p(h_L) = N(0, I)."""
+        return normal(self.latent_dims[-1])
+
+    def generate(
+        self,
+        weights: Weights,
+        latents: Float[Array, "num latents"],
+        *,
+        key: KeyArray | None = None,
+    ) -> Float[Array, "num *shape"]:
+        """Means of p(x|h₁) at these h_L, every layer below taking its mean given the one above."""
+        for layer in range(len(self.decoders) - 1, 0, -1):
+            outputs, _ = self._decode(asked, fixed(key), weights, layer, latents)
+            latents = read_gaussian(outputs).mean
+        outputs, _ = self._decode(asked, fixed(key), weights, 0, latents)
         return self.likelihood.mean(outputs)
 
     def encode(

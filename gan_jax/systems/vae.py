@@ -31,7 +31,18 @@ from gan_jax.systems.latents import (
     read_gaussian,
     repeat,
 )
-from gan_jax.systems.networks import Run, asked, first, fixed, join, of_part, start, train
+from gan_jax.systems.networks import (
+    Latents,
+    Run,
+    asked,
+    first,
+    fixed,
+    join,
+    normal,
+    of_part,
+    start,
+    train,
+)
 from gan_jax.typing import Batch, KeyArray
 
 
@@ -129,8 +140,22 @@ class VAE(ImportanceWeighted):
         """Means of p(x|z), z ~ p(z)."""
         check_bound(AT_LEAST_1, num=num)
         key_latents, key_decoder = jax.random.split(key)
-        latents = jax.random.normal(key_latents, (num, self.latent_dim))
-        return self.likelihood.mean(self.decode(weights, latents, key=key_decoder))
+        return self.generate(weights, self.latents(key_latents, num), key=key_decoder)
+
+    @property
+    def latents(self) -> Latents:
+        """p(z) = N(0, I)."""
+        return normal(self.latent_dim)
+
+    def generate(
+        self,
+        weights: Weights,
+        latents: Float[Array, "num latents"],
+        *,
+        key: KeyArray | None = None,
+    ) -> Float[Array, "num *shape"]:
+        """Means of p(x|z) at these z."""
+        return self.likelihood.mean(self.decode(weights, latents, key=key))
 
     def encode(self, weights: Weights, batch: Batch, *, key: KeyArray | None = None) -> Gaussian:
         """q(z|x) of each example."""

@@ -72,6 +72,18 @@ def prior_of_one_answer(mean, log_variance):
     return {"Dense_0": {"kernel": kernel, "bias": bias}}
 
 
+def test_what_is_generated_is_the_decoders_mean_at_the_prior_moved_by_the_latents():
+    model = conditional(prior=MLPEncoder(2 * LATENTS, widths=()))
+    weights = weights_with(0.4, prior=prior_of_one_answer(0.5, -1.0))
+    latents = jax.random.normal(KEY, (len(CONDITION), LATENTS))
+    decoder = exact_weights(0.4).params["decoder"]["Dense_0"]
+    moved = 0.5 + np.exp(-0.5) * np.asarray(latents)
+    expected = moved @ np.asarray(decoder["kernel"]) + np.asarray(decoder["bias"])
+    generated = model.generate(weights, latents, CONDITION)
+    np.testing.assert_allclose(generated, expected, rtol=1e-5)
+    assert model.latents(KEY, 3).shape == (3, LATENTS)
+
+
 def test_the_divergence_is_zero_where_prior_and_posterior_agree_and_gsnn_is_the_bound():
     answer = prior_of_one_answer(0.5, -1.0)
     encoder = {

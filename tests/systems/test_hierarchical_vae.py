@@ -117,6 +117,12 @@ def test_samples_have_the_variance_of_the_marginal():
     np.testing.assert_allclose(np.var(means), variance, rtol=0.05)
 
 
+def test_what_is_generated_of_the_top_is_the_mean_of_the_chain():
+    model, weights, _ = chain(3)
+    top = model.latents(KEY, 5)
+    np.testing.assert_allclose(model.generate(weights, top), A[0] * A[1] * A[2] * top, rtol=1e-5)
+
+
 def test_layers_of_any_size_are_drawn():
     model = HierarchicalVAE(
         encoders=[MLPEncoder(10, (6,)), MLPEncoder(4, (6,))],

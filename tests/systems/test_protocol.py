@@ -281,6 +281,20 @@ def test_it_samples(row):
         system.sample(KEY, weights, 0, *row.conditions)
 
 
+@rows({"gan with conditions and terms", "gan of conditions alone", "vae", "gmmn"})
+def test_what_is_drawn_is_what_is_generated_of_drawn_latents(row):
+    system = row.build(None)
+    if not hasattr(system, "generate") or row.num_dims or len(getattr(system, "decoders", "1")) > 1:
+        pytest.skip("it draws more than its latents")
+    weights = weights_of(start(system, row.batch))
+    key_latents, key_network = jax.random.split(KEY)
+    latents = system.latents and system.latents(key_latents, 4)
+    np.testing.assert_array_equal(
+        system.generate(weights, latents, *row.conditions, key=key_network),
+        system.sample(KEY, weights, 4, *row.conditions),
+    )
+
+
 @every_system
 def test_losses_and_reports_are_float32_where_networks_compute_in_bfloat16(row):
     state, metrics = play(row.build(jnp.bfloat16), row.batch)

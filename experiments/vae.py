@@ -18,7 +18,7 @@ from experiments.harness import command, likelihoods, options
 from experiments.harness.bounds import Count, Size, Weight
 from gan_jax import data, losses, plots
 from gan_jax.errors import Refusal
-from gan_jax.metrics import active_units
+from gan_jax.metrics import active_units, bits_per_dimension
 from gan_jax.nets import ConvDecoder, ConvEncoder, MLPEncoder, MLPGenerator
 from gan_jax.systems import VAE, views
 from gan_jax.training import Evaluation, first_batch
@@ -163,13 +163,18 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     weights, unseen = result.state.player.weights, {"image": config.unseen()[0]}
     nll = config.negative_log_likelihoods(model.log_weights, weights, unseen)
     score = "negative log-likelihood"
+    num_active = int(active_units(model.encode(weights, unseen).mean).sum())
+    scores = {"nll": nll.mean(), "active_units": num_active}
+    bits = ""
     if config.likelihood == "bernoulli" and config.binarization == "none":
         score = "cross-entropy bound of brightnesses, no likelihood,"
-    num_active = int(active_units(model.encode(weights, unseen).mean).sum())
+    if config.likelihood == "discretized_logistic":
+        scores["bits_per_dimension"] = bits_per_dimension(nll.mean(), unseen["image"][0].size)
+        bits = f" ({scores['bits_per_dimension']:.3f} bits per dimension)"
     return result.says(
         f"unseen images: bound {float(result.metrics['unseen/elbo']):.2f}, {score} "
-        f"{likelihoods.with_error(nll)} nats, {num_active} active units",
-        {"nll": nll.mean(), "active_units": num_active},
+        f"{likelihoods.with_error(nll)} nats{bits}, {num_active} active units",
+        scores,
     )
 
 

@@ -39,20 +39,20 @@ class Place:
     """Which of them this is, from 0."""
 
 
-def directory(workdir: str) -> Path:
-    """What --workdir names.
+def directory(named: str, flag: str = "--workdir") -> Path:
+    """What a flag names.
 
     Raises:
         ValueError: it is none that the libraries can write to.
     """
-    if workdir == "" or re.match(r"\w+:/", workdir):
-        raise Refusal(f"--workdir is {workdir!r}; it must be a directory on this machine.")
-    path = Path(workdir)
+    if named == "" or re.match(r"\w+:/", named):
+        raise Refusal(f"{flag} is {named!r}; it must be a directory on this machine.")
+    path = Path(named)
     try:
         str(path.absolute()).encode()
     except UnicodeEncodeError:
         raise Refusal(
-            f"--workdir is {str(path.absolute())!a}, of which checkpoints can make no UTF-8: "
+            f"{flag} is {str(path.absolute())!a}, of which checkpoints can make no UTF-8: "
             "choose another, or set LC_ALL=C.UTF-8."
         ) from None
     return path

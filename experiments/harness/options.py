@@ -15,9 +15,9 @@ from experiments.harness.bounds import Count, Seed, check_bounds
 from gan_jax import data
 from gan_jax.errors import Refusal
 from gan_jax.plots.images import CHANNELS
-from gan_jax.training import Evaluation, Hook, Timetable, process_rows, train
+from gan_jax.training import Evaluation, Hook, Timetable, continue_from, process_rows, train
 from gan_jax.training.compile import Parallel
-from gan_jax.training.rundir import SAMPLES
+from gan_jax.training.rundir import SAMPLES, newest_step
 from gan_jax.typing import Feed, KeyArray, PyTree, Step
 
 Evaluate: TypeAlias = Callable[[KeyArray, PyTree], Evaluation]
@@ -61,6 +61,8 @@ class RunOptions:
     """Steps between two evaluations; a multiple of steps_per_dispatch."""
     checkpoint_every: Count
     """Steps between two checkpoints; a multiple of steps_per_dispatch."""
+    continue_from: str | None = None
+    """The directory of another run whose weights this one starts with."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -100,6 +102,9 @@ class RunOptions:
         **shown: Any,
     ) -> Result:
         """Train from the start, or from where the run in `workdir` was stopped."""
+
+        if self.continue_from is not None and (fresh or not newest_step(workdir)):
+            state = continue_from(self.continue_from, state)
 
         def look(step: int, state: PyTree) -> Evaluation:
             return evaluate(self.key("evaluate"), state)

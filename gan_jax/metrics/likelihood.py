@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -162,6 +162,19 @@ def parzen_bandwidth(
             jnp.mean(parzen_log_likelihood(validation, samples, bandwidth))
         ),
     )
+
+
+def bits_per_dimension(nats: Float[Any, "*shape"], num_dimensions: int) -> Float[Any, "*shape"]:
+    """-log₂ p(x)/D, from -log p(x) in nats, D the numbers (pixels times channels) in an example.
+
+    Of a likelihood of levels, such as `losses.discretized_logistic`. Theis, van den Oord & Bethge
+    2016, section 3.1: a density has none, unless noise spreads the levels.
+
+    Raises:
+        ValueError: `num_dimensions` is below 1.
+    """
+    check_bound(AT_LEAST_1, num_dimensions=num_dimensions)
+    return nats / (num_dimensions * math.log(2))
 
 
 def active_units(

@@ -3,12 +3,13 @@
 from gan_jax.plots.coverage import coverage_curves
 from gan_jax.plots.curves import curves
 from gan_jax.plots.dynamics import eigenvalues, phase_portraits
-from gan_jax.plots.images import brightness_grid, image_grid
+from gan_jax.plots.images import brightness_grid, image_grid, save_images
 from gan_jax.plots.latents import latents
-from gan_jax.plots.pictures import Picture
+from gan_jax.plots.pictures import Animation, Picture
 from gan_jax.plots.points import points_over_surface
 
 __all__ = [
+    "Animation",
     "Picture",
     "brightness_grid",
     "coverage_curves",
@@ -18,4 +19,5 @@ __all__ = [
     "latents",
     "phase_portraits",
     "points_over_surface",
+    "save_images",
 ]

@@ -1,9 +1,12 @@
 """Pictures of images."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
+from PIL import Image
 
 from gan_jax.errors import Refusal
 from gan_jax.plots.pictures import Picture
@@ -36,6 +39,20 @@ def image_grid(
     grid = grid.reshape(rows * (height + 2), columns * (width + 2), channels)
     grid = grid.repeat(scale, axis=0).repeat(scale, axis=1)
     return Picture(np.broadcast_to((grid * 255).astype(np.uint8), (*grid.shape[:2], 3)))
+
+
+def save_images(images: UInt8[np.ndarray, "num height width channels"], paths: Iterable[Path]):
+    """Write each image, pixel for pixel, as a PNG of one, two, three or four channels.
+
+    Two are brightness and opacity, the fourth is opacity.
+
+    Raises:
+        ValueError: the images have other channels.
+    """
+    if images.shape[-1] not in range(1, 5):
+        raise Refusal(f"The images have {images.shape[-1]} channels; a PNG has 1, 2, 3 or 4.")
+    for image, path in zip(images, paths, strict=True):
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path, "PNG")
 
 
 def brightness_grid(

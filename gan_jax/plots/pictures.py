@@ -1,4 +1,4 @@
-"""Pictures as arrays of pixels: written as PNG, and shown by a notebook that names them."""
+"""Pictures as arrays of pixels: written as PNG or GIF, and shown by a notebook that names them."""
 
 import io
 from pathlib import Path
@@ -30,6 +30,23 @@ class Picture(NamedTuple):
     def __repr__(self) -> str:
         height, width, _ = self.pixels.shape
         return f"Picture({width} x {height})"
+
+
+class Animation(NamedTuple):
+    """Pictures one after another, for ever."""
+
+    frames: UInt8[np.ndarray, "num height width 3"]
+    milliseconds: int = 80
+    """How long each is shown."""
+
+    suffix = ".gif"
+
+    def save(self, path: Path | str) -> None:
+        """Write a GIF."""
+        first, *rest = map(Image.fromarray, self.frames)
+        first.save(
+            path, "GIF", save_all=True, append_images=rest, duration=self.milliseconds, loop=0
+        )
 
 
 def picture(figure: Figure) -> Picture:

@@ -13,6 +13,7 @@ from gan_jax.training.compile import (
     stack,
     unstack,
 )
+from gan_jax.training.continuing import continue_from
 from gan_jax.training.dispatches import NonFiniteError
 from gan_jax.training.distributed import initialize, process_rows
 from gan_jax.training.evaluation import Evaluation, File, Hook
@@ -41,6 +42,7 @@ __all__ = [
     "Trained",
     "batch_shapes",
     "compiler_options",
+    "continue_from",
     "data_mesh",
     "enable_compilation_cache",
     "first_batch",

@@ -12,6 +12,7 @@ from gan_jax import losses
 from gan_jax.metrics import (
     active_units,
     annealed_log_likelihood,
+    bits_per_dimension,
     importance_log_likelihood,
     inference_gaps,
     log_likelihoods_in_parts,
@@ -210,6 +211,13 @@ def test_a_parzen_estimate_is_scipy_s_and_finds_the_density():
 def test_the_bandwidth_is_the_likeliest_on_held_out_data():
     samples, held_out = RNG.normal(size=(2, 300, 2))
     assert parzen_bandwidth(jnp.asarray(held_out), jnp.asarray(samples), [0.01, 0.3, 5.0]) == 0.3
+
+
+def test_uniform_levels_cost_their_bits():
+    nats = np.array([5 * np.log(256), 5 * np.log(2)], np.float32)
+    np.testing.assert_allclose(bits_per_dimension(nats, 5), [8, 1], rtol=1e-6)
+    with pytest.raises(ValueError, match="num_dimensions is 0; it must be an integer, at least 1"):
+        bits_per_dimension(nats, 0)
 
 
 def test_a_unit_is_active_where_its_mean_varies_over_examples():

@@ -1,0 +1,161 @@
+"""Runs opened again by their directories, and the images that they make."""
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import numpy as np
+import tyro
+from jaxtyping import UInt8
+
+from experiments.harness.bounds import Seed, check_bounds
+from experiments.harness.command import directory
+from gan_jax import data, training
+from gan_jax.checks import SIGNED
+from gan_jax.errors import Refusal
+from gan_jax.games import Weights
+from gan_jax.systems.checks import output_bound
+from gan_jax.systems.networks import Latents
+from gan_jax.typing import KeyArray
+
+CHUNK = 100  # images that are made at a time
+NUM_NAMED = 20
+
+
+class Maker(NamedTuple):
+    """How a run makes images, where its system does not: what a `GAN` or a `VAE` has.
+
+    An experiment whose system makes something else has a function `maker(config, system)`.
+    sample: (key, weights, num) -> images.
+    generate: (weights, latents) -> images.
+    at: where the system's state is in that of the run.
+    """
+
+    sample: Callable[..., Any]
+    latents: Latents
+    generate: Callable[..., Any]
+    at: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunAgain:
+    """Which run, which of its weights, and by which draws."""
+
+    run: Annotated[str, tyro.conf.Positional]
+    """The directory of a run that is finished or was stopped."""
+    seed: Seed = 0
+    """Of the latents; the same seed gives the same images."""
+    live: bool = False
+    """The generator as it is, in place of its moving average where the run keeps one."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+    @property
+    def key(self) -> KeyArray:
+        return jax.random.key(self.seed)
+
+
+class Opened(NamedTuple):
+    """A run's experiment and configuration, and what makes images by which weights."""
+
+    restored: training.Restored
+    config: Any
+    system: Any
+    maker: Any
+    weights: Weights
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether images are in [-1, 1], and not in [0, 1]."""
+        return output_bound(getattr(self.maker, "generator", None)) == SIGNED
+
+    @property
+    def has_labels(self) -> bool:
+        return bool(getattr(self.maker, "conditions", ()))
+
+    def to_bytes(self, images: Any) -> UInt8[np.ndarray, "num height width channels"]:
+        return np.asarray(data.to_uint8(images if self.is_signed else 2 * images - 1))
+
+    def labels(self, num: int, label: str | None = None) -> tuple[np.ndarray, ...]:
+        """The conditions of that many images: one label for all, else every label in its turn."""
+        names = self.restored.label_names or []
+        if not self.has_labels:
+            if label is not None:
+                raise Refusal(f"--label is {label}, but the run was not trained on labels.")
+            return ()
+        if label is None:
+            return (np.arange(num, dtype=np.int32) * len(names) // num,)
+        known = names + [str(index) for index in range(len(names)) if str(index) not in names]
+        if label not in known:
+            said = ", ".join(names[:NUM_NAMED]) + (", ..." if len(names) > NUM_NAMED else "")
+            raise Refusal(
+                f"--label is {label!r}; it must be one of {said}, or a number below {len(names)}."
+            )
+        index = names.index(label) if label in names else int(label)
+        return (np.full(num, index, np.int32),)
+
+    def draw(
+        self, key: KeyArray, num: int, *conditions: np.ndarray
+    ) -> Iterator[UInt8[np.ndarray, "num height width channels"]]:
+        """Make images a hundred at a time."""
+        sample = jax.jit(self.maker.sample, static_argnums=2)
+        for chunk, start in enumerate(range(0, num, CHUNK)):
+            some = [np.resize(condition[start : start + CHUNK], CHUNK) for condition in conditions]
+            images = sample(jax.random.fold_in(key, chunk), self.weights, CHUNK, *some)
+            yield self.to_bytes(images)[: num - start]
+
+
+def opened(again: RunAgain) -> Opened:
+    """Open a run that makes images.
+
+    Raises:
+        ValueError: the directory is none of a run of these experiments, or its run makes no images.
+    """
+    restored = training.restore(again.run)
+    try:
+        module = importlib.import_module(f"experiments.{restored.experiment}")
+        known = {field.name for field in dataclasses.fields(module.Config)}
+    except (ImportError, AttributeError, TypeError):
+        raise Refusal(
+            f"{again.run} is a run of {restored.experiment!r}, which is none of these experiments."
+        ) from None
+    if unknown := sorted(restored.config.keys() - known):
+        raise Refusal(
+            f"{again.run} was written by gan_jax {restored.version}, whose {restored.experiment} "
+            f"has options that this one has not ({', '.join(unknown)}): take that version."
+        )
+    config = module.Config(**restored.config)
+    system = module.build(config, restored.batch)
+    maker = module.maker(config, system) if hasattr(module, "maker") else system
+    if not {"image", "target"} & set(restored.batch) or not hasattr(maker, "generate"):
+        raise Refusal(f"{again.run} is a run of {restored.experiment}, which makes no images.")
+    if others := [name for name in getattr(maker, "conditions", ()) if name != "label"]:
+        raise Refusal(f"The images of {again.run} depend on {', '.join(others)}, not on labels.")
+    weights = _weights(restored, getattr(maker, "at", ()), again.live)
+    return Opened(restored, config, system, maker, weights)
+
+
+def new_directory(out: str | None, run: str, name: str) -> Path:
+    """A directory that holds nothing yet.
+
+    Raises:
+        ValueError: there is something in it.
+    """
+    folder = Path(run, name) if out is None else directory(out, "--out")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise Refusal(f"{folder} holds files already: give another --out, or move them away.")
+    return folder
+
+
+def _weights(restored: training.Restored, at: tuple[str, ...], live: bool) -> Weights:
+    state = restored.state
+    for name in at:
+        state = state[name]
+    if "generator" not in state:
+        return restored.weights(*at, "player")
+    average = "memory" in state and "generator" in state["memory"] and not live
+    return restored.weights(*at, *(["memory"] if average else []), "generator")

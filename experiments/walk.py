@@ -1,0 +1,63 @@
+"""Walks between nine latents of a run.    python -m experiments.walk runs/dcgan
+
+Along straight lines (Radford, Metz & Chintala 2016, section 6.1) and along arcs: a picture of each,
+with a row from each latent to the next, and a GIF of both, straight to the left.
+"""
+
+import dataclasses
+from typing import Annotated
+
+import jax
+import numpy as np
+import tyro
+
+from experiments.harness.bounds import Size
+from experiments.harness.command import in_one_line
+from experiments.harness.runs import RunAgain, new_directory, opened
+from gan_jax import plots, training
+from gan_jax.checks import AT_LEAST_2
+from gan_jax.systems import walks
+
+NUM_STATIONS = 9
+WAYS = {"straight": walks.straight, "spherical": walks.spherical}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(RunAgain):
+    num_frames: Annotated[Size, AT_LEAST_2] = 12
+    """Images of each leg, with both of its ends."""
+    out: str | None = None
+    """A new or empty directory for the pictures, by default <run>/walk."""
+    label: str | None = None
+    """The name or the number of the label that is walked under, by default the first."""
+
+
+def run(options: Options) -> str:
+    """Walk, and write what was seen."""
+    run = opened(options)
+    label = "0" if run.has_labels and options.label is None else options.label
+    labels = run.labels(NUM_STATIONS * options.num_frames, label)
+    folder = new_directory(options.out, options.run, "walk")
+    generate = jax.jit(run.maker.generate)
+    stations = run.maker.latents(options.key, NUM_STATIONS)
+    seen = {}
+    for name, way in WAYS.items():
+        legs = walks.walk(stations, options.num_frames, way)
+        made = run.to_bytes(generate(run.weights, legs.reshape(-1, *legs.shape[2:]), *labels))
+        seen[name] = made / np.float32(127.5) - 1
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, images in seen.items():
+        grid = plots.image_grid(images, columns=options.num_frames)
+        grid.save(folder / f"{name}.png")
+    pairs = np.stack(list(seen.values()), axis=1)
+    pairs = pairs[np.arange(len(pairs)) % options.num_frames != 0]  # where the last leg ended
+    frames = np.stack([plots.image_grid(pair, columns=2, scale=4).pixels for pair in pairs])
+    plots.Animation(frames).save(folder / "walk.gif")
+    return f"straight.png, spherical.png and walk.gif in {folder}"
+
+
+if __name__ == "__main__":
+    with in_one_line("walk"):
+        chosen = tyro.cli(Options, description=__doc__, prog="python -m experiments.walk")
+        training.enable_compilation_cache()
+        print(run(chosen))

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness import command, likelihoods, options, text
+from experiments.harness import command, likelihoods, options, runs, text
 from experiments.harness.bounds import Count, Size
 from gan_jax import data, plots
 from gan_jax.errors import Refusal
@@ -88,6 +88,12 @@ def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> dict[s
             latent_dim=LATENT_DIM,
         ),
     }
+
+
+def maker(config: Config, models: dict[str, Any]) -> runs.Maker:
+    """The autoencoder has no latents to draw; the VAE has."""
+    vae = models["vae"]
+    return runs.Maker(vae.sample, vae.latents, vae.generate, at=("vae",))
 
 
 def evaluator(config: Config, models: dict[str, Any], dataset: data.Dataset) -> options.Evaluate:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness import command, likelihoods, options, published, text
+from experiments.harness import command, likelihoods, options, published, runs, text
 from experiments.harness.bounds import Count, Share, Size
 from gan_jax import data, plots
 from gan_jax.games import PlayerOutcome, Weights, init_descent, together
@@ -93,6 +93,27 @@ def without_latents(network: MLPGenerator, key: KeyArray, weights: Weights, batc
     outputs = networks.infer(network, weights, batch["condition"])
     log_likelihood = LIKELIHOOD.log_prob(batch["target"], outputs)
     return jnp.broadcast_to(log_likelihood, (num, *log_likelihood.shape))
+
+
+def maker(config: Config, model: CVAE) -> runs.Maker:
+    """Unseen images, completed: those that are drawn, or the first in all ways along a walk."""
+    images = config.unseen()[0]
+
+    def completed(images: jax.Array, latents: jax.Array, weights: Weights) -> jax.Array:
+        condition, _ = data.split_quadrants(images, config.num_quadrants)
+        rest = model.generate(weights, latents, condition)
+        return data.join_quadrants(condition, rest, config.num_quadrants, images.shape[1:])
+
+    def sample(key: KeyArray, weights: Weights, num: int) -> jax.Array:
+        key_images, key_latents = jax.random.split(key)
+        drawn = jax.random.choice(key_images, images, (num,))
+        return completed(drawn, model.latents(key_latents, num), weights)
+
+    def generate(weights: Weights, latents: jax.Array) -> jax.Array:
+        first = jnp.broadcast_to(images[0], (len(latents), *images.shape[1:]))
+        return completed(first, latents, weights)
+
+    return runs.Maker(sample, model.latents, generate, at=("cvae",))
 
 
 def evaluator(config: Config, model: CVAE, dataset: data.Dataset) -> options.Evaluate:

@@ -71,7 +71,8 @@ class Opened(NamedTuple):
     @property
     def is_signed(self) -> bool:
         """Whether images are in [-1, 1], and not in [0, 1]."""
-        return output_bound(getattr(self.maker, "generator", None)) == SIGNED
+        generator = getattr(self.maker, "generator", None)
+        return generator is not None and output_bound(generator) == SIGNED
 
     @property
     def has_labels(self) -> bool:

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import conv_vae, dcgan, ring, vae
+from experiments import conv_vae, dcgan, ring, sample, vae, walk
 from experiments.harness import options
 from gan_jax import data, training
 from gan_jax.data.embedded import EMBEDDED
@@ -53,6 +53,20 @@ def test_an_experiment_runs(running, small, tmp_path):
     pictures = [p.stem for p in (tmp_path / "samples").iterdir() if p.stat().st_size > 1_000]
     assert {name.rpartition("-")[2] for name in pictures} >= {"000001", "000002"}
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"1", "2"}
+    look_again(tmp_path, makes_images={"image", "target"} & set(written["batch"]))
+
+
+def look_again(workdir, makes_images):
+    """The commands on a run's directory."""
+    for command, few in ((sample, {"num": 3}), (walk, {"num_frames": 2})):
+        out = workdir / command.__name__
+        options = command.Options(run=str(workdir), out=str(out), **few)
+        if makes_images:
+            command.run(options)
+            assert len([path for path in out.rglob("*") if path.is_file()]) == 3
+        else:
+            with pytest.raises(ValueError, match="which makes no images"):
+                command.run(options)
 
 
 def images_of(monkeypatch, *shape):

@@ -1,0 +1,160 @@
+"""Commands on the directory of a run: images of it, walks through it, and refusals."""
+
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from PIL import Image
+
+from experiments import dcgan, ring, sample, vae, walk
+from experiments.harness.runs import RunAgain, opened
+from gan_jax import games
+from gan_jax.training import CheckpointError, Checkpoints, RunDirectoryError, open_run
+from gan_jax.training.record import plain, run_digest
+
+KEY = jax.random.key(0)
+BATCH = {"image": jax.ShapeDtypeStruct((4, 8, 8, 1), jnp.float32)}
+GAN = dcgan.Config(width=2, latent_dim=3)
+
+
+def left(workdir, experiment, config, state, batch=BATCH):
+    """The directory that a run of an experiment leaves, without its training."""
+    said = {"experiment": experiment, "batch": lambda: batch}
+    record = open_run(workdir, plain(vars(config)), fresh=False, **said)
+    with Checkpoints(workdir / "checkpoints", run=run_digest(record)) as checkpoints:
+        checkpoints.save(3, state)
+    return str(workdir)
+
+
+@pytest.fixture(scope="module")
+def of_gan(tmp_path_factory):
+    system = dcgan.build(GAN, BATCH)
+    state = jax.jit(lambda: system.init(KEY, BATCH, optimizers=GAN.optimizers()))()
+    state = games.exponential_average_memory(state)
+    louder = jax.tree.map(lambda x: 30 * x, state.generator.weights.params)
+    generator = state.generator.replace(weights=state.generator.weights.replace(params=louder))
+    return left(tmp_path_factory.mktemp("gan"), "dcgan", GAN, state.replace(generator=generator))
+
+
+@pytest.fixture(scope="module")
+def of_vae(tmp_path_factory):
+    config = vae.Config(width=4)
+    state = jax.jit(lambda: vae.build(config, BATCH).init(KEY, BATCH, optimizer=optax.adam(0.1)))()
+    return left(tmp_path_factory.mktemp("vae"), "vae", config, state)
+
+
+def pixels(folder, pattern="*.png"):
+    images = []
+    for path in sorted(Path(folder).glob(pattern)):
+        with Image.open(path) as image:
+            images.append(np.asarray(image))
+    return np.stack(images)
+
+
+def test_images_are_files_which_a_seed_decides(of_gan, tmp_path):
+    def drawn(name, **options):
+        out = str(tmp_path / name)
+        said = sample.run(sample.Options(run=of_gan, live=True, out=out, **options))
+        assert said == f"{options['num']} images in {out}"
+        return pixels(out)
+
+    some = drawn("some", num=3)
+    assert (some.shape, some.dtype) == ((3, 8, 8), np.uint8)
+    more = drawn("more", num=101)
+    np.testing.assert_array_equal(some, more[:3])
+    assert len(np.unique(more, axis=0)) == 101  # the second hundred is drawn anew
+    assert (drawn("other", num=3, seed=1) != some).any()
+    assert sorted(path.name for path in (tmp_path / "some").iterdir())[-1] == "00002.png"
+
+
+def test_the_moving_average_makes_them_or_the_live_generator(of_gan):
+    images = [
+        next(opened(RunAgain(run=of_gan, live=live)).draw(KEY, 50)).astype(float)
+        for live in (False, True)
+    ]
+    assert np.ptp(images[1]) > 2 * np.ptp(images[0]) > 0  # the live one is 30 times as loud
+
+
+def test_images_of_a_vae_are_its_means_as_brightnesses(of_vae):
+    run = opened(RunAgain(run=of_vae))
+    (made,) = run.draw(KEY, 5)
+    system, key = run.system, jax.random.fold_in(KEY, 0)
+    expected = np.asarray(system.sample(key, run.weights, 100))[:5]
+    np.testing.assert_array_equal(made, np.round(255 * expected))
+
+
+def test_a_grid_is_one_picture(of_vae, tmp_path):
+    out = tmp_path / "new" / "grid"
+    sample.run(sample.Options(run=of_vae, out=str(out), num=10, grid=True))
+    assert [path.name for path in out.iterdir()] == ["grid.png"]
+    assert pixels(out).shape == (1, 3 * 20, 4 * 20, 3)
+
+
+def test_a_walk_passes_nine_latents_on_both_ways(of_vae, tmp_path):
+    walk.run(walk.Options(run=of_vae, out=str(tmp_path), num_frames=3))
+    rows = {}
+    for name in ("straight", "spherical"):
+        (grid,) = pixels(tmp_path, f"{name}.png")
+        assert grid.shape == (9 * 20, 3 * 20, 3)
+        rows[name] = grid.reshape(9, 20, 3, 20, 3).swapaxes(1, 2)
+        np.testing.assert_array_equal(rows[name][:, 2], np.roll(rows[name][:, 0], -1, axis=0))
+    np.testing.assert_array_equal(rows["straight"][:, 0], rows["spherical"][:, 0])
+    assert (rows["straight"][:, 1] != rows["spherical"][:, 1]).any()
+    with Image.open(tmp_path / "walk.gif") as film:
+        assert (film.n_frames, film.size, film.info["loop"]) == (18, (2 * 40, 40), 0)
+
+
+def test_files_that_are_there_stay(of_vae, tmp_path):
+    (tmp_path / "mine").touch()
+    for module in (sample, walk):
+        with pytest.raises(ValueError, match="holds files already: give another --out"):
+            module.run(module.Options(run=of_vae, out=str(tmp_path)))
+        with pytest.raises(ValueError, match="holds files already"):
+            module.run(module.Options(run=of_vae, out=str(tmp_path / "mine")))
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_label_of_a_run_without_labels_is_refused(of_vae):
+    for module in (sample, walk):
+        with pytest.raises(ValueError, match="--label is 3, but the run was not trained on labels"):
+            module.run(module.Options(run=of_vae, label="3"))
+
+
+def test_what_is_no_run_of_images_is_refused_in_words(tmp_path):
+    with pytest.raises(RunDirectoryError, match="is not the directory of a run"):
+        opened(RunAgain(run=str(tmp_path / "none")))
+    open_run(tmp_path / "begun", {}, fresh=False, experiment="vae")
+    with pytest.raises(CheckpointError, match="has no checkpoint yet"):
+        opened(RunAgain(run=str(tmp_path / "begun")))
+    points = {"point": jax.ShapeDtypeStruct((4, 2), jnp.float32)}
+    config = ring.Config(width=2)
+    run = left(tmp_path / "ring", "ring", config, jnp.ones(1), points)
+    with pytest.raises(ValueError, match="is a run of ring, which makes no images"):
+        opened(RunAgain(run=run))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "sentence"),
+    [
+        ("another", {}, "is a run of 'another', which is none of these experiments"),
+        ("harness", {}, "is a run of 'harness', which is none of these"),
+        (
+            "vae",
+            {"new": 1, "newer": 2},
+            r"whose vae has options that this one .* \(new, newer",
+        ),
+        ("vae", {"width": 0}, "--width is 0; it must be an integer, at least 1"),
+    ],
+)
+def test_a_run_of_other_programs_is_refused_in_words(name, changes, sentence, tmp_path):
+    said = plain(vars(vae.Config())) | changes
+    record = open_run(tmp_path, said, fresh=False, experiment=name, batch=lambda: BATCH)
+    with Checkpoints(tmp_path / "checkpoints", run=run_digest(record)) as checkpoints:
+        checkpoints.save(1, {"a": jnp.ones(1)})
+    assert json.loads((tmp_path / "config.json").read_text())["experiment"] == name
+    with pytest.raises(ValueError, match=sentence):
+        opened(RunAgain(run=str(tmp_path)))

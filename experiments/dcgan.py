@@ -65,7 +65,7 @@ def build(config: Config, batch: Batch) -> GAN:
     if height % 2 or width % 2:
         raise Refusal(
             f"The images are {height}x{width}, and DCGAN halves both sides: give an even "
-            f"--image-size, such as {round(max(height, width) / 8) * 8}."
+            f"--image-size, such as {max(round(max(height, width) / 8), 1) * 8}."
         )
     told = {"dtype": config.network_dtype, "axis_name": config.axis_name}
     return GAN(

@@ -72,8 +72,7 @@ class Classifier:
     def logits(
         self, images: Float[Any, "num height width channels"]
     ) -> Float[Array, "num classes"]:
-        """Log-probabilities of the classes, up to a constant for each image. Raises as `features`.
-        """
+        """Log-probabilities of the classes, up to a constant an image. Raises as `features`."""
         return self._ask(images)[0]
 
     def _ask(self, images: Any) -> tuple[jax.Array, jax.Array]:
@@ -91,8 +90,8 @@ def train_classifier(
     """Train a LeNet on every other example of each class, or read what was kept of an earlier time.
 
     Adam at 1e-3, batches of 100, each shifted as a whole by up to 2 pixels, 40 epochs; fewer where
-    these would take more than about a minute. Of large datasets it knows 20,000 examples, spread
-    evenly over the whole. Weights are kept beside compiled programs, where one may write.
+    these would take more than about a minute. Of large datasets 20,000 examples, drawn once for
+    all, are known to it. Weights are kept beside compiled programs, where one may write.
 
     Args:
         prepare: from images as they are stored to those that are classified, in [-1, 1]: scaled,
@@ -111,14 +110,14 @@ def train_classifier(
 
     def trained() -> dict[str, np.ndarray]:
         some = {field: array[taught] for field, array in examples.items()}
-        weights = _descend(network, blank, some, {field: prepare, "label": None}, field, seed)
+        params = _descend(network, blank, some, prepare, seed)
         images = prepare(examples[field][unseen])
-        logits, features = _in_chunks(network, weights.params, images)
+        logits, features = _in_chunks(network, params, images)
         found = {
             "accuracy": jnp.mean(jnp.argmax(logits, axis=-1) == examples["label"][unseen]),
             "scale": jnp.sqrt(jnp.mean(jnp.square(features))),
         }
-        return jax.device_get({**found, **flatten_dict(weights.params, sep="/")})
+        return jax.device_get({**found, **flatten_dict(params, sep="/")})
 
     expected = jax.eval_shape(network.init, jax.random.key(0), blank)["params"]
     found = _kept(name, trained, {"accuracy", "scale", *flatten_dict(expected, sep="/")})
@@ -136,9 +135,9 @@ def train_classifier(
 
 
 def _labelled(dataset: data.Dataset, field: str) -> tuple[np.ndarray, data.Examples]:
-    """Examples spread evenly over the dataset, and which ones they are."""
+    """Examples from all over the dataset, the same at every seed, and which ones they are."""
     num = min(len(dataset), MAX_EXAMPLES)
-    rows = np.arange(num) * len(dataset) // num
+    rows = np.sort(np.random.RandomState(0).permutation(len(dataset))[:num])
     examples = dataset[rows]
     if field not in examples or "label" not in examples:
         raise Refusal(
@@ -155,16 +154,16 @@ def _labelled(dataset: data.Dataset, field: str) -> tuple[np.ndarray, data.Examp
 
 
 def _descend(
-    network: LeNet, blank: Array, examples: data.Examples, fields: data.Fields, field: str, seed: int
-) -> Weights:
+    network: LeNet, blank: Array, examples: data.Examples, prepare: Prepare, seed: int
+) -> Params:
     """Train, in one dispatch."""
-    num = len(examples["label"])
+    field, _ = examples
+    num = len(examples[field])
     batch_size = min(BATCH_SIZE, num)
-    most = MAX_PIXELS // (batch_size * blank.shape[1] * blank.shape[2])
-    num_steps = int(np.clip(NUM_EPOCHS * num // batch_size, 1, most))
-    feed = data.resident_feed(
-        data.ArrayDataset(examples), fields, batch_size=batch_size, seed=seed
-    )
+    most = int(MAX_PIXELS / (batch_size * blank.shape[1] * blank.shape[2]))
+    num_steps = max(min(NUM_EPOCHS * num // batch_size, most), 1)
+    held, fields = data.ArrayDataset(examples), {field: prepare, "label": None}
+    feed = data.resident_feed(held, fields, batch_size=batch_size, seed=seed)
 
     def objective(*, weights, batch, key) -> PlayerOutcome:
         shift = jax.random.randint(key, (2,), -MAX_SHIFT, MAX_SHIFT + 1)
@@ -181,7 +180,7 @@ def _descend(
         return scan_steps(step, feed.read)(key_steps, 0, state, resident, chunk)[0]
 
     (chunk,) = feed.chunks([(0, num_steps)])
-    return jit_with_options(run)(feed.resident, chunk).player.weights
+    return jit_with_options(run)(feed.resident, chunk).player.weights.params
 
 
 def _in_chunks(network: LeNet, params: Params, images: Any) -> tuple[jax.Array, jax.Array]:
@@ -191,7 +190,7 @@ def _in_chunks(network: LeNet, params: Params, images: Any) -> tuple[jax.Array, 
 
 @partial(jax.jit, static_argnums=0)
 def _apply(network: LeNet, params: Params, images: Any) -> tuple[jax.Array, jax.Array]:
-    return network.apply({"params": params}, images)
+    return networks.infer(network, Weights(params=params, state={}), images)
 
 
 def _name(seed: int, *arrays: np.ndarray) -> str:
@@ -212,19 +211,20 @@ def _kept(
     The file is never a reason to stop: whatever else lies there is written anew.
     """
     directory = cache_directory()
-    path = directory / f"{name}.npz" if directory else None
-    with contextlib.suppress(Exception), open(path, "rb") as opened, np.load(opened) as file:
+    if directory is None:
+        return dict(make())
+    path = directory / f"{name}.npz"
+    with contextlib.suppress(Exception), path.open("rb") as opened, np.load(opened) as file:
         found = dict(file)
         if str(found.pop("name")) == name and set(found) == expected:
             return found
     made = dict(make())
-    if path:
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-        with contextlib.suppress(OSError):
-            try:
-                with unfinished.open("wb") as file:
-                    np.savez(file, name=name, **made)
-                unfinished.replace(path)
-            finally:
-                unfinished.unlink(missing_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):
+        try:
+            with unfinished.open("wb") as file:
+                np.savez(file, name=np.array(name), **made)  # pyright: ignore[reportArgumentType]
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
     return made

@@ -137,7 +137,7 @@ class DCGANDiscriminator(nn.Module):
         *,
         train: bool = False,
     ) -> Float[Array, "num *features"]:
-        depth = dcgan_depth(*x.shape[1:3], self.depth)
+        depth = dcgan_depth(x.shape[1], x.shape[2], self.depth)
         join = _joining(self, labels)
         norm = _batch_norm(self, train)
         down = partial(

@@ -36,9 +36,7 @@ def goodfellow_generator(
     Raises:
         ValueError: a size or a width is below 1.
     """
-    return MLPGenerator(
-        shape, widths, output=nn.sigmoid, kernel_init=symmetric(0.05), **arguments
-    )
+    return MLPGenerator(shape, widths, output=nn.sigmoid, kernel_init=symmetric(0.05), **arguments)
 
 
 class GoodfellowDiscriminator(nn.Module):

@@ -58,7 +58,7 @@ def acgan(
 
 def cross_entropy(output: Any, labels: Int[Array, " num"]) -> Float[Array, " num"]:
     """-log P(C = c | x), of a discriminator that returns (logits, class logits)."""
-    if not isinstance(output, tuple) or output[1].ndim != 2:
+    if not isinstance(output, tuple) or jnp.ndim(output[1]) != 2:
         raise Refusal(
             "The discriminator gives no class logits; it must return (logits, class logits), as "
             "nets.ACGANDiscriminator does."

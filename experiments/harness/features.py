@@ -1,13 +1,9 @@
 """A classifier of a dataset's own classes: features and classes by which samples are measured."""
 
-import contextlib
-import hashlib
 import inspect
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,13 +13,13 @@ import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float
 
+from experiments.harness.kept import digest, kept
 from gan_jax import data
 from gan_jax.errors import Refusal
 from gan_jax.games import PlayerOutcome, Weights, descent_step, init_descent
 from gan_jax.nets import LeNet
 from gan_jax.systems import networks
 from gan_jax.training import scan_steps
-from gan_jax.training.cache import cache_directory
 from gan_jax.training.compile import jit_with_options
 from gan_jax.typing import Params
 
@@ -35,6 +31,7 @@ MAX_EXAMPLES = 20_000
 MAX_PIXELS = 1.2e8
 """Pixels of all batches together: about a minute on two cores."""
 CHUNK = 500
+SOURCES = (__file__, inspect.getfile(LeNet))
 
 Prepare = Callable[[Any], jax.Array]
 
@@ -81,7 +78,7 @@ class Classifier:
                 f"The images are of shape {images.shape[1:]}, but the classifier has learned from "
                 f"those of {self.shape}: train it on what is prepared as the samples are."
             )
-        return _in_chunks(self.network, self.params, images)
+        return _in_chunks(partial(_apply, self.network, self.params), images)
 
 
 def train_classifier(
@@ -102,35 +99,27 @@ def train_classifier(
     """
     rows, examples = _labelled(dataset, field)
     by_class = np.argsort(examples["label"], kind="stable")
-    taught, unseen = np.sort(by_class[::2]), np.sort(by_class[1::2])
-    shape = jax.eval_shape(prepare, examples[field][:1]).shape[1:]
-    network = LeNet(int(examples["label"].max()) + 1)
-    blank = jnp.zeros((1, *shape))
-    name = _name(seed, *examples.values(), np.asarray(prepare(examples[field][:BATCH_SIZE])))
+    halves = np.sort(by_class[::2]), np.sort(by_class[1::2])
+    taught, unseen = ({field: array[half] for field, array in examples.items()} for half in halves)
+    some = np.asarray(prepare(examples[field][:CHUNK]))
+    network, blank = LeNet(int(examples["label"].max()) + 1), jnp.zeros((1, *some.shape[1:]))
+    name = f"lenet-{seed}-{digest(SOURCES, some, *examples.values())}"
 
-    def trained() -> dict[str, np.ndarray]:
-        some = {field: array[taught] for field, array in examples.items()}
-        params = _descend(network, blank, some, prepare, seed)
-        images = prepare(examples[field][unseen])
-        logits, features = _in_chunks(network, params, images)
-        found = {
-            "accuracy": jnp.mean(jnp.argmax(logits, axis=-1) == examples["label"][unseen]),
-            "scale": jnp.sqrt(jnp.mean(jnp.square(features))),
-        }
-        return jax.device_get({**found, **flatten_dict(params, sep="/")})
+    def train() -> dict[str, np.ndarray]:
+        params = _descend(network, blank, taught, prepare, seed)
+        return {**_judge(network, params, unseen, prepare), **_flat(params)}
 
-    expected = jax.eval_shape(network.init, jax.random.key(0), blank)["params"]
-    found = _kept(name, trained, {"accuracy", "scale", *flatten_dict(expected, sep="/")})
-    accuracy, scale = float(found.pop("accuracy")), float(found.pop("scale"))
+    expected = _flat(jax.eval_shape(network.init, jax.random.key(0), blank)["params"])
+    found = kept(name, train, {"accuracy", "scale", *expected})
     return Classifier(
         name=name,
         seed=seed,
-        accuracy=accuracy,
-        unseen=rows[unseen],
-        scale=scale,
+        accuracy=float(found["accuracy"]),
+        unseen=rows[halves[1]],
+        scale=float(found["scale"]),
         network=network,
-        params=unflatten_dict(found, sep="/"),
-        shape=shape,
+        params=unflatten_dict({path: found[path] for path in expected}, sep="/"),
+        shape=blank.shape[1:],
     )
 
 
@@ -183,48 +172,25 @@ def _descend(
     return jit_with_options(run)(feed.resident, chunk).player.weights.params
 
 
-def _in_chunks(network: LeNet, params: Params, images: Any) -> tuple[jax.Array, jax.Array]:
-    parts = [_apply(network, params, images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]
+def _judge(
+    network: LeNet, params: Params, examples: data.Examples, prepare: Prepare
+) -> dict[str, np.ndarray]:
+    """How many images are named rightly, and the root of the mean square of all features."""
+    field, _ = examples
+    logits, features = _in_chunks(lambda x: _apply(network, params, prepare(x)), examples[field])
+    right = np.argmax(logits, axis=-1) == examples["label"]
+    return {"accuracy": np.mean(right), "scale": np.sqrt(np.mean(np.square(features)))}
+
+
+def _flat(params: Params) -> dict[str, Any]:
+    return flatten_dict(params, sep="/")
+
+
+def _in_chunks(ask: Callable[[Any], Any], images: Any) -> tuple[jax.Array, jax.Array]:
+    parts = [ask(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]
     return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
 
 
 @partial(jax.jit, static_argnums=0)
 def _apply(network: LeNet, params: Params, images: Any) -> tuple[jax.Array, jax.Array]:
     return networks.infer(network, Weights(params=params, state={}), images)
-
-
-def _name(seed: int, *arrays: np.ndarray) -> str:
-    """Tell classifiers apart by all that makes them."""
-    digest = hashlib.sha256()
-    for source in (inspect.getfile(LeNet), __file__):
-        digest.update(Path(source).read_bytes())
-    for array in arrays:
-        digest.update(f"{array.shape} {array.dtype}".encode() + array.tobytes())
-    return f"lenet-{seed}-{digest.hexdigest()[:16]}"
-
-
-def _kept(
-    name: str, make: Callable[[], Mapping[str, np.ndarray]], expected: set[str]
-) -> dict[str, np.ndarray]:
-    """Read what was made under this name before, or make it and keep it.
-
-    The file is never a reason to stop: whatever else lies there is written anew.
-    """
-    directory = cache_directory()
-    if directory is None:
-        return dict(make())
-    path = directory / f"{name}.npz"
-    with contextlib.suppress(Exception), path.open("rb") as opened, np.load(opened) as file:
-        found = dict(file)
-        if str(found.pop("name")) == name and set(found) == expected:
-            return found
-    made = dict(make())
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    with contextlib.suppress(OSError):
-        try:
-            with unfinished.open("wb") as file:
-                np.savez(file, name=np.array(name), **made)  # pyright: ignore[reportArgumentType]
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    return made

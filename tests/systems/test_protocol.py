@@ -133,7 +133,7 @@ def relativistic(dtype):
 
 
 def told(build, generator, discriminator):
-    """A system of a pair that is told the label, made by `build`."""
+    """A system of a paper's pair, made by `build`."""
 
     def of(dtype):
         return build(
@@ -189,6 +189,14 @@ ROWS = {
     ),
     "packed gan": Row(partial(gan, packing=2), IMAGES),
     "relativistic gan": Row(relativistic, IMAGES),
+    "the first gan": Row(
+        told(
+            GAN,
+            nets.goodfellow_generator((2, 2, 1), (4,)),
+            lambda dtype: nets.GoodfellowDiscriminator((4,), 2, dtype=dtype),
+        ),
+        IMAGES,
+    ),
     "conditional gan": Row(
         told(
             labelled_gan,
@@ -242,6 +250,7 @@ VARIANTS = {
     "gan of conditions alone",
     "packed gan",
     "relativistic gan",
+    "the first gan",
     "conditional dcgan",
     "gan with a projection",
     "acgan",

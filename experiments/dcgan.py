@@ -24,7 +24,6 @@ from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation, batch_shapes
 from gan_jax.typing import Batch
 
-SIZES = sorted(base << depth for base in (4, 7) for depth in range(1, 18))
 NUM_SHOWN = 64
 NUM_COMPARED = 2_000
 
@@ -34,7 +33,7 @@ class Config(play.GameOptions):
     dataset: str = "digits"
     """`digits` is embedded; any other name is that of an image dataset of TensorFlow Datasets."""
     image_size: Size | None = None
-    """The side to which images are resized; 4 or 7 times a power of two. None leaves them."""
+    """The side to which images are resized, an even number. None leaves them."""
     width: Size = 64
     """Channels of the discriminator's first layer; the paper has 128."""
     latent_dim: Size = 100
@@ -63,14 +62,14 @@ def scaled(config: Config, image: Any) -> jax.Array:
 
 def build(config: Config, batch: Batch) -> GAN:
     _, height, width, channels = batch["image"].shape
-    if height != width or height not in SIZES:
+    if height % 2 or width % 2:
         raise Refusal(
-            f"The images are {height}x{width}; DCGAN makes square ones, 4 or 7 times a power of "
-            f"two wide: give --image-size one of {', '.join(map(str, SIZES[:6]))}, ..."
+            f"The images are {height}x{width}, and DCGAN halves both sides: give an even "
+            f"--image-size, such as {max(round(max(height, width) / 8), 1) * 8}."
         )
     told = {"dtype": config.network_dtype, "axis_name": config.axis_name}
     return GAN(
-        generator=DCGANGenerator(height, channels, config.width, **told),
+        generator=DCGANGenerator((height, width), channels, config.width, **told),
         discriminator=DCGANDiscriminator(config.width, **told),
         loss=play.LOSSES[config.loss](),
         latents=networks.uniform(config.latent_dim),

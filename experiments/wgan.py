@@ -86,7 +86,7 @@ CONFIGS = {
 def build(config: Config, batch: Batch) -> GAN:
     dtype, terms = config.network_dtype, {}
     if "image" in batch:
-        _, size, _, channels = batch["image"].shape
+        _, *size, channels = batch["image"].shape
         generator = DCGANGenerator(
             size, channels, config.width, axis_name=config.axis_name, dtype=dtype
         )

@@ -1,24 +1,38 @@
 """Networks as pure Flax modules: arrays in, arrays out. They know no loss and no game.
 
-Every network is called as `network(x, train=...)`; `train` decides what batch normalisation uses.
+Every network is called as `network(x, *conditions, train=...)`; `train` decides what batch
+normalisation uses and whether dropout acts. Classes are int32, one number for each example.
 """
 
+from gan_jax.nets.acgan import ACGANDiscriminator
+from gan_jax.nets.conditional import ConditionalDiscriminator, ConditionalGenerator
 from gan_jax.nets.conv_vae import ConvDecoder, ConvEncoder
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_jax.nets.fgan import LocationScale
-from gan_jax.nets.layers import Conv, ConvTranspose, MinibatchDiscrimination
+from gan_jax.nets.goodfellow import GoodfellowDiscriminator, goodfellow_generator
+from gan_jax.nets.layers import Conv, ConvTranspose, Maxout, MinibatchDiscrimination
+from gan_jax.nets.lenet import LeNet
 from gan_jax.nets.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
+from gan_jax.nets.projection import ProjectionDiscriminator
 
 __all__ = [
+    "ACGANDiscriminator",
+    "ConditionalDiscriminator",
+    "ConditionalGenerator",
     "Conv",
     "ConvDecoder",
     "ConvEncoder",
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "GoodfellowDiscriminator",
+    "LeNet",
     "LocationScale",
     "MLPDiscriminator",
     "MLPEncoder",
     "MLPGenerator",
+    "Maxout",
     "MinibatchDiscrimination",
+    "ProjectionDiscriminator",
+    "goodfellow_generator",
 ]

@@ -8,11 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from gan_jax.errors import Refusal
 from gan_jax.plots.pictures import Picture
-
-CHANNELS = (1, 3)
-"""What a picture can be made of: brightnesses, or red, green and blue."""
 
 
 def image_grid(
@@ -23,14 +19,12 @@ def image_grid(
 ) -> Picture:
     """Put images in [-1, 1] into one picture: rows of `columns` images, by default a square.
 
-    Each pixel is `scale` pixels wide; what is no number is black.
-
-    Raises:
-        ValueError: the images have neither one channel nor three.
+    One channel is brightness, and three are red, green and blue; of any other number each stands in
+    grey beside the one before it. Each pixel is `scale` pixels wide; what is no number is black.
     """
+    if images.shape[-1] not in (1, 3):
+        images = np.concatenate(np.split(images, images.shape[-1], axis=-1), axis=2)
     num, height, width, channels = images.shape
-    if channels not in CHANNELS:
-        raise Refusal(f"The images have {channels} channels; a picture has 1 or 3.")
     columns = columns or int(np.ceil(np.sqrt(num)))
     rows = -(-num // columns)
     tiles = np.full((rows * columns, height + 2, width + 2, channels), 1.0, np.float32)

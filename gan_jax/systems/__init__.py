@@ -1,6 +1,7 @@
 """Networks and losses become games and objectives: the only place where they meet."""
 
 from gan_jax.systems import networks, views, walks
+from gan_jax.systems.acgan import acgan
 from gan_jax.systems.autoencoder import Autoencoder
 from gan_jax.systems.cvae import CVAE
 from gan_jax.systems.gan import GAN, Round
@@ -23,6 +24,7 @@ __all__ = [
     "Gaussian",
     "HierarchicalVAE",
     "Round",
+    "acgan",
     "iwae",
     "networks",
     "relativistic_gan",

@@ -19,11 +19,12 @@ def enable_compilation_cache() -> None:
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", MIN_COMPILE_SECONDS)
     chosen = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
-    if chosen is None and (directory := _cache_directory()):
+    if chosen is None and (directory := cache_directory()):
         jax.config.update("jax_compilation_cache_dir", str(directory))
 
 
-def _cache_directory() -> Path | None:
+def cache_directory() -> Path | None:
+    """Where what is costly to make is kept between runs; None where one may not write."""
     try:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         directory = Path(home) / "gan_jax"

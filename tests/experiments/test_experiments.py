@@ -74,24 +74,11 @@ def images_of(monkeypatch, *shape):
     monkeypatch.setattr(data, "load", lambda name, split="train": made)
 
 
-def test_images_that_no_picture_can_be_made_of_are_refused_before_the_first_step(
-    experiment, tmp_path, monkeypatch
-):
-    kinds = {field.name: field.type for field in dataclasses.fields(experiment.Config)}
-    if kinds.get("dataset") is not str:
-        pytest.skip("its data cannot be chosen")
-    images_of(monkeypatch, 8, 8, 4)
-    with pytest.raises(ValueError, match="digits have 4 channels, and a picture has 1 or 3"):
-        experiment.run(next(iter(experiment.CONFIGS.values())), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
 @pytest.mark.parametrize(
     ("module", "changes", "shape", "way_on"),
     [
-        (dcgan, {}, (8, 14, 1), "give --image-size one of 8, 14, 16, 28, 32, 56, ..."),
-        (dcgan, {}, (12, 12, 1), "give --image-size one of 8, 14"),
-        (dcgan, {"image_size": 24}, (28, 28, 1), "give --image-size one of 8, 14"),
+        (dcgan, {}, (8, 15, 1), "give an even --image-size, such as 16"),
+        (dcgan, {"image_size": 3}, (28, 28, 1), "give an even --image-size, such as 8"),
         (vae, {"networks": "conv"}, (28, 30, 1), "choose --networks mlp"),
         (conv_vae, {}, (14, 14, 1), "choose --networks mlp"),
     ],

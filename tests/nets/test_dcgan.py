@@ -12,6 +12,7 @@ from jax import lax
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator
 
 KEY = jax.random.key(0)
+LABELS = jnp.arange(8) % 3
 LATENTS = jax.ShapeDtypeStruct((8, 10), jnp.float32)
 # The programs run once, so the compiler need not optimise them.
 quickly = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -21,11 +22,11 @@ def images(size, channels=1, num=8):
     return jax.ShapeDtypeStruct((num, size, size, channels), jnp.float32)
 
 
-def shapes(network, x):
-    return jax.eval_shape(partial(network.init_with_output, KEY), x)
+def shapes(network, *inputs):
+    return jax.eval_shape(partial(network.init_with_output, KEY), *inputs)
 
 
-def filled(network, x):
+def filled(network, x, *labels):
     """Draw every variable near a fresh network's, so that none goes unseen, and an input."""
     rng = np.random.default_rng(0)
 
@@ -33,7 +34,7 @@ def filled(network, x):
         centre = 1.0 if path[-1].key in ("scale", "var") else 0.0
         return jnp.asarray(centre + rng.uniform(-0.4, 0.4, leaf.shape), leaf.dtype)
 
-    variables = jax.tree_util.tree_map_with_path(draw, shapes(network, x)[1])
+    variables = jax.tree_util.tree_map_with_path(draw, shapes(network, x, *labels)[1])
     return variables, jnp.asarray(rng.normal(0, 1, x.shape), x.dtype)
 
 
@@ -92,25 +93,58 @@ def test_depth_and_kernel_size_can_be_given():
     }
 
 
-@pytest.mark.parametrize("size", [30, 7, 4, 1])
-def test_sizes_that_it_cannot_make_are_named(size):
-    with pytest.raises(ValueError, match=f"no images of size {size}: the size must be 4 or 7 time"):
-        shapes(DCGANGenerator(size, 1), LATENTS)
+@pytest.mark.parametrize(
+    ("size", "base"),
+    [((48, 64), (6, 8)), ((96, 96), (6, 6)), ((4, 6), (2, 3)), ((30, 64), (15, 32))],
+)
+def test_both_sides_are_halved_as_often_as_neither_falls_below_4(size, base):
+    made, variables = shapes(DCGANGenerator(size, 2, width=2), LATENTS)
+    assert made.shape == (8, *size, 2)
+    depth = len([name for name in variables["params"] if name.startswith("ConvTranspose_")])
+    assert (size[0] >> depth, size[1] >> depth) == base
+    pictures = jax.ShapeDtypeStruct((8, *size, 2), jnp.float32)
+    logits, variables = shapes(DCGANDiscriminator(width=2), pictures)
+    assert logits.shape == (8,)
+    num = base[0] * base[1] * 2 ** (depth - 1) * 2
+    assert variables["params"]["Dense_0"]["kernel"].shape == (num, 1)
+    flat, variables = shapes(DCGANDiscriminator(width=2, head=False), pictures)
+    assert flat.shape == (8, num)
+    assert "Dense_0" not in variables["params"]
 
 
-@pytest.mark.parametrize("depth", [0, -1, 3])
-def test_depths_that_it_cannot_have_are_named(depth):
-    with pytest.raises(ValueError, match=f"depth {depth} has no images of size 28: depth must be"):
-        shapes(DCGANGenerator(28, 1, depth=depth), LATENTS)
+@pytest.mark.parametrize(
+    ("size", "depth", "words"),
+    [
+        (7, None, "depth 1 has no images of 7x7: both sides must be multiples of 2"),
+        ((31, 28), None, "images of 31x28: both sides .* of 2; resize them, such as to 32x28"),
+        (28, 3, "depth 3 has no images of 28x28: both sides must be multiples of 8"),
+        (1, None, "such as to 2x2"),
+        (28, 0, "depth is 0; it must be at least 1"),
+        (28, -1, "depth is -1; it must be at least 1"),
+    ],
+)
+def test_sizes_that_it_cannot_halve_are_named(size, depth, words):
+    with pytest.raises(ValueError, match=words):
+        shapes(DCGANGenerator(size, 1, depth=depth), LATENTS)
+    shape = (2, *((size, size) if isinstance(size, int) else size), 1)
+    with pytest.raises(ValueError, match=words):
+        shapes(DCGANDiscriminator(depth=depth), jax.ShapeDtypeStruct(shape, jnp.float32))
 
 
-def test_images_that_it_cannot_take_are_named():
-    with pytest.raises(ValueError, match="28x32; DCGAN takes square ones"):
-        shapes(DCGANDiscriminator(), jax.ShapeDtypeStruct((2, 28, 32, 1), jnp.float32))
-    with pytest.raises(ValueError, match="no images of size 30"):
-        shapes(DCGANDiscriminator(), images(30))
-    with pytest.raises(ValueError, match="depth 3 has no images of size 28"):
-        shapes(DCGANDiscriminator(depth=3), images(28))
+def test_a_size_is_one_number_or_two():
+    with pytest.raises(ValueError, match=r"size is \(8, 8, 1\); it must be the side of squares"):
+        DCGANGenerator((8, 8, 1), 1)
+    with pytest.raises(ValueError, match=r"size\[1\] is 0; it must be an integer, at least 1"):
+        DCGANGenerator((8, 0), 1)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_labels_go_with_num_classes(which):
+    network, x = PAIR[which]
+    with pytest.raises(ValueError, match="num_classes 3 is given no labels: give it both, or nei"):
+        shapes(network.clone(num_classes=3), x)
+    with pytest.raises(ValueError, match="num_classes None is given labels: give it both"):
+        shapes(network, x, LABELS)
 
 
 @pytest.mark.parametrize(
@@ -154,8 +188,11 @@ def test_batch_normalisation_stands_where_the_paper_has_it():
     assert {"Conv_0", "Dense_0"} <= set(leaves(discriminator["params"], "bias"))
 
 
-def by_hand(variables, train):
-    """Make the two networks of depth 2 from their equations, and what their statistics become."""
+def by_hand(variables, train, labels):
+    """Make the two networks of depth 2 from their equations, and what their statistics become.
+
+    With labels each layer reads a plane of ones for the example's class, of zeros for others.
+    """
     params, stats = variables["params"], variables["batch_stats"]
     following = {}
 
@@ -169,23 +206,30 @@ def by_hand(variables, train):
         )
         return (x - mean) / jnp.sqrt(var + 1e-5) * scale + bias
 
+    def joined(x):
+        if labels is None:
+            return x
+        planes = [jnp.full(x.shape[1:-1], 1.0 * (label == c)) for label in labels for c in range(3)]
+        planes = jnp.stack(planes, axis=-1).reshape(*x.shape[1:-1], -1, 3)
+        return jnp.concatenate([x, jnp.moveaxis(planes, -2, 0)], axis=-1)
+
     def biased(x, layer):
         return x + layer["bias"].reshape(1, 1, 1, -1)
 
     def up(x, layer):
-        return lax.conv_transpose(x, layer["kernel"], (2, 2), "SAME")
+        return lax.conv_transpose(joined(x), layer["kernel"], (2, 2), "SAME")
 
     def down(x, layer):
         numbers = ("NHWC", "HWIO", "NHWC")
         return lax.conv_general_dilated(
-            x, layer["kernel"], (2, 2), "SAME", dimension_numbers=numbers
+            joined(x), layer["kernel"], (2, 2), "SAME", dimension_numbers=numbers
         )
 
     def leaky(x):
         return jnp.where(x > 0, x, 0.2 * x)
 
     def generate(z):
-        x = (z @ params["Dense_0"]["kernel"]).reshape(-1, 4, 4, 6)
+        x = (joined(z) @ params["Dense_0"]["kernel"]).reshape(-1, 4, 4, 6)
         x = jnp.maximum(norm(x, "BatchNorm_0"), 0)
         x = jnp.maximum(norm(up(x, params["ConvTranspose_0"]), "BatchNorm_1"), 0)
         return jnp.tanh(biased(up(x, params["ConvTranspose_1"]), params["ConvTranspose_1"]))
@@ -194,7 +238,7 @@ def by_hand(variables, train):
         x = leaky(biased(down(x, params["Conv_0"]), params["Conv_0"]))
         x = leaky(norm(down(x, params["Conv_1"]), "BatchNorm_0"))
         last = params["Dense_0"]
-        return (x.reshape(x.shape[0], -1) @ last["kernel"])[:, 0] + last["bias"]
+        return (joined(x.reshape(x.shape[0], -1)) @ last["kernel"])[:, 0] + last["bias"]
 
     return generate, discriminate, following
 
@@ -202,20 +246,21 @@ def by_hand(variables, train):
 PAIR = [(DCGANGenerator(16, 2, width=3), LATENTS), (DCGANDiscriminator(width=3), images(16, 2))]
 
 
-@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(("train", "labels"), [(True, []), (False, [LABELS])])
 @pytest.mark.parametrize("which", [0, 1])
-def test_the_networks_are_their_equations(which, train):
+def test_the_networks_are_their_equations(which, train, labels):
     """In training with the batch's statistics, otherwise with the running ones."""
     network, x = PAIR[which]
-    variables, x = filled(network, x)
+    network = network.clone(num_classes=3 if labels else None)
+    variables, x = filled(network, x, *labels)
 
     @quickly
     def by_network(variables, x):
-        return network.apply(variables, x, train=train, mutable=["batch_stats"])
+        return network.apply(variables, x, *labels, train=train, mutable=["batch_stats"])
 
     @quickly
     def by_equations(variables, x):
-        *networks, following = by_hand(variables, train)
+        *networks, following = by_hand(variables, train, *labels or [None])
         return networks[which](x), following
 
     output, state = by_network(variables, x)

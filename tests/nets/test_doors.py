@@ -8,6 +8,7 @@ import pytest
 from gan_jax import nets
 from gan_jax.checks import SIGNED, UNIT
 
+FEATURES = {"features": nets.MLPEncoder(2)}
 SIZES = [
     (nets.MLPGenerator, {"shape": (2, 1)}, ["shape", "widths"]),
     (nets.MLPEncoder, {"num_outputs": 2}, ["num_outputs", "widths"]),
@@ -17,10 +18,22 @@ SIZES = [
     (
         nets.DCGANGenerator,
         {"size": 8, "channels": 1},
-        ["size", "channels", "width", "kernel_size"],
+        ["size", "channels", "width", "kernel_size", "num_classes"],
     ),
-    (nets.DCGANDiscriminator, {}, ["width", "kernel_size"]),
+    (nets.DCGANDiscriminator, {}, ["width", "kernel_size", "num_classes"]),
+    (nets.LeNet, {"num_classes": 2}, ["num_classes", "num_features"]),
+    (nets.goodfellow_generator, {"shape": (2, 1)}, ["shape", "widths"]),
+    (nets.GoodfellowDiscriminator, {}, ["widths", "num_pieces"]),
+    (
+        nets.ConditionalGenerator,
+        {"shape": (2, 1), "num_classes": 2},
+        ["shape", "num_classes", "widths"],
+    ),
+    (nets.ConditionalDiscriminator, {"num_classes": 2}, ["num_classes", "widths"]),
+    (nets.ProjectionDiscriminator, {**FEATURES, "num_classes": 2}, ["num_classes"]),
+    (nets.ACGANDiscriminator, {**FEATURES, "num_classes": 2}, ["num_classes"]),
     (nets.LocationScale, {}, ["dim"]),
+    (nets.Maxout, {"features": 2, "num_pieces": 2}, ["features", "num_pieces"]),
     (nets.MinibatchDiscrimination, {}, ["num_kernels", "dim"]),
     (nets.Conv, {"features": 2, "kernel_size": (3, 3)}, ["features"]),
     (nets.ConvTranspose, {"features": 2, "kernel_size": (3, 3)}, ["features"]),
@@ -45,6 +58,7 @@ def test_every_network_has_a_row():
     ("network", "bound"),
     [
         (nets.DCGANGenerator(8, 1, 2), SIGNED),
+        (nets.ConditionalGenerator((3,), 2), UNIT),
         (nets.MLPGenerator((3,), (), output=nn.tanh), SIGNED),
         (nets.MLPGenerator((3,), (), output=jnp.tanh), SIGNED),
         (nets.MLPGenerator((3,), (), output=nn.sigmoid), UNIT),

@@ -40,9 +40,11 @@ def test_a_pixel_is_scale_pixels_wide():
     np.testing.assert_allclose(picture[6:9, 3:6], 0.5, atol=1 / 255)
 
 
-def test_two_channels_are_no_picture():
-    with pytest.raises(ValueError, match="2 channels; a picture has 1 or 3"):
-        image_grid(np.zeros((1, 2, 2, 2), np.float32))
+@pytest.mark.parametrize("channels", [2, 4])
+def test_channels_that_are_no_colours_stand_side_by_side(channels):
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 4, 5, channels)).astype(np.float32)
+    beside = np.concatenate([images[..., [i]] for i in range(channels)], axis=2)
+    np.testing.assert_array_equal(drawn(images), drawn(beside))
 
 
 def test_brightnesses_go_from_black_to_white():

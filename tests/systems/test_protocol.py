@@ -16,7 +16,7 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import losses, systems
+from gan_jax import losses, nets, systems
 from gan_jax.games import Optimizers, alternating_step, descent_step, simultaneous_step
 from gan_jax.nets import MLPDiscriminator, MLPEncoder, MLPGenerator
 from gan_jax.systems import GAN, networks
@@ -49,6 +49,16 @@ class Normalised(nn.Module):
         if self.by_batch:
             x = nn.BatchNorm(not train)(x)
         return self.network(nn.Dropout(0.1, deterministic=not train)(x), train=train)
+
+
+class Told(nn.Module):
+    """Batch normalisation in front of a network that takes the conditions itself."""
+
+    network: nn.Module
+
+    @nn.compact
+    def __call__(self, x, *conditions, train=False):
+        return self.network(nn.BatchNorm(not train)(x), *conditions, train=train)
 
 
 class Row(NamedTuple):
@@ -122,6 +132,24 @@ def relativistic(dtype):
     )
 
 
+def told(build, generator, discriminator):
+    """A system of a paper's pair, made by `build`."""
+
+    def of(dtype):
+        return build(
+            generator=Told(generator.clone(dtype=dtype)),
+            discriminator=Told(discriminator(dtype)),
+            loss=losses.non_saturating(),
+            latents=networks.normal(3),
+        )
+
+    return of
+
+
+labelled_gan = partial(GAN, conditions=("label",))
+CLASS_GENERATOR = nets.DCGANGenerator(2, 1, 2, num_classes=3)
+
+
 def between(r):
     return 0.1 * jnp.mean(
         jnp.square(networks.first(r.generate(r.key, *r.conditions))), axis=(1, 2, 3)
@@ -161,6 +189,52 @@ ROWS = {
     ),
     "packed gan": Row(partial(gan, packing=2), IMAGES),
     "relativistic gan": Row(relativistic, IMAGES),
+    "the first gan": Row(
+        told(
+            GAN,
+            nets.goodfellow_generator((2, 2, 1), (4,)),
+            lambda dtype: nets.GoodfellowDiscriminator((4,), 2, dtype=dtype),
+        ),
+        IMAGES,
+    ),
+    "conditional gan": Row(
+        told(
+            labelled_gan,
+            nets.ConditionalGenerator((2, 2, 1), 3, (2, 2, 4)),
+            lambda dtype: nets.ConditionalDiscriminator(3, (2, 2, 4), dtype=dtype),
+        ),
+        LABELLED,
+        LABELS,
+    ),
+    "conditional dcgan": Row(
+        told(
+            labelled_gan,
+            CLASS_GENERATOR,
+            lambda dtype: nets.DCGANDiscriminator(2, num_classes=3, dtype=dtype),
+        ),
+        LABELLED,
+        LABELS,
+    ),
+    "gan with a projection": Row(
+        told(
+            labelled_gan,
+            CLASS_GENERATOR,
+            lambda dtype: nets.ProjectionDiscriminator(
+                nets.DCGANDiscriminator(2, head=False, dtype=dtype), 3
+            ),
+        ),
+        LABELLED,
+        LABELS,
+    ),
+    "acgan": Row(
+        told(
+            systems.acgan,
+            CLASS_GENERATOR,
+            lambda dtype: nets.ACGANDiscriminator(MLPEncoder(4, (4,), dtype=dtype), 3),
+        ),
+        LABELLED,
+        LABELS,
+    ),
     "vae": Row(vae, IMAGES),
     "vae, sampled": Row(partial(vae, kl="sampled", num_samples=2), IMAGES),
     "hierarchical vae": Row(hierarchical_vae, IMAGES),
@@ -176,6 +250,10 @@ VARIANTS = {
     "gan of conditions alone",
     "packed gan",
     "relativistic gan",
+    "the first gan",
+    "conditional dcgan",
+    "gan with a projection",
+    "acgan",
     "vae, sampled",
 }
 """Of systems that have another row, too: among the slow tests."""

@@ -2,6 +2,15 @@
 
 from gan_jax.nets.layers.adjoints import conv_general_dilated
 from gan_jax.nets.layers.conv import Conv, ConvTranspose
+from gan_jax.nets.layers.labels import one_hot
+from gan_jax.nets.layers.maxout import Maxout
 from gan_jax.nets.layers.minibatch import MinibatchDiscrimination
 
-__all__ = ["Conv", "ConvTranspose", "MinibatchDiscrimination", "conv_general_dilated"]
+__all__ = [
+    "Conv",
+    "ConvTranspose",
+    "Maxout",
+    "MinibatchDiscrimination",
+    "conv_general_dilated",
+    "one_hot",
+]

@@ -1,0 +1,56 @@
+"""LeNet: a small classifier of images, whose last hidden layer serves as their features."""
+
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gan_jax.checks import AT_LEAST_1, check_bound
+from gan_jax.errors import Refusal
+from gan_jax.nets.layers import Conv
+
+_POOLED = (2, 2)
+
+
+class LeNet(nn.Module):
+    """Map images to a logit for each class, and to `num_features` features.
+
+    Convolutions of 5x5 with 16 and 32 channels, each followed by the maximum over 2x2 pixels, and
+    two dense layers; ReLU after all but the last. The features are what the last layer reads. The
+    convolutions keep the size ("SAME"), which LeNet-5's do not, so that small images do.
+
+    After LeCun et al. 1998, II.B.
+
+    Raises:
+        ValueError: a number is below 1, or the images have a side below 8.
+    """
+
+    num_classes: int
+    num_features: int = 84
+    dtype: Any = None
+
+    def __post_init__(self) -> None:
+        check_bound(AT_LEAST_1, num_classes=self.num_classes, num_features=self.num_features)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "num height width channels"], *, train: bool = False
+    ) -> tuple[
+        Float[Array, "num {self.num_classes}"],
+        Float[Array, "num {self.num_features}"],
+    ]:
+        if min(x.shape[1:3]) < 8:
+            raise Refusal(
+                f"The images are {x.shape[1]}x{x.shape[2]}; LeNet takes them from 8x8 on: resize "
+                "them."
+            )
+        dense = partial(nn.Dense, dtype=self.dtype)
+        for features in (16, 32):
+            x = Conv(features, (5, 5), dtype=self.dtype)(x)
+            x = nn.relu(nn.max_pool(x, _POOLED, _POOLED))
+        x = nn.relu(dense(self.num_features)(x.reshape(x.shape[0], -1)))
+        logits = dense(self.num_classes)(x)
+        return logits.astype(jnp.float32), x.astype(jnp.float32)

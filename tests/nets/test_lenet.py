@@ -1,0 +1,62 @@
+"""LeNet against its layers written out, and the images that it takes."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax.nets import LeNet
+
+KEY = jax.random.key(0)
+
+
+def convolved(x, layer):
+    """By a sum over the kernel's places, of images with a border of 2 zeros."""
+    _, height, width, _ = x.shape
+    padded = np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    return layer["bias"] + sum(
+        padded[:, i : i + height, j : j + width] @ layer["kernel"][i, j]
+        for i in range(5)
+        for j in range(5)
+    )
+
+
+def pooled(x):
+    num, height, width, channels = x.shape
+    x = x[:, : height // 2 * 2, : width // 2 * 2]
+    return x.reshape(num, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
+
+
+def test_it_is_its_layers():
+    network = LeNet(3, num_features=6)
+    x = jax.random.normal(KEY, (2, 9, 11, 2))
+    draw = lambda leaf: np.random.default_rng(leaf.size).normal(0, 0.3, leaf.shape)  # noqa: E731
+    params = jax.tree.map(draw, jax.eval_shape(network.init, KEY, x)["params"])
+    hidden = np.asarray(x)
+    for name in ("Conv_0", "Conv_1"):
+        hidden = np.maximum(pooled(convolved(hidden, params[name])), 0)
+    first, last = params["Dense_0"], params["Dense_1"]
+    features = np.maximum(hidden.reshape(2, -1) @ first["kernel"] + first["bias"], 0)
+    logits = features @ last["kernel"] + last["bias"]
+    found = network.apply({"params": jax.tree.map(jnp.float32, params)}, x)
+    for network_has, known in zip(found, (logits, features), strict=True):
+        np.testing.assert_allclose(network_has, known, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("height", "width", "channels"), [(28, 28, 1), (8, 8, 3), (9, 30, 4)])
+def test_it_takes_images_of_any_size_from_8_on(height, width, channels):
+    x = jax.ShapeDtypeStruct((5, height, width, channels), jnp.float32)
+    (logits, features), variables = jax.eval_shape(partial(LeNet(7).init_with_output, KEY), x)
+    assert (logits.shape, features.shape) == ((5, 7), (5, 84))
+    count = sum(leaf.size for leaf in jax.tree.leaves(variables))
+    convolutions = 25 * (channels * 16 + 16 * 32) + 16 + 32
+    dense = (height // 4) * (width // 4) * 32 * 84 + 84 + 84 * 7 + 7
+    assert count == convolutions + dense
+
+
+def test_images_that_are_too_small_are_refused():
+    x = jax.ShapeDtypeStruct((5, 28, 7, 1), jnp.float32)
+    with pytest.raises(ValueError, match="images are 28x7; LeNet takes them from 8x8 on"):
+        jax.eval_shape(partial(LeNet(7).init, KEY), x)

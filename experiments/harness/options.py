@@ -136,6 +136,18 @@ def load_images(name: str, split: str = "train") -> data.Dataset:
     return dataset
 
 
+def label_names(dataset: data.Dataset) -> tuple[str, ...]:
+    """The names of a dataset's classes.
+
+    Raises:
+        ValueError: it has no labels.
+    """
+    names = getattr(dataset, "label_names", None)
+    if names is None:
+        raise Refusal("The images have no labels: choose a --dataset that has.")
+    return names
+
+
 def first_examples(dataset: data.Dataset, num: int) -> data.Examples:
     """The first examples, as many as there are of `num`."""
     return dataset[np.arange(min(num, len(dataset)))]

@@ -1,6 +1,6 @@
 """The options of experiments that play a GAN, and the game that they describe."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,7 +77,7 @@ class GameOptions(RunOptions):
     def network_dtype(self) -> jnp.dtype:
         return jnp.dtype(self.dtype)
 
-    def each(self, optimizer: partial[optax.GradientTransformation]) -> games.Optimizers:
+    def each(self, optimizer: Callable[[float], optax.GradientTransformation]) -> games.Optimizers:
         """An optimiser for each player, at the player's own learning rate."""
         return games.Optimizers(
             generator=optimizer(self.generator_learning_rate or self.learning_rate),

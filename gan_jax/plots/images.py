@@ -1,13 +1,14 @@
 """Pictures of images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
+from gan_jax.errors import Refusal
 from gan_jax.plots.pictures import Picture
 
 
@@ -16,11 +17,13 @@ def image_grid(
     *,
     columns: int | None = None,
     scale: int = 2,
+    row_names: Sequence[str] | None = None,
 ) -> Picture:
     """Put images in [-1, 1] into one picture: rows of `columns` images, by default a square.
 
     One channel is brightness, and three are red, green and blue; of any other number each stands in
     grey beside the one before it. Each pixel is `scale` pixels wide; what is no number is black.
+    `row_names` stand to the left.
     """
     if images.shape[-1] not in (1, 3):
         images = np.concatenate(np.split(images, images.shape[-1], axis=-1), axis=2)
@@ -32,7 +35,18 @@ def image_grid(
     grid = tiles.reshape(rows, columns, height + 2, width + 2, channels).swapaxes(1, 2)
     grid = grid.reshape(rows * (height + 2), columns * (width + 2), channels)
     grid = grid.repeat(scale, axis=0).repeat(scale, axis=1)
-    return Picture(np.broadcast_to((grid * 255).astype(np.uint8), (*grid.shape[:2], 3)))
+    pixels = np.broadcast_to((grid * 255).astype(np.uint8), (*grid.shape[:2], 3))
+    return Picture(pixels if row_names is None else _named(pixels, row_names))
+
+
+def _named(pixels: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Write names to the left of as many rows."""
+    font = ImageFont.load_default()
+    margin = Image.new("RGB", (int(max(map(font.getlength, names))) + 8, len(pixels)), "white")
+    draw = ImageDraw.Draw(margin)
+    for row, name in enumerate(names):
+        draw.text((4, (row + 0.5) * len(pixels) / len(names)), name, "black", font, anchor="lm")
+    return np.concatenate([np.asarray(margin), pixels], axis=1)
 
 
 def save_images(images: UInt8[np.ndarray, "num height width channels"], paths: Iterable[Path]):

@@ -57,7 +57,7 @@ def test_an_experiment_runs(running, small, tmp_path):
 
 def images_of(monkeypatch, *shape):
     made = data.ArrayDataset({"image": np.zeros((600, *shape), np.uint8)})
-    monkeypatch.setattr(data, "load", lambda name, split="train": made)
+    monkeypatch.setattr(data, "load", lambda name, **told: made)
 
 
 def test_images_that_no_picture_can_be_made_of_are_refused_before_the_first_step(

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import optax
 
-from experiments.harness import command, features, options, parzen, play, text
+from experiments.harness import command, features, options, parzen, pictures, play, text
 from experiments.harness.bounds import Count, Size
 from gan_jax import data, nets, plots
 from gan_jax.errors import Refusal
@@ -33,13 +33,11 @@ DECAYS = {"mirza": 1.00004, "goodfellow": 1.000004}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(play.GameOptions):
+class Config(play.GameOptions, pictures.PictureOptions):
     networks: Literal["dcgan", "projection", "acgan", "mirza", "goodfellow"] = "dcgan"
     """A DCGAN that is told the class at every layer; the same generator against a critic with a
     projection, or one that names the class; the paper's perceptrons, or those of Goodfellow et al.
     2014, which are told no class. The last two move by SGD with a momentum that grows."""
-    dataset: str = "digits"
-    """`digits` is embedded; any other name is that of a dataset of images with labels."""
     num_classes: Size | None = None
     """The dataset's, which is counted."""
     width: Size = 32
@@ -165,13 +163,13 @@ def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Eva
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and score what the generator makes of each class."""
-    dataset = options.load_images(config.dataset)
+    dataset = config.images()
     names = options.label_names(dataset)
     config = replace(config, num_classes=len(names))
     taught, validation = dataset, None
     if config.networks in IN_UNIT:
         taught, validation = parzen.without_validation(dataset)
-    feed = config.feed(taught, {"image": config.scale, "label": None})
+    feed = config.picture_feed(taught, {"image": config.scale, "label": None})
     system = build(config, batch_shapes(feed))
     result = config.play(
         system,
@@ -188,7 +186,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     if validation is not None:
         labels = np.arange(parzen.NUM_SAMPLES, dtype=np.int32) % len(names)
         samples = drawing(system)(config.key("score"), averaged(result.state).generator, labels)
-        test = options.load_images(config.dataset, "test")
+        test = config.images("test")
         score = parzen.parzen_score(samples, validation, test)
         said.append(f"Parzen log-likelihood {text.plus_minus(score.mean, score.error, 1)} nats")
         scores["parzen"] = score.mean

@@ -5,21 +5,18 @@ Scored by precision and recall of pixels between training images and samples.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
-from experiments.harness import command, options, play
+from experiments.harness import command, options, pictures, play
 from experiments.harness.bounds import Count, Size
 from gan_jax import data, plots
 from gan_jax.errors import Refusal
 from gan_jax.games import averaged
 from gan_jax.metrics import precision_recall
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator
-from gan_jax.signals import resize
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation, batch_shapes
 from gan_jax.typing import Batch
@@ -29,11 +26,7 @@ NUM_COMPARED = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(play.GameOptions):
-    dataset: str = "digits"
-    """`digits` is embedded; any other name is that of an image dataset of TensorFlow Datasets."""
-    image_size: Size | None = None
-    """The side to which images are resized, an even number. None leaves them."""
+class Config(play.GameOptions, pictures.PictureOptions):
     width: Size = 64
     """Channels of the discriminator's first layer; the paper has 128."""
     latent_dim: Size = 100
@@ -51,13 +44,6 @@ CONFIGS = {
     "digits": Config(),
     "paper": Config(width=128, batch_size=128, dataset="mnist", steps=11_725),
 }
-
-
-def scaled(config: Config, image: Any) -> jax.Array:
-    """From stored bytes to numbers in [-1, 1], at the size of the flag."""
-    image = data.signed(image)
-    size = config.image_size
-    return image if size is None else resize(image, (size, size))
 
 
 def build(config: Config, batch: Batch) -> GAN:
@@ -79,7 +65,7 @@ def build(config: Config, batch: Batch) -> GAN:
 def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Evaluate:
     """Draw samples, and compare as many as there are real images with those, by their pixels."""
     stored = options.first_examples(dataset, NUM_COMPARED)["image"]
-    real = options.flat(scaled(config, stored))
+    real = options.flat(data.signed(stored))
     sample = jax.jit(system.sample, static_argnums=2)
 
     def evaluate(key, state) -> Evaluation:
@@ -94,8 +80,8 @@ def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Eva
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and compare samples with real images by precision and recall of their pixels."""
-    dataset = options.load_images(config.dataset)
-    feed = config.feed(dataset, {"image": partial(scaled, config)})
+    dataset = config.images()
+    feed = config.picture_feed(dataset, {"image": data.signed})
     system = build(config, batch_shapes(feed))
     result = config.play(
         system,

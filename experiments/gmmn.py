@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import optax
 
-from experiments.harness import command, options
+from experiments.harness import command, options, pictures
 from experiments.harness.bounds import Count, Rate, Size
 from gan_jax import data, losses, plots
 from gan_jax.games import descent_step
@@ -27,9 +27,7 @@ NUM_COMPARED = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(options.RunOptions):
-    dataset: str = "digits"
-    """`digits` is embedded; any other name is that of an image dataset of TensorFlow Datasets."""
+class Config(pictures.PictureOptions):
     latent_dim: Size = 10
     """Size of the latents, uniform on [-1, 1]."""
     batch_size: Size = 500
@@ -55,9 +53,7 @@ def build(config: Config, batch: Batch) -> GMMN:
 
 def evaluator(config: Config, system: GMMN, dataset: data.Dataset) -> options.Evaluate:
     """Draw samples, and measure the discrepancy of as many as there are unseen images."""
-    unseen = options.first_examples(options.load_images(config.dataset, "test"), NUM_COMPARED)[
-        "image"
-    ]
+    unseen = options.first_examples(config.images("test"), NUM_COMPARED)["image"]
     real = options.flat(data.unit(unseen))
     sample = jax.jit(system.sample, static_argnums=2)
 
@@ -75,8 +71,8 @@ def evaluator(config: Config, system: GMMN, dataset: data.Dataset) -> options.Ev
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and measure the discrepancy to unseen images."""
-    dataset = options.load_images(config.dataset)
-    feed = config.feed(dataset, {"image": data.unit})
+    dataset = config.images()
+    feed = config.picture_feed(dataset, {"image": data.unit})
     batch = first_batch(feed)
     system = build(config, batch)
     optimizer = optax.adam(config.learning_rate)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from experiments.harness import features, options, text
+from experiments.harness import features, text
 from experiments.harness.bounds import Count
 from experiments.harness.command import in_one_line
 from experiments.harness.runs import Opened, RunAgain, new_directory, opened
@@ -153,7 +153,7 @@ def run(chosen: Options) -> str:
     if run.has_labels:
         raise Refusal("The run was trained on labels, so its latents do not say the class.")
     folder = new_directory(chosen.out, chosen.run, "latents")
-    judge = features.train_classifier(options.load_images(run.config.dataset))
+    judge = features.train_classifier(run.config.images())
     found, shown = [], []
     for seed in range(chosen.seed, chosen.seed + chosen.num_seeds):
         space = explored(jax.random.key(seed), run, judge)

@@ -12,7 +12,8 @@ import optax
 from flax import linen as nn
 
 from experiments.harness.bounds import Rate, Several, Size
-from experiments.harness.options import Dtype, RunOptions, first_examples, load_images
+from experiments.harness.options import Dtype, first_examples
+from experiments.harness.pictures import PictureOptions
 from experiments.harness.text import plus_minus
 from gan_jax import data, losses
 from gan_jax.errors import Refusal
@@ -36,11 +37,9 @@ Arrange = Callable[[jax.Array], Batch]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageOptions(RunOptions):
+class ImageOptions(PictureOptions):
     """Which images are modelled, and how a model descends on its objective."""
 
-    dataset: str = "digits"
-    """`digits` is embedded; any other name is that of an image dataset of TensorFlow Datasets."""
     binarization: Literal["stochastic", "static", "none"] = "stochastic"
     """Pixels drawn anew in each step, drawn once for all, or left as brightnesses in [0, 1]."""
     batch_size: Size = 100
@@ -55,7 +54,7 @@ class ImageOptions(RunOptions):
     """All devices by sharded jit, all devices by pmap, or one device."""
 
     def images(self, split: str = "train") -> data.Dataset:
-        dataset = load_images(self.dataset, split)
+        dataset = super().images(split)
         return data.binarized(dataset) if self.binarization == "static" else dataset
 
     def image_feed(
@@ -68,8 +67,7 @@ class ImageOptions(RunOptions):
             stochastic = self.binarization == "stochastic"
             return arrange(data.binarize(key, image) if stochastic else image)
 
-        stored = self.feed(dataset, {"image": data.unit})
-        return data.map_feed(seen, stored)
+        return data.map_feed(seen, self.picture_feed(dataset, {"image": data.unit}))
 
     def unseen(self) -> tuple[jax.Array, np.ndarray]:
         """Images of the test set and their labels, or zeros where it has none.

@@ -14,6 +14,7 @@ import numpy as np
 from experiments.harness.bounds import Count, Seed, check_bounds
 from gan_jax import data
 from gan_jax.errors import Refusal
+from gan_jax.signals import center_crop
 from gan_jax.training import Evaluation, Hook, Timetable, continue_from, process_rows, train
 from gan_jax.training.compile import Parallel
 from gan_jax.training.rundir import SAMPLES, newest_step
@@ -128,9 +129,9 @@ class RunOptions:
         return Result(state, metrics, workdir / SAMPLES)
 
 
-def load_images(name: str, split: str = "train") -> data.Dataset:
+def load_images(name: str, split: str = "train", **framing: Any) -> data.Dataset:
     """Load a dataset of images; refuse another in one line."""
-    dataset = data.load(name, split=split)
+    dataset = data.load(name, split=split, **framing)
     if "image" not in dataset[np.arange(1)]:
         raise Refusal(f"--dataset {name} has no images: choose one that has.")
     return dataset
@@ -149,8 +150,13 @@ def label_names(dataset: data.Dataset) -> tuple[str, ...]:
 
 
 def first_examples(dataset: data.Dataset, num: int) -> data.Examples:
-    """The first examples, as many as there are of `num`."""
-    return dataset[np.arange(min(num, len(dataset)))]
+    """The first examples, as many as there are of `num`; what is cropped anew in every step is
+    cropped at its centre, to its shorter side."""
+    some = dataset[np.arange(min(num, len(dataset)))]
+    if "extent" in some:
+        image, extent = jnp.asarray(some["image"]), jnp.asarray(some.pop("extent"))
+        some["image"] = np.asarray(center_crop(image, extent, int(extent.min())))
+    return some
 
 
 def flat(examples: Any) -> Any:

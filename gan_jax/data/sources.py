@@ -15,7 +15,8 @@ Examples: TypeAlias = dict[str, np.ndarray]
 class Dataset(Protocol):
     """Examples by their indices: `dataset[np.arange(16)]["image"]` are the first 16 images.
 
-    What has one value for all examples is an attribute, where there is such: `label_names`.
+    What has one value for all examples is an attribute, where there is such: `label_names`. So is
+    `text`, the strings of the examples in their order, of which no array goes to a device.
     """
 
     def __len__(self) -> int: ...
@@ -25,7 +26,7 @@ class Dataset(Protocol):
 
 @dataclass(frozen=True)
 class ArrayDataset:
-    """Hold a dataset in memory, with the names of its classes where it has any.
+    """Hold a dataset in memory, with the names of its classes and its texts where it has any.
 
     >>> import numpy as np
     >>> from gan_jax import data
@@ -34,14 +35,18 @@ class ArrayDataset:
     (5, [1, 0])
 
     Raises:
-        ValueError: there is no field, or the fields differ in their number of examples.
+        ValueError: there is no field, or the fields, or the texts, differ in their number of
+            examples.
     """
 
     arrays: Examples
     label_names: tuple[str, ...] | None = None
+    text: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         lengths = {field: len(array) for field, array in self.arrays.items()}
+        if self.text is not None:
+            lengths["text"] = len(self.text)
         if len(set(lengths.values())) != 1:
             raise Refusal(f"A dataset's fields need one number of examples, not {lengths}.")
 

@@ -55,6 +55,17 @@ class TFDSDataset:
             }
 
 
+def knows(family: str, data_dir: str | os.PathLike[str] | None) -> bool:
+    """Whether a name that begins with this, as in family/config, is a dataset's."""
+    folder = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets", family)
+    builders = require_extra("tensorflow_datasets").list_builders
+    return (
+        family in EMBEDDED
+        or folder.expanduser().is_dir()
+        or family in builders(with_community_datasets=False)
+    )
+
+
 def read(name: str, *, split: str, data_dir: str | os.PathLike[str] | None) -> Dataset:
     """Read a dataset of TFDS; `load` says which, and what it raises."""
     builder = _find(name, data_dir or os.environ.get("TFDS_DATA_DIR"))
@@ -113,9 +124,10 @@ def _find(name: str, data_dir: str | os.PathLike[str] | None) -> Any:
         if name in known:
             raise
     near = ", ".join(difflib.get_close_matches(name, known, n=5)) or "none"
+    here = f" For the folder of that name here, say ./{name}." if os.path.isdir(name) else ""
     raise Refusal(
         f"Unknown dataset {name!r}: neither one of {', '.join(EMBEDDED)} nor known to "
-        f"TensorFlow Datasets. Near matches: {near}."
+        f"TensorFlow Datasets. Near matches: {near}.{here}"
     )
 
 

@@ -2,10 +2,11 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int32, Shaped
 
 from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
+from gan_jax.typing import KeyArray
 
 
 def resize(
@@ -44,3 +45,40 @@ def resize(
     return jax.image.resize(
         image, (*image.shape[:-3], *size, image.shape[-1]), "linear", antialias=True
     )
+
+
+def flip(
+    key: KeyArray, images: Shaped[Array, "num height width channels"]
+) -> Shaped[Array, "num height width channels"]:
+    """Mirror each image at random, left to right, with probability 1/2."""
+    is_mirrored = jax.random.bernoulli(key, shape=(len(images), 1, 1, 1))
+    return jnp.where(is_mirrored, images[:, :, ::-1], images)
+
+
+def random_crop(
+    key: KeyArray,
+    images: Shaped[Array, "num height width channels"],
+    extents: Int32[Array, "num 2"],
+    size: int,
+) -> Shaped[Array, "num {size} {size} channels"]:
+    """Cut a square out of each image, wherever it lies inside, every place as likely as another.
+
+    An image fills the top left of its canvas, to its `extent`, a height and a width. One key cuts
+    images of the same extents at the same places: both images of a pair.
+    """
+    corners = jax.random.randint(key, extents.shape, 0, extents - size + 1)
+    return _cut(images, corners, size)
+
+
+def center_crop(
+    images: Shaped[Array, "num height width channels"], extents: Int32[Array, "num 2"], size: int
+) -> Shaped[Array, "num {size} {size} channels"]:
+    """Cut the square at the centre out of each image. Arguments as `random_crop`."""
+    return _cut(images, (extents - size) // 2, size)
+
+
+def _cut(images: jax.Array, corners: jax.Array, size: int) -> jax.Array:
+    def cut(image: jax.Array, corner: jax.Array) -> jax.Array:
+        return jax.lax.dynamic_slice(image, (*corner, 0), (size, size, image.shape[-1]))
+
+    return jax.vmap(cut)(images, corners)

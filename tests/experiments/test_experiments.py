@@ -71,7 +71,7 @@ def look_again(workdir, makes_images):
 
 def images_of(monkeypatch, *shape):
     made = data.ArrayDataset({"image": np.zeros((600, *shape), np.uint8)})
-    monkeypatch.setattr(data, "load", lambda name, split="train": made)
+    monkeypatch.setattr(data, "load", lambda name, **told: made)
 
 
 @pytest.mark.parametrize(

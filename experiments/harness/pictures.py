@@ -1,0 +1,56 @@
+"""The options of experiments on images: which, and how they are seen."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+
+from experiments.harness.bounds import Size
+from experiments.harness.options import RunOptions, load_images
+from gan_jax import data, signals
+from gan_jax.typing import Batch, Feed, KeyArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureOptions(RunOptions):
+    """Which images there are, and how training sees them."""
+
+    dataset: str = "digits"
+    """`digits` is embedded; a path (./pictures, /data/pictures) is a folder of pictures of yours;
+    any other name is that of an image dataset of TensorFlow Datasets."""
+    image_size: Size | None = None
+    """The side of square images: the shorter side is resized to it. None leaves them."""
+    crop: Literal["center", "random"] = "center"
+    """Where the square is cut out of an image; of images that are evaluated, at the centre."""
+    flip: bool = False
+    """Mirror each image that is trained on with probability 1/2, anew whenever it is seen."""
+    background: str = "white"
+    """The colour that transparent pixels show."""
+
+    def images(self, split: str = "train") -> data.Dataset:
+        """The images of a split; those of `test` are cropped at the centre."""
+        return load_images(
+            self.dataset,
+            split,
+            image_size=self.image_size,
+            crop=self.crop if split == "train" else "center",
+            background=self.background,
+        )
+
+    def picture_feed(self, dataset: data.Dataset, fields: data.Fields) -> Feed:
+        """Batches that hold images, cropped and mirrored where that is asked for."""
+        is_cropped = self.crop == "random"
+        stored = self.feed(dataset, {**fields, "extent": None} if is_cropped else fields)
+        if not (is_cropped or self.flip):
+            return stored
+
+        def seen(key: KeyArray, batch: Batch) -> Batch:
+            key_crop, key_flip = jax.random.split(key)
+            image = batch["image"]
+            if self.image_size is not None and is_cropped:
+                image = signals.random_crop(key_crop, image, batch["extent"], self.image_size)
+            if self.flip:
+                image = signals.flip(key_flip, image)
+            return {field: image if field == "image" else batch[field] for field in fields}
+
+        return data.map_feed(seen, stored)

@@ -1,0 +1,189 @@
+"""How pictures are brought to one size: the one place where stored images are resized."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from gan_jax.checks import AT_LEAST_1, check_bound, check_choice
+from gan_jax.data.decoded import BLOCK
+from gan_jax.data.pictures import as_picture, background_colour
+from gan_jax.data.sources import ArrayDataset, Dataset, Examples
+from gan_jax.errors import Refusal, require_extra
+
+NOTICED = 1.0
+"""Seconds of reading before its progress is shown."""
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Framing:
+    """What is kept of every picture; `load` says what the fields mean.
+
+    Raises:
+        ValueError: a size below 1, an unknown crop, or a random crop of no size.
+    """
+
+    image_size: int | None = None
+    crop: str = "center"
+    background: str = "white"
+    pairs: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice(("center", "random"), crop=self.crop)
+        if self.image_size is not None:
+            check_bound(AT_LEAST_1, image_size=self.image_size)
+        elif self.crop == "random":
+            raise Refusal(
+                "A random crop needs the size of what is cropped: give image_size (--image-size) "
+                "besides."
+            )
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The images that one picture holds, from left to right."""
+        return ("condition", "image") if self.pairs else ("image",)
+
+    def extent(self, width: int, height: int) -> tuple[int, int]:
+        """Height and width of what is kept of an image in a picture of this size."""
+        sides = (width // len(self.fields), height)
+        kept_width, kept_height = self._kept(sides, self._scaled(sides))
+        return kept_height, kept_width
+
+    def images(self, picture: Any) -> Iterator[np.ndarray]:
+        """Take the images out of a picture, each with its channels last."""
+        width, height = picture.width // len(self.fields), picture.height
+        for index in range(len(self.fields)):
+            part = picture.crop((index * width, 0, (index + 1) * width, height))
+            pixels = np.asarray(self._framed(part))
+            yield pixels[..., None] if pixels.ndim == 2 else pixels
+
+    def _scaled(self, sides: tuple[int, int]) -> tuple[int, int]:
+        if self.image_size is None:
+            return sides
+        width, height = (round(side * self.image_size / min(sides)) for side in sides)
+        return width, height
+
+    def _kept(self, sides: tuple[int, int], scaled: tuple[int, int]) -> tuple[int, int]:
+        if self.image_size is None:
+            return sides
+        limit = self.image_size * (2 if self.crop == "random" else 1)
+        return min(scaled[0], limit), min(scaled[1], limit)
+
+    def _framed(self, picture: Any) -> Any:
+        """Resize, then crop at the centre; pixels that the crop leaves out are not computed."""
+        scaled = self._scaled(picture.size)
+        kept = self._kept(picture.size, scaled)
+        corners = [(s - k) // 2 for s, k in zip(scaled, kept, strict=True)]
+        ends = [corner + k for corner, k in zip(corners, kept, strict=True)]
+        ratios = [side / s for side, s in zip(picture.size, scaled, strict=True)]
+        box = [
+            min(place * ratio, side)
+            for places in (corners, ends)
+            for place, ratio, side in zip(places, ratios, picture.size, strict=True)
+        ]
+        return picture.resize(kept, require_extra("PIL.Image").Resampling.BILINEAR, box)
+
+
+@dataclass(frozen=True)
+class FramedDataset:
+    """Frame the images of a dataset that is read when it is asked for."""
+
+    dataset: Dataset
+    framing: Framing
+    label_names: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, indices: np.ndarray) -> Examples:
+        return _framed(self.dataset[indices], self.framing)
+
+
+def framed(name: str, dataset: Dataset, framing: Framing) -> Dataset:
+    """Frame a dataset's images: at once where it is in memory, else whenever they are read.
+
+    Raises:
+        ValueError: it has no images of 1 or 3 channels, or pairs of an odd width.
+    """
+    if framing == Framing():
+        return dataset
+    background_colour(framing.background)
+    image = dataset[np.arange(1)].get("image", np.zeros(0))
+    if image.ndim != 4 or image.shape[-1] not in (1, 3):
+        raise Refusal(f"{name!r} has no images of 1 or 3 channels that could be framed.")
+    check_halves(name, image.shape[2], framing)
+    if isinstance(dataset, ArrayDataset):
+        return ArrayDataset(_framed(dataset.arrays, framing), dataset.label_names)
+    return FramedDataset(dataset, framing, getattr(dataset, "label_names", None))
+
+
+def check_halves(name: str, width: int, framing: Framing) -> None:
+    """Raise ValueError where a picture of pairs has no two halves."""
+    if framing.pairs and width % 2:
+        raise Refusal(
+            f"{name} is {width} pixels wide; of pairs side by side each has half of the width, "
+            "which must be even."
+        )
+
+
+def take_images(
+    framing: Framing,
+    read: Callable[[int], Any],
+    extents: np.ndarray,
+    shape: tuple[int, int, int],
+    doing: str | None = None,
+) -> tuple[Examples, dict[int, Exception]]:
+    """Read the picture of every position, and put what is kept of it at the top left of a canvas.
+
+    Returns:
+        The images by field, and what went wrong by position.
+    """
+    arrays = {field: np.zeros((len(extents), *shape), np.uint8) for field in framing.fields}
+
+    def take(position: int) -> Exception | None:
+        try:
+            images = framing.images(read(position))
+            height, width = extents[position]
+            for field, image in zip(framing.fields, images, strict=True):
+                arrays[field][position, :height, :width] = image
+        except MemoryError:
+            raise
+        except Exception as error:
+            return error
+        return None
+
+    found = in_threads(take, range(len(extents)), doing)
+    kept = {"extent": extents} if framing.crop == "random" else {}
+    return {**arrays, **kept}, {
+        position: error for position, error in enumerate(found) if error is not None
+    }
+
+
+def in_threads(
+    function: Callable[[Item], Made], items: Sequence[Item], doing: str | None
+) -> list[Made]:
+    """Map a function over items by as many threads as there are cores, and show the progress."""
+    blocks = [items[start : start + BLOCK] for start in range(0, len(items), BLOCK)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = (result for block in blocks for result in pool.map(function, block))
+        if doing is None:
+            return list(made)
+        shown = require_extra("tqdm").tqdm
+        return list(shown(made, doing, len(items), leave=False, delay=NOTICED))
+
+
+def _framed(examples: Examples, framing: Framing) -> Examples:
+    images = examples["image"]
+    num, height, width, channels = images.shape
+    extent = framing.extent(width, height)
+    extents = np.tile(np.array(extent, np.int32), (num, 1))
+    arrays, _ = take_images(
+        framing, lambda position: as_picture(images[position]), extents, (*extent, channels)
+    )
+    return {**examples, **arrays}

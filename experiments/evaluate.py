@@ -7,6 +7,7 @@ images is estimated.
 
 import dataclasses
 
+import jax.numpy as jnp
 import numpy as np
 import tyro
 
@@ -33,7 +34,9 @@ def of_images(run: Opened, chosen: Options) -> Measures:
     unseen = options.first_examples(run.config.images("test"), chosen.num)["image"]
     labels = run.labels(len(unseen))
     images = np.concatenate(list(run.draw(chosen.key, len(unseen), *labels)))
-    quality = precision_recall(*(options.flat(x.astype(np.float32)) for x in (unseen, images)))
+    quality = precision_recall(
+        *(options.flat(jnp.asarray(x, jnp.float32)) for x in (unseen, images))
+    )
     measures = dict(quality._asdict())
     if labels:
         judge = features.train_classifier(run.config.images())

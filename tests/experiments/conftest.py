@@ -12,6 +12,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 import experiments
+from experiments.harness import features
 
 ALWAYS = {"ring"}
 """The experiment that runs by default; the others are slow tests."""
@@ -83,7 +84,9 @@ def _compiled_once(cache: Path) -> Iterator[None]:
     for name, value in settings.items():
         jax.config.update(name, value)
     compilation_cache.reset_cache()
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        yield
     for name, value in before.items():
         jax.config.update(name, value)
     compilation_cache.reset_cache()
@@ -97,6 +100,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         for constant in ("NUM_COMPARED", "NUM_SAMPLES", "NUM_AVERAGED", "NUM_POINTS"):
             if hasattr(experiment, constant):
                 monkeypatch.setattr(experiment, constant, 100)
+        monkeypatch.setattr(features, "NUM_EPOCHS", 1)
         config = experiment.CONFIGS[name]
         fields = {field.name for field in dataclasses.fields(config)}
         return dataclasses.replace(

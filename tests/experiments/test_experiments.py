@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import conv_vae, dcgan, ring, sample, vae, walk
+from experiments import conv_vae, dcgan, evaluate, ring, sample, vae, walk
 from experiments.harness import options
 from gan_jax import data, training
 from gan_jax.data.embedded import EMBEDDED
@@ -39,7 +39,11 @@ def test_an_experiment_runs(running, small, tmp_path):
     result = running.run(config, tmp_path)
     assert "\npictures in" in str(result)
     written = json.loads((tmp_path / "config.json").read_text())
-    assert written["config"] == json.loads(json.dumps(dataclasses.asdict(config)))
+    given = json.loads(json.dumps(dataclasses.asdict(config)))
+    found = {
+        name: None if value is None else written["config"][name] for name, value in given.items()
+    }
+    assert found == given  # what is counted in the data, and not given, is noted, too
     assert hasattr(importlib.import_module(f"experiments.{written['experiment']}"), "build")
     lines = training.read_log(tmp_path)
     assert [line["step"] for line in lines] == [1, 2]
@@ -58,6 +62,11 @@ def test_an_experiment_runs(running, small, tmp_path):
 
 def look_again(workdir, makes_images):
     """The commands on a run's directory."""
+    of_images = evaluate.Options(run=str(workdir), num=10)
+    if makes_images:
+        first, *measures = evaluate.run(of_images).splitlines()
+        assert first.endswith("at step 2")
+        assert np.isfinite([float(measure.split()[-1]) for measure in measures]).all()
     for command, few in ((sample, {"num": 3}), (walk, {"num_frames": 2})):
         out = workdir / command.__name__
         options = command.Options(run=str(workdir), out=str(out), **few)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +11,10 @@ import optax
 import pytest
 from PIL import Image
 
-from experiments import dcgan, ring, sample, vae, walk
+from experiments import conditional_gan, dcgan, evaluate, ring, sample, vae, walk
+from experiments.harness import features
 from experiments.harness.runs import RunAgain, opened
-from gan_jax import games
+from gan_jax import data, games
 from gan_jax.training import CheckpointError, Checkpoints, RunDirectoryError, open_run
 from gan_jax.training.record import plain, run_digest
 
@@ -21,9 +23,9 @@ BATCH = {"image": jax.ShapeDtypeStruct((4, 8, 8, 1), jnp.float32)}
 GAN = dcgan.Config(width=2, latent_dim=3)
 
 
-def left(workdir, experiment, config, state, batch=BATCH):
+def left(workdir, experiment, config, state, batch=BATCH, label_names=None):
     """The directory that a run of an experiment leaves, without its training."""
-    said = {"experiment": experiment, "batch": lambda: batch}
+    said = {"experiment": experiment, "batch": lambda: batch, "label_names": label_names}
     record = open_run(workdir, plain(vars(config)), fresh=False, **said)
     with Checkpoints(workdir / "checkpoints", run=run_digest(record)) as checkpoints:
         checkpoints.save(3, state)
@@ -106,6 +108,92 @@ def test_a_walk_passes_nine_latents_on_both_ways(of_vae, tmp_path):
     assert (rows["straight"][:, 1] != rows["spherical"][:, 1]).any()
     with Image.open(tmp_path / "walk.gif") as film:
         assert (film.n_frames, film.size, film.info["loop"]) == (18, (2 * 40, 40), 0)
+
+
+CLASSES = 3
+LABELLED = {**BATCH, "label": jax.ShapeDtypeStruct((4,), jnp.int32)}
+
+
+@pytest.fixture(scope="module")
+def of_labels(tmp_path_factory):
+    """A run whose generator makes images that are as bright as their class."""
+    config = conditional_gan.Config(networks="mirza", num_classes=CLASSES, latent_dim=3)
+    system = conditional_gan.build(config, LABELLED)
+
+    def start():
+        state = system.init(KEY, LABELLED, optimizers=config.optimizers())
+        params = jax.tree.map(jnp.zeros_like, state.generator.weights.params)
+        params["Dense_1"]["kernel"] = jnp.eye(CLASSES, 1_000)
+        params["Dense_2"]["kernel"] = jnp.eye(1_200)
+        params["Dense_3"]["kernel"] = (
+            jnp.zeros((1_200, 64))
+            .at[200:203]
+            .set(jnp.arange(CLASSES, dtype=jnp.float32)[:, None] - 1)
+        )
+        weights = state.generator.weights.replace(params=params)
+        state = state.replace(generator=state.generator.replace(weights=weights))
+        return games.exponential_average_memory(state)
+
+    workdir, names = tmp_path_factory.mktemp("labels"), ("dark", "a/b", "7")
+    return left(workdir, "conditional_gan", config, jax.jit(start)(), LABELLED, names)
+
+
+BRIGHTNESS = [np.round(255 / (1 + np.exp(1.0 - label))) for label in range(CLASSES)]
+
+
+def test_images_of_labels_are_a_folder_of_each(of_labels, tmp_path):
+    sample.run(sample.Options(run=of_labels, out=str(tmp_path / "all"), num=7))
+    found = {path.name: pixels(path) for path in (tmp_path / "all").iterdir()}
+    assert {name: len(images) for name, images in found.items()} == {"dark": 3, "a_b": 2, "7": 2}
+    for name, brightness in zip(("dark", "a_b", "7"), BRIGHTNESS, strict=True):
+        assert np.unique(found[name]).tolist() == [brightness]
+
+
+@pytest.mark.parametrize(("label", "place"), [("a/b", 1), ("1", 1), ("7", 2), ("0", 0)])
+def test_a_label_is_chosen_by_its_name_or_its_number(of_labels, tmp_path, label, place):
+    sample.run(sample.Options(run=of_labels, out=str(tmp_path), num=2, label=label))
+    (folder,) = tmp_path.iterdir()
+    assert np.unique(pixels(folder)).tolist() == [BRIGHTNESS[place]]
+
+
+@pytest.mark.parametrize("label", ["light", "3", "-1", ""])
+def test_a_label_that_there_is_not_is_refused_by_the_names_of_those_there_are(of_labels, label):
+    for module in (sample, walk):
+        with pytest.raises(ValueError, match=f"--label is '{label}'; .* one of dark, a/b, 7, or a"):
+            module.run(module.Options(run=of_labels, label=label))
+
+
+def test_a_grid_has_a_row_of_each_label_and_a_walk_one_label(of_labels, tmp_path):
+    sample.run(sample.Options(run=of_labels, out=str(tmp_path / "a"), num=6, grid=True))
+    (grid,) = pixels(tmp_path / "a")
+    tiles = grid.reshape(CLASSES, 20, 2, 20, 3)[:, 10, :, 10, 0]
+    np.testing.assert_allclose(tiles, np.array(BRIGHTNESS)[:, None].repeat(2, 1), atol=1)
+    walk.run(walk.Options(run=of_labels, out=str(tmp_path / "b"), label="7", num_frames=2))
+    (grid,) = pixels(tmp_path / "b", "straight.png")
+    np.testing.assert_allclose(grid[10::20, 10::20], BRIGHTNESS[2], atol=1)
+
+
+def test_measures_of_a_run(of_labels, of_vae, monkeypatch):
+    """Where the classifier reads brightness, every image is of its class."""
+
+    def logits(images):
+        levels = 2 * np.array(BRIGHTNESS) / 255 - 1
+        return -np.abs(images.mean(axis=(1, 2, 3))[:, None] - levels)
+
+    unseen = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 1), np.uint8)
+    dataset = data.ArrayDataset({"image": unseen, "label": np.zeros(30, np.int32)})
+    judge = SimpleNamespace(logits=logits)
+    monkeypatch.setattr(data, "load", lambda *_, **__: dataset)
+    monkeypatch.setattr(features, "train_classifier", lambda _: judge)
+    said = evaluate.run(evaluate.Options(run=of_labels))
+    head, *rows = said.splitlines()
+    assert head == "conditional_gan at step 3"
+    measures = {row.rsplit(None, 1)[0]: float(row.split()[-1]) for row in rows}
+    assert measures == {
+        "precision (30 images)": 1.0,
+        "recall (30 images)": 0.0,
+        "accuracy (30 images)": 1.0,
+    }
 
 
 def test_files_that_are_there_stay(of_vae, tmp_path):

@@ -58,7 +58,9 @@ class Classifier:
     params: Params
     shape: tuple[int, ...]
 
-    def features(self, images: Float[Any, "num height width channels"]) -> Float[Array, "num 84"]:
+    def features(
+        self, images: Float[Any, "num height width channels"]
+    ) -> Float[Array, "num features"]:
         """The last hidden layer, of mean square 1 over images of the dataset.
 
         Raises:

@@ -251,6 +251,7 @@ VARIANTS = {
     "packed gan",
     "relativistic gan",
     "the first gan",
+    "conditional gan",
     "conditional dcgan",
     "gan with a projection",
     "acgan",

@@ -117,7 +117,6 @@ def test_it_learns_what_tells_its_classes_apart(kept, monkeypatch):
     dataset = bright(80)
     classifier = train_classifier(dataset)
     assert classifier.accuracy > 0.9  # 40 examples, the standard error of chance is 0.08
-    assert train_classifier(dataset, seed=1).accuracy > 0.9
     monkeypatch.setattr(features, "MAX_PIXELS", 40 * 8 * 8)  # one step
     monkeypatch.setattr(features, "kept", lambda name, make, expected: make())
     hardly = train_classifier(dataset)

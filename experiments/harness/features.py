@@ -149,10 +149,7 @@ def _descend(
 ) -> Params:
     """Train, in one dispatch."""
     field, _ = examples
-    num = len(examples[field])
-    batch_size = min(BATCH_SIZE, num)
-    most = int(MAX_PIXELS / (batch_size * blank.shape[1] * blank.shape[2]))
-    num_steps = max(min(NUM_EPOCHS * num // batch_size, most), 1)
+    batch_size = min(BATCH_SIZE, len(examples[field]))
     held, fields = data.ArrayDataset(examples), {field: prepare, "label": None}
     feed = data.resident_feed(held, fields, batch_size=batch_size, seed=seed)
 
@@ -170,8 +167,14 @@ def _descend(
         step = partial(descent_step, objective=objective, optimizer=OPTIMIZER)
         return scan_steps(step, feed.read)(key_steps, 0, state, resident, chunk)[0]
 
-    (chunk,) = feed.chunks([(0, num_steps)])
+    pixels = batch_size * blank.shape[1] * blank.shape[2]
+    (chunk,) = feed.chunks([(0, num_steps(len(held), batch_size, pixels))])
     return jit_with_options(run)(feed.resident, chunk).player.weights.params
+
+
+def num_steps(num: int, batch_size: int, pixels: int) -> int:
+    """All epochs of so many examples, or as many steps as there is time for such batches."""
+    return max(min(NUM_EPOCHS * num // batch_size, int(MAX_PIXELS / pixels)), 1)
 
 
 def _judge(

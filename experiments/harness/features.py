@@ -28,8 +28,8 @@ NUM_EPOCHS = 40
 MAX_SHIFT = 2  # pixels, each way: one shift for a batch
 OPTIMIZER = optax.adam(1e-3)
 MAX_EXAMPLES = 20_000
-MAX_PIXELS = 1.2e8
-"""Pixels of all batches together: about a minute on two cores."""
+MAX_PIXELS = 9e7
+"""Pixels of all batches together: about a minute of one core."""
 CHUNK = 500
 SOURCES = (__file__, inspect.getfile(LeNet))
 
@@ -58,7 +58,9 @@ class Classifier:
     params: Params
     shape: tuple[int, ...]
 
-    def features(self, images: Float[Any, "num height width channels"]) -> Float[Array, "num 84"]:
+    def features(
+        self, images: Float[Any, "num height width channels"]
+    ) -> Float[Array, "num features"]:
         """The last hidden layer, of mean square 1 over images of the dataset.
 
         Raises:
@@ -134,7 +136,7 @@ def _labelled(dataset: data.Dataset, field: str) -> tuple[np.ndarray, data.Examp
             "`label`: choose a dataset that has both."
         )
     labels = examples["label"]
-    if labels.ndim != 1 or len(np.unique(labels)) < 2:
+    if labels.ndim != 1 or labels.min() < 0 or len(np.unique(labels)) < 2:
         raise Refusal(
             "The dataset's labels tell no classes apart: choose one with a class for each example, "
             "and two or more of them."
@@ -147,10 +149,7 @@ def _descend(
 ) -> Params:
     """Train, in one dispatch."""
     field, _ = examples
-    num = len(examples[field])
-    batch_size = min(BATCH_SIZE, num)
-    most = int(MAX_PIXELS / (batch_size * blank.shape[1] * blank.shape[2]))
-    num_steps = max(min(NUM_EPOCHS * num // batch_size, most), 1)
+    batch_size = min(BATCH_SIZE, len(examples[field]))
     held, fields = data.ArrayDataset(examples), {field: prepare, "label": None}
     feed = data.resident_feed(held, fields, batch_size=batch_size, seed=seed)
 
@@ -168,8 +167,14 @@ def _descend(
         step = partial(descent_step, objective=objective, optimizer=OPTIMIZER)
         return scan_steps(step, feed.read)(key_steps, 0, state, resident, chunk)[0]
 
-    (chunk,) = feed.chunks([(0, num_steps)])
+    pixels = batch_size * blank.shape[1] * blank.shape[2]
+    (chunk,) = feed.chunks([(0, num_steps(len(held), batch_size, pixels))])
     return jit_with_options(run)(feed.resident, chunk).player.weights.params
+
+
+def num_steps(num: int, batch_size: int, pixels: int) -> int:
+    """All epochs of so many examples, or as many steps as there is time for such batches."""
+    return max(min(NUM_EPOCHS * num // batch_size, int(MAX_PIXELS / pixels)), 1)
 
 
 def _judge(

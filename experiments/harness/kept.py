@@ -14,7 +14,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def digest(sources: Iterable[str], *arrays: np.ndarray) -> str:
-    """Tell things apart by the files of code that make them, and the arrays they are made of."""
+    """Tell things apart by the files of code that make them, and by what they are made of."""
     found = hashlib.sha256()
     for source in sources:
         found.update(Path(source).read_bytes())

@@ -1,10 +1,6 @@
 """LeNet: a small classifier of images, whose last hidden layer serves as their features."""
 
-from functools import partial
-from typing import Any
-
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gan_jax.checks import AT_LEAST_1, check_bound
@@ -29,7 +25,6 @@ class LeNet(nn.Module):
 
     num_classes: int
     num_features: int = 84
-    dtype: Any = None
 
     def __post_init__(self) -> None:
         check_bound(AT_LEAST_1, num_classes=self.num_classes, num_features=self.num_features)
@@ -47,10 +42,8 @@ class LeNet(nn.Module):
                 f"The images are {x.shape[1]}x{x.shape[2]}; LeNet takes them from 8x8 on: resize "
                 "them."
             )
-        dense = partial(nn.Dense, dtype=self.dtype)
         for features in (16, 32):
-            x = Conv(features, (5, 5), dtype=self.dtype)(x)
+            x = Conv(features, (5, 5))(x)
             x = nn.relu(nn.max_pool(x, _POOLED, _POOLED))
-        x = nn.relu(dense(self.num_features)(x.reshape(x.shape[0], -1)))
-        logits = dense(self.num_classes)(x)
-        return logits.astype(jnp.float32), x.astype(jnp.float32)
+        x = nn.relu(nn.Dense(self.num_features)(x.reshape(x.shape[0], -1)))
+        return nn.Dense(self.num_classes)(x), x

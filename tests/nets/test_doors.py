@@ -59,6 +59,7 @@ def test_every_network_has_a_row():
     [
         (nets.DCGANGenerator(8, 1, 2), SIGNED),
         (nets.ConditionalGenerator((3,), 2), UNIT),
+        (nets.goodfellow_generator((3,)), UNIT),
         (nets.MLPGenerator((3,), (), output=nn.tanh), SIGNED),
         (nets.MLPGenerator((3,), (), output=jnp.tanh), SIGNED),
         (nets.MLPGenerator((3,), (), output=nn.sigmoid), UNIT),

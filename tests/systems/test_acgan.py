@@ -69,6 +69,7 @@ def test_losses_are_the_sources_and_the_cross_entropies_of_classes():
     np.testing.assert_allclose([player.loss for player in outcome], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_terms_of_one_player_do_not_move_the_other():
     system = build()
 

@@ -189,14 +189,6 @@ ROWS = {
     ),
     "packed gan": Row(partial(gan, packing=2), IMAGES),
     "relativistic gan": Row(relativistic, IMAGES),
-    "the first gan": Row(
-        told(
-            GAN,
-            nets.goodfellow_generator((2, 2, 1), (4,)),
-            lambda dtype: nets.GoodfellowDiscriminator((4,), 2, dtype=dtype),
-        ),
-        IMAGES,
-    ),
     "conditional gan": Row(
         told(
             labelled_gan,
@@ -250,7 +242,7 @@ VARIANTS = {
     "gan of conditions alone",
     "packed gan",
     "relativistic gan",
-    "the first gan",
+    "conditional gan",
     "conditional dcgan",
     "gan with a projection",
     "acgan",

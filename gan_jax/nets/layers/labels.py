@@ -10,6 +10,7 @@ def one_hot(
 ) -> Float[Array, "num {num_classes}"]:
     """1 for an example's class, 0 for the others; nan throughout for a label that is no class.
 
+    >>> import jax
     >>> from gan_jax.nets import layers
     >>> layers.one_hot(jax.numpy.array([1, 0]), 3).tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]

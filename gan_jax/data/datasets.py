@@ -3,7 +3,7 @@
 import os
 from typing import Literal
 
-from gan_jax.data import folders, tfds
+from gan_jax.data import folders, paths, tfds
 from gan_jax.data.embedded import EMBEDDED
 from gan_jax.data.framing import Framing, framed
 from gan_jax.data.sources import Dataset
@@ -63,7 +63,7 @@ def load(
         ImportError: a package of the `experiments` extra is missing.
     """
     framing = Framing(image_size, crop, background, pairs)
-    path = folders.path_of(name, data_dir)
+    path = paths.path_of(name, data_dir)
     if path is not None:
         return folders.read(path, split=split, framing=framing)
     if name not in EMBEDDED:

@@ -14,6 +14,7 @@ from gan_jax.data.pictures import as_picture, background_colour
 from gan_jax.data.sources import ArrayDataset, Dataset, Examples
 from gan_jax.errors import Refusal, require_extra
 
+WHITE = "white"
 NOTICED = 1.0
 """Seconds of reading before its progress is shown."""
 
@@ -26,16 +27,18 @@ class Framing:
     """What is kept of every picture; `load` says what the fields mean.
 
     Raises:
-        ValueError: a size below 1, an unknown crop, or a random crop of no size.
+        ValueError: a size below 1, an unknown crop or colour, or a random crop of no size.
     """
 
     image_size: int | None = None
     crop: str = "center"
-    background: str = "white"
+    background: str = WHITE
     pairs: bool = False
 
     def __post_init__(self) -> None:
         check_choice(("center", "random"), crop=self.crop)
+        if self.background != WHITE:  # to know colours takes Pillow, an extra
+            background_colour(self.background)
         if self.image_size is not None:
             check_bound(AT_LEAST_1, image_size=self.image_size)
         elif self.crop == "random":
@@ -113,7 +116,6 @@ def framed(name: str, dataset: Dataset, framing: Framing) -> Dataset:
     """
     if framing == Framing():
         return dataset
-    background_colour(framing.background)
     image = dataset[np.arange(1)].get("image", np.zeros(0))
     if image.ndim != 4 or image.shape[-1] not in (1, 3):
         raise Refusal(f"{name!r} has no images of 1 or 3 channels that could be framed.")
@@ -160,9 +162,8 @@ def take_images(
 
     found = in_threads(take, range(len(extents)), doing)
     kept = {"extent": extents} if framing.crop == "random" else {}
-    return {**arrays, **kept}, {
-        position: error for position, error in enumerate(found) if error is not None
-    }
+    errors = {position: error for position, error in enumerate(found) if error is not None}
+    return {**arrays, **kept}, errors
 
 
 def in_threads(

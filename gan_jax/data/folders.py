@@ -19,13 +19,13 @@ from gan_jax.errors import Refusal, require_extra
 
 
 class Found(NamedTuple):
-    """What lies in a folder: its pictures in order, their headers, and what has none."""
+    """What lies in a folder: its pictures in order, their headers, and why others have none."""
 
     folder: Path
     names: list[str]
+    known: Known
     headers: dict[str, Header]
     broken: dict[str, str]
-    known: Known
 
 
 def read(root: Path, *, split: str, framing: Framing) -> Dataset:
@@ -50,7 +50,7 @@ def read(root: Path, *, split: str, framing: Framing) -> Dataset:
 
 def _look(folder: Path, framing: Framing) -> Found:
     names = pictures_in(folder)
-    return Found(folder, names, *_headers(folder, names, framing), known(folder, names))
+    return Found(folder, names, known(folder, names), *_headers(folder, names, framing))
 
 
 def _share(found: Found, split: str) -> list[str]:

@@ -15,6 +15,8 @@ from gan_jax.data.sources import ArrayDataset, Dataset, Examples
 from gan_jax.errors import Refusal, require_extra
 
 WHITE = "white"
+NUM_READERS = min(os.cpu_count() or 1, 16)
+"""Threads that decode: each holds a whole picture."""
 NOTICED = 1.0
 """Seconds of reading before its progress is shown."""
 
@@ -169,9 +171,9 @@ def take_images(
 def in_threads(
     function: Callable[[Item], Made], items: Sequence[Item], doing: str | None
 ) -> list[Made]:
-    """Map a function over items by as many threads as there are cores, and show the progress."""
+    """Map a function over items in threads, and show the progress of what is being done."""
     blocks = [items[start : start + BLOCK] for start in range(0, len(items), BLOCK)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(NUM_READERS) as pool:
         made = (result for block in blocks for result in pool.map(function, block))
         if doing is None:
             return list(made)

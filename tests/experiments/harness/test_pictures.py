@@ -8,6 +8,7 @@ import pytest
 from experiments import dcgan, vae
 from experiments.harness import options
 from gan_jax import data
+from gan_jax.data.batches import order_stream
 
 PIXELS = np.arange(6 * 4 * 7, dtype=np.uint8).reshape(6, 4, 7, 1)
 CANVAS = data.ArrayDataset({"image": PIXELS, "extent": np.array([[4, 7]] * 6, np.int32)})
@@ -19,9 +20,8 @@ def batch_of(config, dataset, key=0):
     (chunk,) = feed.chunks([(0, 1)])
     read = feed.read(jax.random.key(key), resident, jnp.asarray(chunk[0]))
     assert list(read) == ["image"]
-    order = data.batch_indices(
-        0, 0, batch_size=6, num_examples=6, stream=data.batches.order_stream(dataset)
-    )
+    stream = order_stream(dataset)
+    order = data.batch_indices(0, 0, batch_size=6, num_examples=6, stream=stream)
     return np.asarray(read["image"]), PIXELS[order]
 
 

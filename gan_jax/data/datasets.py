@@ -67,7 +67,9 @@ def load(
     if path is not None:
         return folders.read(path, split=split, framing=framing)
     if name not in EMBEDDED:
-        return framed(name, tfds.read(name, split=split, data_dir=data_dir), framing)
+        may_differ = image_size is not None
+        dataset = tfds.read(name, split=split, data_dir=data_dir, may_differ=may_differ)
+        return framed(name, dataset, framing)
     if split not in ("train", "test"):
         raise Refusal(f"{name!r} has no split {split!r}; it has train, test.")
     return framed(name, EMBEDDED[name](split), framing)

@@ -91,11 +91,33 @@ def test_images_of_tfds_are_framed_in_memory_and_streamed_alike(data_dir, monkey
     monkeypatch.setattr(tfds, "RESIDENT_BYTES", 0)
     streamed = load("mnist", data_dir=data_dir, image_size=14)
     assert isinstance(streamed, FramedDataset)
+    monkeypatch.setattr(tfds, "RESIDENT_BYTES", 20 * 28 * 28 - 1)  # what is framed is smaller
+    small = load("mnist", data_dir=data_dir, image_size=14)
+    assert isinstance(small, ArrayDataset)
+    np.testing.assert_array_equal(small.arrays["image"], whole.arrays["image"])
     assert (len(streamed), streamed.label_names) == (20, whole.label_names)
     some = np.array([3, 17])
     for field, array in whole[some].items():
         np.testing.assert_array_equal(streamed[some][field], array)
     assert streamed[some]["image"].shape == (2, 14, 14, 1)
+
+
+def test_images_of_tfds_that_differ_in_size_are_brought_to_one(tmp_path, prepare, monkeypatch):
+    images = [np.tile(SMOOTH, (1, num, 1)) for num in (1, 1, 3)]
+    others = {"image/filename": ["1.jpg", "2.jpg", "3.jpg"], "label": [0, 1, 1]}
+    prepare("cats_vs_dogs", tmp_path, {"train": {"image": images, **others}})
+    with pytest.raises(ValueError, match=r"differ in size.*--image-size"):
+        load("cats_vs_dogs", data_dir=tmp_path)
+    for limit in (tfds.RESIDENT_BYTES, 0):
+        monkeypatch.setattr(tfds, "RESIDENT_BYTES", limit)
+        dataset = load("cats_vs_dogs", data_dir=tmp_path, image_size=8)
+        assert isinstance(dataset, FramedDataset if limit == 0 else ArrayDataset)
+        assert dataset[np.arange(3)]["label"].tolist() == [0, 1, 1]
+        for found, image in zip(dataset[np.arange(3)]["image"], images, strict=True):
+            np.testing.assert_array_equal(found, frame(image, image_size=8))
+        some = load("cats_vs_dogs", data_dir=tmp_path, image_size=8, crop="random")[np.arange(1)]
+        assert some["image"].shape == (1, 16, 16, 3)
+        assert some["extent"].tolist() == [[8, 14]]
 
 
 @pytest.mark.parametrize(
@@ -116,5 +138,5 @@ def test_what_cannot_be_framed_is_refused(name, options, sentence, monkeypatch):
 
 def test_an_odd_width_has_no_halves():
     dataset = ArrayDataset({"image": np.zeros((2, 4, 7, 1), np.uint8)})
-    with pytest.raises(ValueError, match=r"mine is 7 pixels wide; .* must be even"):
+    with pytest.raises(ValueError, match=r"An image is 7 pixels wide; .* must be even"):
         framed("mine", dataset, Framing(pairs=True))

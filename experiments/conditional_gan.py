@@ -92,8 +92,7 @@ TABLES = {"networks": {name: CONFIGS[name] for name in ("digits", "projection", 
 
 
 def build(config: Config, batch: Batch) -> GAN:
-    _, height, width, channels = batch["image"].shape
-    shape, num, dtype = (height, width, channels), config.num_classes, config.network_dtype
+    shape, num, dtype = batch["image"].shape[1:], config.num_classes, config.network_dtype
     system = partial(GAN, loss=play.LOSSES[config.loss](), conditions=("label",))
     if config.networks == "goodfellow":
         return system(
@@ -111,7 +110,7 @@ def build(config: Config, batch: Batch) -> GAN:
             latents=networks.uniform(config.latent_dim, low=0.0),
         )
     told = {"dtype": dtype, "axis_name": config.axis_name}
-    size = (height, width)
+    size, channels = pictures.size_for_dcgan(batch)
     players = {
         "generator": nets.DCGANGenerator(size, channels, config.width, num_classes=num, **told),
         "latents": networks.uniform(config.latent_dim),

@@ -13,7 +13,6 @@ import numpy as np
 from experiments.harness import command, options, pictures, play
 from experiments.harness.bounds import Count, Size
 from gan_jax import data, plots
-from gan_jax.errors import Refusal
 from gan_jax.games import averaged
 from gan_jax.metrics import precision_recall
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator
@@ -47,15 +46,10 @@ CONFIGS = {
 
 
 def build(config: Config, batch: Batch) -> GAN:
-    _, height, width, channels = batch["image"].shape
-    if height % 2 or width % 2:
-        raise Refusal(
-            f"The images are {height}x{width}, and DCGAN halves both sides: give an even "
-            f"--image-size, such as {max(round(max(height, width) / 8), 1) * 8}."
-        )
+    size, channels = pictures.size_for_dcgan(batch)
     told = {"dtype": config.network_dtype, "axis_name": config.axis_name}
     return GAN(
-        generator=DCGANGenerator((height, width), channels, config.width, **told),
+        generator=DCGANGenerator(size, channels, config.width, **told),
         discriminator=DCGANDiscriminator(config.width, **told),
         loss=play.LOSSES[config.loss](),
         latents=networks.uniform(config.latent_dim),

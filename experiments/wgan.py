@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 from experiments import ring
-from experiments.harness import command, options, play
+from experiments.harness import command, options, pictures, play
 from experiments.harness.bounds import Count, Rate, Size, Weight
 from gan_jax import data, losses, plots
 from gan_jax.games import Optimizers, averaged, clip_params
@@ -29,9 +29,10 @@ MIXTURES = {"ring": data.ring(), "grid": data.grid()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(play.GameOptions):
-    dataset: Literal["ring", "grid", "digits"] = "ring"
-    """Gaussians on a circle or on a lattice, or the embedded digits."""
+class Config(play.GameOptions, pictures.PictureOptions):
+    dataset: str = "ring"
+    """Gaussians on a circle or on a lattice (`ring`, `grid`); or images: the embedded `digits`, a
+    path (./pictures, /data/pictures), or a dataset of TensorFlow Datasets."""
     constraint: Literal["clip", "gradient_penalty"] = "gradient_penalty"
     """What keeps the critic's slope in bounds."""
     clip_limit: Rate = 0.01
@@ -39,7 +40,7 @@ class Config(play.GameOptions):
     penalty_weight: Weight = 0.1
     """What the gradient penalty is multiplied by; both players then move by Adam."""
     width: Size = 128
-    """Units in each of three hidden layers; for digits, channels next to the image."""
+    """Units in each of three hidden layers; for images, channels next to the image."""
     latent_dim: Size = 2
     """Size of the latents, from N(0, I)."""
     loss: play.LossName = "wasserstein"
@@ -86,7 +87,7 @@ CONFIGS = {
 def build(config: Config, batch: Batch) -> GAN:
     dtype, terms = config.network_dtype, {}
     if "image" in batch:
-        _, *size, channels = batch["image"].shape
+        size, channels = pictures.size_for_dcgan(batch)
         generator = DCGANGenerator(
             size, channels, config.width, axis_name=config.axis_name, dtype=dtype
         )
@@ -145,9 +146,13 @@ def curve(steps: np.ndarray, gaps: np.ndarray) -> plots.Picture:
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and draw samples and the critic's estimate E f(x) - E f(G(z)) at intervals."""
-    dataset = data.load(config.dataset)
-    fields = {"point": None} if config.dataset in MIXTURES else {"image": data.signed}
-    feed = config.feed(dataset, fields)
+    on_points = config.dataset in MIXTURES
+    dataset = data.load(config.dataset) if on_points else config.images()
+    feed = (
+        config.feed(dataset, {"point": None})
+        if on_points
+        else config.picture_feed(dataset, {"image": data.signed})
+    )
     system = build(config, batch_shapes(feed))
     result = config.play(
         system,
@@ -155,7 +160,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         evaluator(config, system, dataset, workdir),
         workdir=workdir,
         fresh=fresh,
-        unit="points" if config.dataset in MIXTURES else "images",
+        unit="points" if on_points else "images",
     )
     steps, gaps = estimates(workdir)
     if jax.process_index() == 0:

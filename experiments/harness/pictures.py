@@ -8,6 +8,7 @@ import jax
 from experiments.harness.bounds import Size
 from experiments.harness.options import RunOptions, load_images
 from gan_jax import data, signals
+from gan_jax.errors import Refusal
 from gan_jax.typing import Batch, Feed, KeyArray
 
 
@@ -54,3 +55,19 @@ class PictureOptions(RunOptions):
             return {field: image if field == "image" else batch[field] for field in fields}
 
         return data.map_feed(seen, stored)
+
+
+def size_for_dcgan(batch: Batch) -> tuple[tuple[int, int], int]:
+    """The height and width of a batch's images, and their channels.
+
+    Raises:
+        ValueError: a side is odd.
+    """
+    _, height, width, channels = batch["image"].shape
+    if height % 2 or width % 2:
+        near = max(round(max(height, width) / 8), 1) * 8
+        raise Refusal(
+            f"The images are {height}x{width}, and DCGAN halves both sides: give an even "
+            f"--image-size, such as {near}."
+        )
+    return (height, width), channels

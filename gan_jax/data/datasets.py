@@ -3,7 +3,7 @@
 import os
 from typing import Literal
 
-from gan_jax.data import folders, tfds
+from gan_jax.data import folders, paths, tfds
 from gan_jax.data.embedded import EMBEDDED
 from gan_jax.data.framing import Framing, framed
 from gan_jax.data.sources import Dataset
@@ -63,11 +63,13 @@ def load(
         ImportError: a package of the `experiments` extra is missing.
     """
     framing = Framing(image_size, crop, background, pairs)
-    path = folders.path_of(name, data_dir)
+    path = paths.path_of(name, data_dir)
     if path is not None:
         return folders.read(path, split=split, framing=framing)
     if name not in EMBEDDED:
-        return framed(name, tfds.read(name, split=split, data_dir=data_dir), framing)
+        may_differ = image_size is not None
+        dataset = tfds.read(name, split=split, data_dir=data_dir, may_differ=may_differ)
+        return framed(name, dataset, framing)
     if split not in ("train", "test"):
         raise Refusal(f"{name!r} has no split {split!r}; it has train, test.")
     return framed(name, EMBEDDED[name](split), framing)

@@ -9,11 +9,15 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gan_jax.checks import AT_LEAST_1, check_bound, check_choice
-from gan_jax.data.decoded import BLOCK
+from gan_jax.data import tfds
+from gan_jax.data.decoded import BLOCK, decoded
 from gan_jax.data.pictures import as_picture, background_colour
 from gan_jax.data.sources import ArrayDataset, Dataset, Examples
 from gan_jax.errors import Refusal, require_extra
 
+WHITE = "white"
+NUM_READERS = min(os.cpu_count() or 1, 16)
+"""Threads that decode: each holds a whole picture."""
 NOTICED = 1.0
 """Seconds of reading before its progress is shown."""
 
@@ -26,16 +30,18 @@ class Framing:
     """What is kept of every picture; `load` says what the fields mean.
 
     Raises:
-        ValueError: a size below 1, an unknown crop, or a random crop of no size.
+        ValueError: a size below 1, an unknown crop or colour, or a random crop of no size.
     """
 
     image_size: int | None = None
     crop: str = "center"
-    background: str = "white"
+    background: str = WHITE
     pairs: bool = False
 
     def __post_init__(self) -> None:
         check_choice(("center", "random"), crop=self.crop)
+        if self.background != WHITE:  # to know colours takes Pillow, an extra
+            background_colour(self.background)
         if self.image_size is not None:
             check_bound(AT_LEAST_1, image_size=self.image_size)
         elif self.crop == "random":
@@ -63,6 +69,12 @@ class Framing:
             pixels = np.asarray(self._framed(part))
             yield pixels[..., None] if pixels.ndim == 2 else pixels
 
+    @property
+    def largest(self) -> tuple[int, int]:
+        """Height and width that no extent is beyond."""
+        side = (self.image_size or 0) * (2 if self.crop == "random" else 1)
+        return side, side
+
     def _scaled(self, sides: tuple[int, int]) -> tuple[int, int]:
         if self.image_size is None:
             return sides
@@ -72,8 +84,7 @@ class Framing:
     def _kept(self, sides: tuple[int, int], scaled: tuple[int, int]) -> tuple[int, int]:
         if self.image_size is None:
             return sides
-        limit = self.image_size * (2 if self.crop == "random" else 1)
-        return min(scaled[0], limit), min(scaled[1], limit)
+        return min(scaled[0], self.largest[1]), min(scaled[1], self.largest[0])
 
     def _framed(self, picture: Any) -> Any:
         """Resize, then crop at the centre; pixels that the crop leaves out are not computed."""
@@ -96,31 +107,38 @@ class FramedDataset:
 
     dataset: Dataset
     framing: Framing
+    canvas: tuple[int, int]
     label_names: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, indices: np.ndarray) -> Examples:
-        return _framed(self.dataset[indices], self.framing)
+        return _framed(self.dataset[indices], self.framing, self.canvas)
 
 
 def framed(name: str, dataset: Dataset, framing: Framing) -> Dataset:
-    """Frame a dataset's images: at once where it is in memory, else whenever they are read.
+    """Frame a dataset's images: at once where they then fit in memory, else when they are read.
 
     Raises:
         ValueError: it has no images of 1 or 3 channels, or pairs of an odd width.
     """
     if framing == Framing():
         return dataset
-    background_colour(framing.background)
-    image = dataset[np.arange(1)].get("image", np.zeros(0))
-    if image.ndim != 4 or image.shape[-1] not in (1, 3):
+    (image,) = dataset[np.arange(1)].get("image", [np.zeros(0)])
+    if image.ndim != 3 or image.shape[-1] not in (1, 3):
         raise Refusal(f"{name!r} has no images of 1 or 3 channels that could be framed.")
-    check_halves(name, image.shape[2], framing)
+    names, canvas = getattr(dataset, "label_names", None), framing.extent(*image.shape[1::-1])
     if isinstance(dataset, ArrayDataset):
-        return ArrayDataset(_framed(dataset.arrays, framing), dataset.label_names)
-    return FramedDataset(dataset, framing, getattr(dataset, "label_names", None))
+        return ArrayDataset(_framed(dataset.arrays, framing, canvas), names)
+    if getattr(dataset, "sizes_differ", False):
+        canvas = framing.largest
+    streamed = FramedDataset(dataset, framing, canvas, names)
+    example = streamed[np.arange(1)]
+    if len(dataset) * sum(array.nbytes for array in example.values()) > tfds.RESIDENT_BYTES:
+        return streamed
+    expected = {field: ((len(dataset), *a.shape[1:]), a.dtype) for field, a in example.items()}
+    return ArrayDataset(decoded(streamed, expected, None), names)
 
 
 def check_halves(name: str, width: int, framing: Framing) -> None:
@@ -160,17 +178,16 @@ def take_images(
 
     found = in_threads(take, range(len(extents)), doing)
     kept = {"extent": extents} if framing.crop == "random" else {}
-    return {**arrays, **kept}, {
-        position: error for position, error in enumerate(found) if error is not None
-    }
+    errors = {position: error for position, error in enumerate(found) if error is not None}
+    return {**arrays, **kept}, errors
 
 
 def in_threads(
     function: Callable[[Item], Made], items: Sequence[Item], doing: str | None
 ) -> list[Made]:
-    """Map a function over items by as many threads as there are cores, and show the progress."""
+    """Map a function over items in threads, and show the progress of what is being done."""
     blocks = [items[start : start + BLOCK] for start in range(0, len(items), BLOCK)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(NUM_READERS) as pool:
         made = (result for block in blocks for result in pool.map(function, block))
         if doing is None:
             return list(made)
@@ -178,12 +195,15 @@ def in_threads(
         return list(shown(made, doing, len(items), leave=False, delay=NOTICED))
 
 
-def _framed(examples: Examples, framing: Framing) -> Examples:
+def _framed(examples: Examples, framing: Framing, canvas: tuple[int, int]) -> Examples:
     images = examples["image"]
-    num, height, width, channels = images.shape
-    extent = framing.extent(width, height)
-    extents = np.tile(np.array(extent, np.int32), (num, 1))
-    arrays, _ = take_images(
-        framing, lambda position: as_picture(images[position]), extents, (*extent, channels)
+    for image in images:
+        check_halves("An image", image.shape[1], framing)
+    extents = np.array([framing.extent(*image.shape[1::-1]) for image in images], np.int32)
+    shape = (*canvas, images[0].shape[-1])
+    arrays, errors = take_images(
+        framing, lambda position: as_picture(images[position]), extents, shape
     )
+    for error in errors.values():
+        raise error
     return {**examples, **arrays}

@@ -110,7 +110,8 @@ def _parsed_csv(path: Path) -> Iterator[Line]:
             if None in row or None in row.values():
                 raise csv.Error("not as many entries as the first line has")
     except csv.Error as error:
-        raise Refusal(f"{path}, line {reader.line_num}, is no line of a table: {error}.") from None
+        line = reader.reader.line_num  # the other's own stays behind where it cannot read on
+        raise Refusal(f"{path}, line {line}, is no line of a table: {error}.") from None
     for column in reader.fieldnames or ():
         values = [row[column] for _, row in rows]
         if column not in ("file_name", "text"):

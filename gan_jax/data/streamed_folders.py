@@ -47,6 +47,11 @@ class FolderDataset:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def num_found(self) -> int:
+        """With those that are broken."""
+        return len({*self.names, *self.broken})
+
     def __getitem__(self, indices: np.ndarray) -> Examples:
         chosen = np.array(indices)
         images, errors = self._decode(chosen)
@@ -64,7 +69,7 @@ class FolderDataset:
         """Decode all pictures at once, and leave out what is broken."""
         images, errors = self._decode(np.arange(len(self)), "decoding pictures")
         found = {self.names[row]: error for row, error in errors.items()}
-        warn_of(self.folder, {**self.broken, **said(found)}, len(self) + len(self.broken))
+        warn_of(self.folder, {**self.broken, **said(found)}, self.num_found)
         arrays, text = {**images, **self.arrays}, self.text
         if errors:
             whole = np.setdiff1d(np.arange(len(self)), list(errors))
@@ -89,8 +94,8 @@ class FolderDataset:
         """Name what was not known to be broken before; several threads may read at once."""
         for name, why in said(found).items():
             if self.broken.setdefault(name, why) is why:
-                warn_of(self.folder, {name: why}, len(self))
-        refuse_many(self.folder, self.broken, len(self))
+                warn_of(self.folder, {name: why}, self.num_found)
+        refuse_many(self.folder, self.broken, self.num_found)
 
 
 def said(errors: Mapping[str, Exception]) -> dict[str, str]:

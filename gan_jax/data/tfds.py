@@ -42,6 +42,8 @@ class TFDSDataset:
     fields: tuple[str, ...]
     label_names: tuple[str, ...] | None = None
     folder: str | os.PathLike[str] = ""
+    sizes_differ: bool = False
+    """Images are then objects in an array."""
 
     def __len__(self) -> int:
         return len(self.records)
@@ -49,9 +51,10 @@ class TFDSDataset:
     def __getitem__(self, indices: np.ndarray) -> Examples:
         with _readable(self.folder):
             examples = self.records.__getitems__(indices.tolist())
-            return {
-                field: np.stack([example[field] for example in examples]).astype(DTYPES[field])
-                for field in self.fields
+            columns = {field: [example[field] for example in examples] for field in self.fields}
+            objects = {"image": _objects(columns.pop("image"))} if self.sizes_differ else {}
+            return objects | {
+                field: np.stack(values).astype(DTYPES[field]) for field, values in columns.items()
             }
 
 
@@ -66,21 +69,35 @@ def knows(family: str, data_dir: str | os.PathLike[str] | None) -> bool:
     )
 
 
-def read(name: str, *, split: str, data_dir: str | os.PathLike[str] | None) -> Dataset:
-    """Read a dataset of TFDS; `load` says which, and what it raises."""
+def read(
+    name: str, *, split: str, data_dir: str | os.PathLike[str] | None, may_differ: bool = False
+) -> Dataset:
+    """Read a dataset of TFDS; `load` says which, and what it raises.
+
+    Args:
+        may_differ: images may be of several sizes; they are then objects in an array.
+    """
     builder = _find(name, data_dir or os.environ.get("TFDS_DATA_DIR"))
-    fields = _check_features(name, builder.info.features)
+    fields = _check_features(name, builder.info.features, may_differ)
     if not builder.is_prepared():
         _prepare(name, builder)
     names = tuple(builder.info.features["label"].names) if "label" in fields else None
-    dataset = TFDSDataset(_records(name, builder, split), fields, names, builder.data_path)
     shapes = {"image": builder.info.features["image"].shape, "label": ()}
-    if len(dataset) * math.prod(shapes["image"]) > RESIDENT_BYTES:
+    differ, records = None in shapes["image"], _records(name, builder, split)
+    dataset = TFDSDataset(records, fields, names, builder.data_path, differ)
+    if differ or len(dataset) * math.prod(shapes["image"]) > RESIDENT_BYTES:
         return dataset
     # A slice of a split, such as train[:10%], is not kept.
     kept = Path(builder.data_path, f"gan_jax-{split}.npz") if split in builder.info.splits else None
     expected = {field: ((len(dataset), *shapes[field]), DTYPES[field]) for field in fields}
     return ArrayDataset(decoded(dataset, expected, kept), names)
+
+
+def _objects(values: list[np.ndarray]) -> np.ndarray:
+    array = np.empty(len(values), object)
+    for index, value in enumerate(values):  # at once, NumPy would stack those of one shape
+        array[index] = value
+    return array
 
 
 @contextlib.contextmanager
@@ -131,15 +148,18 @@ def _find(name: str, data_dir: str | os.PathLike[str] | None) -> Any:
     )
 
 
-def _check_features(name: str, features: Any) -> tuple[str, ...]:
+def _check_features(name: str, features: Any, may_differ: bool) -> tuple[str, ...]:
     """Name the fields to read: the image, and the label if there is one."""
     kinds = require_extra("tensorflow_datasets").features
     features = dict(features) if isinstance(features, kinds.FeaturesDict) else {}
     image: Any = features.get("image")
     if not isinstance(image, kinds.Image) or image.np_dtype != np.uint8:
         raise Refusal(f"{name!r} is not an image dataset: it has no field `image` of bytes.")
-    if None in image.shape:
-        raise Refusal(f"The images of {name!r} differ in size, so no array holds a batch.")
+    if None in image.shape and not may_differ:
+        raise Refusal(
+            f"The images of {name!r} differ in size, so no array holds a batch: give image_size "
+            "(--image-size) to bring all to one."
+        )
     return ("image", "label") if isinstance(features.get("label"), kinds.ClassLabel) else ("image",)
 
 

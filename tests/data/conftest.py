@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gan_jax.data.pictures import as_picture
+
 
 def _prepare(name: str, data_dir: Path, splits: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Write grey images, and labels if there are any, under the name of a dataset TFDS knows."""
+    """Write images, and labels if there are any, under the name of a dataset TFDS knows."""
     tfds = pytest.importorskip("tensorflow_datasets")
     array_record = pytest.importorskip("array_record.python.array_record_module")
     builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
@@ -39,7 +41,7 @@ def _prepare(name: str, data_dir: Path, splits: Mapping[str, Mapping[str, np.nda
 
 def _png(image: np.ndarray) -> io.BytesIO:
     file = io.BytesIO()
-    pytest.importorskip("PIL.Image").fromarray(image[..., 0]).save(file, "PNG")
+    as_picture(image).save(file, "PNG")
     file.seek(0)
     return file
 

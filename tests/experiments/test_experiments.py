@@ -11,9 +11,10 @@ from typing import get_args
 import chex
 import jax
 import numpy as np
+import PIL.Image
 import pytest
 
-from experiments import conv_vae, dcgan, evaluate, ring, sample, vae, walk
+from experiments import conv_vae, dcgan, evaluate, ring, sample, vae, walk, wgan
 from experiments.harness import options
 from gan_jax import data, training
 from gan_jax.data.embedded import EMBEDDED
@@ -88,6 +89,12 @@ def images_of(monkeypatch, *shape):
     [
         (dcgan, {}, (8, 15, 1), "give an even --image-size, such as 16"),
         (dcgan, {"image_size": 3}, (28, 28, 1), "give an even --image-size, such as 8"),
+        (
+            wgan,
+            {"dataset": "digits", "batch_size": 64},
+            (9, 14, 1),
+            "give an even --image-size, such as 16",
+        ),
         (vae, {"networks": "conv"}, (28, 30, 1), "choose --networks mlp"),
         (conv_vae, {}, (14, 14, 1), "choose --networks mlp"),
     ],
@@ -176,3 +183,35 @@ def test_a_configuration_is_read_again_from_what_a_run_wrote_of_it(experiment, s
         written = json.loads(json.dumps(dataclasses.asdict(config)))
         assert experiment.Config(**written) == config
         assert type(config).__module__ == experiment.__name__
+
+
+@pytest.fixture
+def own_pictures(tmp_path):
+    """Twelve to train on, of several sizes and colours, and four that are unseen."""
+    colours = np.random.default_rng(0).integers(0, 256, (16, 3))
+    for index, colour in enumerate(colours.tolist()):
+        folder = tmp_path / "own" / ("test" if index % 4 == 0 else "train")
+        folder.mkdir(parents=True, exist_ok=True)
+        PIL.Image.new("RGB", (8 + index, 9), tuple(colour)).save(folder / f"{index}.png")
+    return str(tmp_path / "own")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "changes"),
+    [(dcgan, {}), (vae, {"num_unseen": 4}), (wgan, {"num_discriminator_steps": 1})],
+)
+def test_an_experiment_runs_on_a_folder_of_pictures(module, changes, own_pictures, small, tmp_path):
+    config = dataclasses.replace(
+        small(module, next(iter(module.CONFIGS))),
+        **{"dataset": own_pictures, "image_size": 8, "crop": "random", "flip": True, **changes},
+    )
+    module.run(config, tmp_path / "run")
+    assert [line["step"] for line in training.read_log(tmp_path / "run")] == [1, 2]
+    assert training.restore(tmp_path / "run").batch["image"].shape == (8, 8, 8, 3)
+
+
+def test_a_path_that_leads_nowhere_starts_no_run(tmp_path):
+    with pytest.raises(ValueError, match=r"^'.*/nowhere' cannot be read as a folder .*\.$"):
+        dcgan.run(dcgan.Config(dataset=f"{tmp_path}/nowhere"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

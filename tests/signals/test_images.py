@@ -1,4 +1,4 @@
-"""Images resized, against NumPy and Pillow."""
+"""Images resized, against NumPy and Pillow; cropped and mirrored."""
 
 import re
 from functools import partial
@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from gan_jax.signals import resize
+from gan_jax.signals import center_crop, flip, random_crop, resize
 
 RNG = np.random.default_rng(0)
 IMAGES = jnp.asarray(RNG.uniform(-1, 1, (2, 3, 8, 6, 2)), jnp.float32)
@@ -90,3 +90,41 @@ def test_what_is_no_image_is_refused(image, size, sentence, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
         resize(image, size)
+
+
+NUMBERED = jnp.arange(2 * 5 * 7).reshape(2, 5, 7, 1)
+EXTENTS = jnp.array([[5, 4], [3, 7]], jnp.int32)
+
+
+def test_a_random_crop_takes_every_place_inside_its_image_alike():
+    """By the number of the top left pixel: 3 x 2 places in one image, 1 x 5 in the other."""
+    keys = jax.random.split(jax.random.key(0), 3_000)
+    crops = jax.jit(jax.vmap(lambda key: random_crop(key, NUMBERED, EXTENTS, 3)))(keys)
+    assert crops.shape == (3_000, 2, 3, 3, 1)
+    for index, corners in enumerate([[0, 1, 7, 8, 14, 15], [0, 1, 2, 3, 4]]):
+        found, counts = np.unique(crops[:, index, 0, 0, 0] - 35 * index, return_counts=True)
+        assert found.tolist() == corners
+        share = 1 / len(corners)
+        error = np.sqrt(share * (1 - share) / 3_000)
+        np.testing.assert_allclose(counts / 3_000, share, atol=4 * error)
+    places = np.arange(3)[:, None] * 7 + np.arange(3)
+    found = np.asarray(crops[..., 0])
+    np.testing.assert_array_equal(found - found[:, :, :1, :1], np.broadcast_to(places, found.shape))
+    one, other = crops[:, 0, 0, 0, 0], crops[:, 1, 0, 0, 0]  # drawn apart
+    assert abs(np.corrcoef(one, other)[0, 1]) < 4 / np.sqrt(3_000)
+
+
+def test_a_crop_at_the_centre_leaves_as_much_on_either_side():
+    crops = center_crop(NUMBERED, EXTENTS, 3)
+    np.testing.assert_array_equal(crops[0], NUMBERED[0, 1:4, 0:3])
+    np.testing.assert_array_equal(crops[1], NUMBERED[1, 0:3, 2:5])
+
+
+def test_a_flip_mirrors_half_of_the_images_from_left_to_right():
+    images = jnp.tile(NUMBERED[:1], (1_000, 1, 1, 1)).astype(jnp.uint8)
+    flipped = jax.jit(flip)(jax.random.key(0), images)
+    assert flipped.dtype == jnp.uint8
+    is_mirrored = np.all(flipped == images[:, :, ::-1], axis=(1, 2, 3))
+    is_left = np.all(flipped == images, axis=(1, 2, 3))
+    assert np.all(is_mirrored ^ is_left)
+    assert abs(is_mirrored.mean() - 0.5) < 4 * 0.5 / np.sqrt(1_000)

@@ -1,0 +1,86 @@
+"""Which folder a dataset's name and split mean, and which pictures lie there."""
+
+import os
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from gan_jax.data import tfds
+from gan_jax.data.pictures import SUFFIXES
+from gan_jax.errors import Refusal
+
+PARTS = 10
+"""Where no folder is the test set, one part of this many is."""
+NUM_NAMED = 10
+
+
+def path_of(name: str, data_dir: str | os.PathLike[str] | None) -> Path | None:
+    """The folder that a dataset's name means, or None where it is no path."""
+    family, separator, _ = name.replace(os.sep, "/").partition("/")
+    if name.startswith((".", "~")) or os.path.isabs(name):
+        return Path(os.path.expanduser(name))
+    if separator and (os.path.isdir(name) or not tfds.knows(family, data_dir)):
+        return Path(name)
+    return None
+
+
+def folder_of(root: Path, split: str) -> tuple[Path, bool]:
+    """The folder that a split is read from, and whether it is a share of what lies there."""
+    try:
+        folders = {entry.name for entry in os.scandir(root) if entry.is_dir()}
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", error)
+        raise Refusal(
+            f"{str(root)!r} cannot be read as a folder of pictures ({why}): give the path of one "
+            "that is there and may be read, or the name of a dataset."
+        ) from None
+    if split not in ("train", "test"):
+        if split not in folders or split.startswith("."):
+            raise Refusal(
+                f"{root} has no folder {split!r}, as a split other than train and test must be; "
+                f"its folders are: {some(folders) or 'none'}."
+            )
+        return root / split, False
+    if {"train", "test"} <= folders:
+        return root / split, False
+    populations = folders & {"trainA", "trainB"}
+    if populations and "train" not in folders:
+        one = min(populations)
+        raise Refusal(
+            f"{root} holds {' and '.join(sorted(populations))}, two populations and no {split!r}: "
+            f"name one of them as the split, {one!r}, or as the path {root / one}."
+        )
+    return (root / "train" if "train" in folders else root), True
+
+
+def pictures_in(folder: Path) -> list[str]:
+    """The paths of all pictures from the folder, sorted."""
+
+    def refuse(error: OSError) -> None:
+        raise Refusal(f"{error.filename} cannot be read ({error.strerror}): let it be read.")
+
+    names, num_others = [], 0
+    for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if name.startswith(".") or not name.lower().endswith(SUFFIXES):
+                num_others += 1
+                continue
+            names.append(Path(place, name).relative_to(folder).as_posix())
+    if not names:
+        raise Refusal(
+            f"{folder} holds no pictures, nor do its folders; of the {num_others} files there none "
+            f"ends in {', '.join(SUFFIXES)}."
+        )
+    return sorted(names)
+
+
+def is_in(split: str, name: str) -> bool:
+    """Whether a picture is in its split, by a checksum of its path that is the same everywhere."""
+    return (zlib.crc32(os.fsencode(name)) % PARTS == 0) == (split == "test")
+
+
+def some(names: Iterable[str]) -> str:
+    """Name the first few."""
+    names = sorted(names)
+    return ", ".join(names[:NUM_NAMED]) + (", ..." if len(names) > NUM_NAMED else "")

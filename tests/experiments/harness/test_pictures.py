@@ -1,0 +1,79 @@
+"""How training sees images: cropped and mirrored anew, and only where that is asked for."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import dcgan, vae
+from experiments.harness import options
+from gan_jax import data
+from gan_jax.data.batches import order_stream
+
+PIXELS = np.arange(6 * 4 * 7, dtype=np.uint8).reshape(6, 4, 7, 1)
+CANVAS = data.ArrayDataset({"image": PIXELS, "extent": np.array([[4, 7]] * 6, np.int32)})
+
+
+def batch_of(config, dataset, key=0):
+    feed = config.picture_feed(dataset, {"image": None})
+    resident = jax.tree.map(jnp.asarray, feed.resident)
+    (chunk,) = feed.chunks([(0, 1)])
+    read = feed.read(jax.random.key(key), resident, jnp.asarray(chunk[0]))
+    assert list(read) == ["image"]
+    stream = order_stream(dataset)
+    order = data.batch_indices(0, 0, batch_size=6, num_examples=6, stream=stream)
+    return np.asarray(read["image"]), PIXELS[order]
+
+
+def test_images_are_fed_as_they_are_where_nothing_is_asked_for():
+    config = dcgan.Config(batch_size=6)
+    dataset = data.ArrayDataset({"image": PIXELS})
+    found, expected = batch_of(config, dataset)
+    np.testing.assert_array_equal(found, expected)
+    plain = config.feed(dataset, {"image": None})
+    assert config.picture_feed(dataset, {"image": None}).read.__code__ is plain.read.__code__
+
+
+def test_images_are_mirrored_where_that_is_asked_for():
+    found, stored = batch_of(dcgan.Config(batch_size=6, flip=True), CANVAS)
+    mirrored = [bool((a == b[:, ::-1]).all()) for a, b in zip(found, stored, strict=True)]
+    same = [bool((a == b).all()) for a, b in zip(found, stored, strict=True)]
+    assert [a != b for a, b in zip(mirrored, same, strict=True)] == [True] * 6
+    assert 0 < sum(mirrored) < 6
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_images_are_cropped_at_places_of_their_own_in_every_step(flip):
+    config = dcgan.Config(batch_size=6, image_size=4, crop="random", flip=flip)
+    places = []
+    for key in (0, 1):
+        found, stored = batch_of(config, CANVAS, key)
+        assert found.shape == (6, 4, 4, 1)
+        lefts = found.min(axis=(1, 2, 3)) - stored.min(axis=(1, 2, 3))
+        for image, whole, left in zip(found, stored, lefts, strict=True):
+            crop = whole[:, left : left + 4]
+            assert (image == crop).all() or (flip and (image == crop[:, ::-1]).all())
+        places.append(lefts.tolist())
+    assert len(set(places[0])) > 1
+    assert places[0] != places[1]
+
+
+def test_what_is_evaluated_is_cropped_at_its_centre(monkeypatch):
+    first = options.first_examples(CANVAS, 2)
+    assert list(first) == ["image"]
+    np.testing.assert_array_equal(first["image"], PIXELS[:2, :, 1:5])
+    asked = []
+
+    def load(name, **told):
+        asked.append(told)
+        return data.ArrayDataset({"image": PIXELS})
+
+    monkeypatch.setattr(data, "load", load)
+    config = vae.Config(dataset="mine", image_size=4, crop="random", background="red")
+    for split in ("train", "test"):
+        config.images(split)
+    shared = {"image_size": 4, "background": "red"}
+    assert asked == [
+        {"split": "train", "crop": "random", **shared},
+        {"split": "test", "crop": "center", **shared},
+    ]

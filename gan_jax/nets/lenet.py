@@ -12,9 +12,9 @@ class LeNet(nn.Module):
     """Map images to a logit for each class, and to `num_features` features.
 
     Convolutions of 5x5 with 16 and 32 channels and stride 2, and two dense layers; ReLU after all
-    but the last. The features are what the last layer reads. Strides stand where LeNet-5 pools: they
-    take a third of the time, and name as many digits rightly. Borders are padded ("SAME"), which
-    LeNet-5's are not, so that small images do.
+    but the last. The features are what the last layer reads. Where LeNet-5 pools there are strides,
+    which take a third of the time and name as many digits rightly; borders are padded ("SAME"), so
+    that small images do.
 
     After LeCun et al. 1998, II.B.
 

@@ -7,6 +7,7 @@ import jax
 import pytest
 
 from experiments import dcgan
+from experiments.harness.runs import RunAgain, opened
 from gan_jax import training
 
 ROOT = Path(__file__).parent.parent
@@ -37,6 +38,19 @@ def test_what_a_run_has_learnt_is_read_from_its_directory(tmp_path, monkeypatch)
     names = {"training": training, "dcgan": dcgan, "key": jax.random.key(0)}
     exec(example, names)
     assert names["images"].shape == (16, 28, 28, 1)
+
+
+@pytest.mark.slow
+def test_a_run_of_images_is_opened_again_as_experiments_say(tmp_path, monkeypatch):
+    (example,) = [text for text in examples(ROOT / "experiments/README.md") if "opened(" in text]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dcgan, "NUM_COMPARED", 10)
+    dcgan.run(
+        dcgan.Config(steps=1, width=2, batch_size=4, steps_per_dispatch=1), Path("runs/dcgan")
+    )
+    names = {"opened": opened, "RunAgain": RunAgain, "key": jax.random.key(0)}
+    exec(example, names)
+    assert names["images"].shape == names["at_given_latents"].shape == (16, 28, 28, 1)
 
 
 def test_the_example_of_the_games_prints_one_rate_twice(capsys):

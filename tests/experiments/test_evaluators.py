@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
-from experiments import gmmn, mode_collapse, ring, wgan
-from experiments.harness import options, population
+from experiments import conditional_gan, gmmn, mode_collapse, ring, wgan
+from experiments.harness import options, parzen, population
 from gan_jax import data, games
 from gan_jax.training import Evaluation, batch_shapes
 
@@ -73,6 +74,50 @@ def test_under_the_penalty_both_players_move_by_adam_of_a_half_and_nine_tenths(p
     np.testing.assert_allclose(update, -0.1 * mean / np.sqrt(square), rtol=1e-5)
 
 
+def test_the_first_conditional_gan_moves_by_a_falling_rate_and_a_growing_momentum():
+    config = conditional_gan.Config(networks="mirza", learning_rate=0.1)
+    optimizer = config.optimizers().discriminator
+    update = jax.jit(optimizer.update)
+    params, state = jnp.zeros(1), optimizer.init(jnp.zeros(1))
+    moved, momentum = 0.0, 0.0
+    for step in range(3):
+        change, state = update(jnp.ones(1), state, params)
+        momentum = (0.5 + 0.2 * step / 125_000) * momentum + 1
+        moved = -0.1 / 1.00004**step * momentum
+        np.testing.assert_allclose(change, moved, rtol=1e-6)
+    adam = conditional_gan.Config(learning_rate=0.1).optimizers().generator
+    change, _ = adam.update(jnp.ones(1), adam.init(params), params)
+    np.testing.assert_allclose(change, -0.1, rtol=1e-5)
+
+
+def test_parzen_s_protocol_chooses_the_bandwidth_on_one_set_and_scores_another():
+    rng = np.random.default_rng(0)
+
+    def images(num):
+        return np.clip(rng.normal(128, 255 * 0.215, (num, 2, 2, 1)), 0, 255).astype(np.uint8)
+
+    samples = jnp.full((50, 2, 2, 1), 128 / 255)
+    test = data.ArrayDataset({"image": images(400)})
+    score = parzen.parzen_score(samples, images(400), test)
+    x = test.arrays["image"].reshape(400, 4) / 255 - 128 / 255
+    bandwidth = parzen.CANDIDATES[3]  # of 0.1, 0.129, ... the next to 0.215
+    expected = stats.norm(0, bandwidth).logpdf(x).sum(axis=1)
+    np.testing.assert_allclose(score.mean, expected.mean(), rtol=1e-3)
+    np.testing.assert_allclose(score.error, expected.std(ddof=1) / 20, rtol=1e-3)
+
+
+def test_the_last_sixth_of_the_images_validates():
+    dataset = data.ArrayDataset(
+        {"image": np.arange(13), "label": np.arange(13) % 2}, label_names=("a", "b")
+    )
+    taught, validation = parzen.without_validation(dataset)
+    assert taught.arrays["image"].tolist() == list(range(11))
+    assert validation.tolist() == [11, 12]
+    assert taught.label_names == ("a", "b")
+    with pytest.raises(ValueError, match="is streamed, but these networks learn from"):
+        parzen.without_validation(SimpleNamespace())
+
+
 @pytest.fixture
 def not_trained(monkeypatch):
     """What `train` is given, in place of a run."""
@@ -110,3 +155,23 @@ def test_every_evaluation_has_one_key_and_that_of_no_step(not_trained, tmp_path)
         hook.call(step, None)
     assert (keys[-1] == keys[-2]).all()
     assert (keys[-1] != not_trained["key"]).any()
+
+
+def test_a_run_continues_another_unless_it_is_resumed(not_trained, tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr(options, "continue_from", lambda workdir, state: taken.append(workdir))
+
+    def train(**changes):
+        config = ring.Config(continue_from="other", **changes)
+        config.train(None, None, None, None, workdir=tmp_path, fresh=changes == {"seed": 1})
+
+    monkeypatch.setattr(options, "newest_step", lambda workdir: 0)
+    train()
+    assert taken == ["other"]
+    monkeypatch.setattr(options, "newest_step", lambda workdir: 500)
+    train()
+    assert taken == ["other"]
+    train(seed=1)
+    assert taken == ["other"] * 2
+    ring.Config().train(None, None, None, None, workdir=tmp_path, fresh=True)
+    assert taken == ["other"] * 2

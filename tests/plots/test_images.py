@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from gan_jax.plots import brightness_grid, image_grid
+from gan_jax.plots import brightness_grid, image_grid, save_images
 
 
 def drawn(images, **options):
@@ -45,6 +46,33 @@ def test_channels_that_are_no_colours_stand_side_by_side(channels):
     images = np.random.default_rng(0).uniform(-1, 1, (3, 4, 5, channels)).astype(np.float32)
     beside = np.concatenate([images[..., [i]] for i in range(channels)], axis=2)
     np.testing.assert_array_equal(drawn(images), drawn(beside))
+
+
+def test_rows_have_names_to_their_left():
+    images = np.full((6, 10, 10, 1), -1, np.float32)
+    plain = drawn(images, columns=2)
+    named = drawn(images, columns=2, row_names=["0", "a long name", "2"])
+    margin = named[:, : -plain.shape[1]]
+    np.testing.assert_array_equal(named[:, margin.shape[1] :], plain)
+    ink = (1 - margin).sum(axis=2).reshape(3, 24, -1).sum(axis=1)
+    assert (ink.sum(axis=1) > 0).all()
+    assert ink[1].sum() > 3 * ink[0].sum()
+    assert (ink[:, -4:] == 0).all()  # nothing is cut off
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_images_are_files_pixel_for_pixel(channels, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 5, channels), np.uint8)
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    save_images(images, paths)
+    for image, path in zip(images, paths, strict=True):
+        with Image.open(path) as written:
+            np.testing.assert_array_equal(np.asarray(written).reshape(image.shape), image)
+
+
+def test_images_of_other_channels_are_no_files(tmp_path):
+    with pytest.raises(ValueError, match="have 5 channels; a PNG has 1, 2, 3 or 4"):
+        save_images(np.zeros((1, 2, 2, 5), np.uint8), [tmp_path / "a.png"])
 
 
 def test_brightnesses_go_from_black_to_white():

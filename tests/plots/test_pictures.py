@@ -5,8 +5,9 @@ import io
 import matplotlib.image
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
-from gan_jax.plots import Picture, image_grid, latents
+from gan_jax.plots import Animation, Picture, image_grid, latents
 from gan_jax.plots.pictures import picture
 
 
@@ -19,6 +20,18 @@ def test_a_picture_is_written_and_shown_as_it_is(tmp_path):
         np.testing.assert_array_equal(read, pixels)
     assert repr(drawn) == "Picture(5 x 3)"
     assert image_grid(np.zeros((1, 2, 2, 1))).pixels.dtype == np.uint8
+
+
+def test_an_animation_shows_its_frames_in_turn_for_ever(tmp_path):
+    frames = np.zeros((3, 4, 6, 3), np.uint8)
+    frames[1], frames[2, :2] = 255, 255
+    Animation(frames, milliseconds=50).save(tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as film:
+        assert (film.n_frames, film.info["loop"]) == (3, 0)
+        for place, frame in enumerate(frames):
+            film.seek(place)
+            assert film.info["duration"] == 50
+            np.testing.assert_array_equal(np.asarray(film.convert("RGB")), frame)
 
 
 def test_a_figure_is_drawn_as_matplotlib_writes_it(tmp_path):

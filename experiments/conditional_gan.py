@@ -44,13 +44,13 @@ class Config(play.GameOptions, pictures.PictureOptions):
     """Channels of a DCGAN discriminator's first layer."""
     latent_dim: Size = 100
     """Size of the latents, from U(-1, 1); the paper's are from U(0, 1)."""
-    steps: Count = 1_500
+    steps: Count = 4_000
     batch_size: Size = 64
     learning_rate: float = 2e-4
     average_decay: float = 0.99
     steps_per_dispatch: Count = 25
-    evaluate_every: Count = 250
-    checkpoint_every: Count = 250
+    evaluate_every: Count = 500
+    checkpoint_every: Count = 500
 
     @property
     def scale(self) -> Any:

@@ -324,6 +324,7 @@ def test_real_pictures_with_captions(real):
     assert (len(test), test.label_names) == (204, dataset.label_names)
 
 
+@pytest.mark.slow
 def test_real_pairs_are_of_one_character(real):
     arrays = load(str(real / "emoji_pairs"), split="test", pairs=True, image_size=8).arrays
     image, condition = (arrays[f].reshape(len(arrays[f]), -1) / 255 for f in ("image", "condition"))
@@ -331,6 +332,7 @@ def test_real_pairs_are_of_one_character(real):
     assert np.diag(distances).mean() < 0.7 * distances.mean()
 
 
+@pytest.mark.slow
 def test_real_populations_are_splits(real):
     folder = real / "emoji_unaligned"
     for split in ("testA", "testB"):

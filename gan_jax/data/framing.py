@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -128,11 +128,12 @@ def framed(name: str, dataset: Dataset, framing: Framing) -> Dataset:
     (image,) = dataset[np.arange(1)].get("image", [np.zeros(0)])
     if image.ndim != 3 or image.shape[-1] not in (1, 3):
         raise Refusal(f"{name!r} has no images of 1 or 3 channels that could be framed.")
-    names, canvas = getattr(dataset, "label_names", None), framing.extent(*image.shape[1::-1])
+    canvas = framing.extent(*image.shape[1::-1])
     if isinstance(dataset, ArrayDataset):
-        return ArrayDataset(_framed(dataset.arrays, framing, canvas), names)
+        return replace(dataset, arrays=_framed(dataset.arrays, framing, canvas))
     if getattr(dataset, "sizes_differ", False):
         canvas = framing.largest
+    names = getattr(dataset, "label_names", None)
     streamed = FramedDataset(dataset, framing, canvas, names)
     example = streamed[np.arange(1)]
     if len(dataset) * sum(array.nbytes for array in example.values()) > tfds.RESIDENT_BYTES:

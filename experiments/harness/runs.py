@@ -44,7 +44,7 @@ class Maker(NamedTuple):
 class RunAgain:
     """Which run, which of its weights, and by which draws."""
 
-    run: Annotated[str, tyro.conf.Positional]
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The directory of a run that is finished or was stopped."""
     seed: Seed = 0
     """Of the latents; the same seed gives the same images."""

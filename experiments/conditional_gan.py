@@ -100,7 +100,8 @@ TABLES = {"networks": {name: CONFIGS[name] for name in ("digits", "projection", 
 
 def build(config: Config, batch: Batch) -> GAN:
     shape, num, dtype = batch["image"].shape[1:], config.num_classes, config.network_dtype
-    system = partial(GAN, loss=play.LOSSES[config.loss](), conditions=("label",))
+    loss = play.LOSSES[config.loss]()
+    system = partial(GAN, loss=loss, conditions=("label",))
     if config.networks == "goodfellow":
         return system(
             generator=nets.goodfellow_generator(shape, dtype=dtype),
@@ -125,7 +126,7 @@ def build(config: Config, batch: Batch) -> GAN:
     seeing = nets.DCGANDiscriminator(config.width, head=False, **told)
     if config.networks == "acgan":
         critic = nets.ACGANDiscriminator(seeing, num)
-        return acgan(loss=play.LOSSES[config.loss](), discriminator=critic, **players)
+        return acgan(loss=loss, discriminator=critic, **players)
     if config.networks == "projection":
         return system(discriminator=nets.ProjectionDiscriminator(seeing, num), **players)
     critic = nets.DCGANDiscriminator(config.width, num_classes=num, **told)
@@ -145,7 +146,7 @@ def drawing(system: GAN) -> Callable[[KeyArray, Weights, np.ndarray], jax.Array]
 def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Evaluate:
     """Draw a row of samples for each class, and count those that are taken for what they are."""
     names, draw = options.label_names(dataset), drawing(system)
-    judge = features.train_classifier(dataset) if system.conditions else None
+    judge = features.train_classifier(config.images(crop="center")) if system.conditions else None
 
     def signed(images: jax.Array) -> np.ndarray:
         return np.asarray(2 * images - 1 if config.networks in IN_UNIT else images)
@@ -174,7 +175,8 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     config = replace(config, num_classes=len(names))
     taught, validation = dataset, None
     if config.networks in IN_UNIT:
-        taught, validation = parzen.without_validation(dataset)
+        taught, _ = parzen.without_validation(dataset)
+        _, validation = parzen.without_validation(config.images(crop="center"))
     feed = config.picture_feed(taught, {"image": config.scale, "label": None})
     system = build(config, batch_shapes(feed))
     result = config.play(
@@ -192,8 +194,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     if validation is not None:
         labels = np.arange(parzen.NUM_SAMPLES, dtype=np.int32) % len(names)
         samples = drawing(system)(config.key("score"), averaged(result.state).generator, labels)
-        test = config.images("test")
-        score = parzen.parzen_score(samples, validation, test)
+        score = parzen.parzen_score(samples, validation, config.images("test"))
         said.append(f"Parzen log-likelihood {text.plus_minus(score.mean, score.error, 1)} nats")
         scores["parzen"] = score.mean
     return result.says("; ".join(said), scores)

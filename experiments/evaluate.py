@@ -39,7 +39,7 @@ def of_images(run: Opened, chosen: Options) -> Measures:
     )
     measures = dict(quality._asdict())
     if labels:
-        judge = features.train_classifier(run.config.images())
+        judge = features.train_classifier(run.config.images(crop="center"))
         named = np.argmax(judge.logits(images / np.float32(127.5) - 1), axis=-1)
         measures["accuracy"] = np.mean(named == labels[0])
     return {f"{name} ({len(images)} images)": float(value) for name, value in measures.items()}

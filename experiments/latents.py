@@ -153,7 +153,7 @@ def run(chosen: Options) -> str:
     if run.has_labels:
         raise Refusal("The run was trained on labels, so its latents do not say the class.")
     folder = new_directory(chosen.out, chosen.run, "latents")
-    judge = features.train_classifier(run.config.images())
+    judge = features.train_classifier(run.config.images(crop="center"))
     found, shown = [], []
     for seed in range(chosen.seed, chosen.seed + chosen.num_seeds):
         space = explored(jax.random.key(seed), run, judge)

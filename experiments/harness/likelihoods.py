@@ -13,7 +13,7 @@ from flax import linen as nn
 
 from experiments.harness.bounds import Rate, Several, Size
 from experiments.harness.options import Dtype, first_examples
-from experiments.harness.pictures import PictureOptions
+from experiments.harness.pictures import Crop, PictureOptions
 from experiments.harness.text import plus_minus
 from gan_jax import data, losses
 from gan_jax.errors import Refusal
@@ -53,8 +53,8 @@ class ImageOptions(PictureOptions):
     parallel: Parallel = "jit"
     """All devices by sharded jit, all devices by pmap, or one device."""
 
-    def images(self, split: str = "train") -> data.Dataset:
-        dataset = super().images(split)
+    def images(self, split: str = "train", *, crop: Crop | None = None) -> data.Dataset:
+        dataset = super().images(split, crop=crop)
         return data.binarized(dataset) if self.binarization == "static" else dataset
 
     def image_feed(

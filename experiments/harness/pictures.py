@@ -11,6 +11,8 @@ from gan_jax import data, signals
 from gan_jax.errors import Refusal
 from gan_jax.typing import Batch, Feed, KeyArray
 
+Crop = Literal["center", "random"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class PictureOptions(RunOptions):
@@ -21,20 +23,20 @@ class PictureOptions(RunOptions):
     any other name is that of an image dataset of TensorFlow Datasets."""
     image_size: Size | None = None
     """The side of square images: the shorter side is resized to it. None leaves them."""
-    crop: Literal["center", "random"] = "center"
+    crop: Crop = "center"
     """Where the square is cut out of an image; of images that are evaluated, at the centre."""
     flip: bool = False
     """Mirror each image that is trained on with probability 1/2, anew whenever it is seen."""
     background: str = "white"
     """The colour that transparent pixels show."""
 
-    def images(self, split: str = "train") -> data.Dataset:
+    def images(self, split: str = "train", *, crop: Crop | None = None) -> data.Dataset:
         """The images of a split; those of `test` are cropped at the centre."""
         return load_images(
             self.dataset,
             split,
             image_size=self.image_size,
-            crop=self.crop if split == "train" else "center",
+            crop=crop or (self.crop if split == "train" else "center"),
             background=self.background,
         )
 

@@ -1,5 +1,6 @@
 """What experiments look at, and by which keys, without a run."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 from scipy import stats
 
 from experiments import conditional_gan, gmmn, mode_collapse, ring, wgan
-from experiments.harness import options, parzen, population
+from experiments.harness import features, options, parzen, population
 from gan_jax import data, games
 from gan_jax.training import Evaluation, batch_shapes
 
@@ -88,6 +89,41 @@ def test_the_first_conditional_gan_moves_by_a_falling_rate_and_a_growing_momentu
     adam = conditional_gan.Config(learning_rate=0.1).optimizers().generator
     change, _ = adam.update(jnp.ones(1), adam.init(params), params)
     np.testing.assert_allclose(change, -0.1, rtol=1e-5)
+
+
+def test_a_dataset_without_labels_is_refused(monkeypatch, tmp_path):
+    unlabelled = data.ArrayDataset({"image": np.zeros((100, 8, 8, 1), np.uint8)})
+    monkeypatch.setattr(data, "load", lambda *_, **__: unlabelled)
+    with pytest.raises(ValueError, match="The images have no labels: choose a --dataset that has"):
+        conditional_gan.run(conditional_gan.Config(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["digits", "mirza"])
+def test_a_sample_counts_where_it_is_taken_for_its_class(name, monkeypatch):
+    """Samples are as bright as their class, but for those of one, which look like the first."""
+    config = dataclasses.replace(conditional_gan.CONFIGS[name], num_classes=3)
+    brightness = np.array([0.0, 0.5, 0.0])
+
+    def sample(key, weights, num, labels):
+        lit = jnp.asarray(brightness)[labels][:, None, None, None]
+        lit = jnp.broadcast_to(lit, (num, 4, 4, 1))
+        return lit if name == "mirza" else 2 * lit - 1
+
+    def logits(images):
+        return -np.abs(images.mean(axis=(1, 2, 3))[:, None] - np.array([-1, 0, 1]))
+
+    monkeypatch.setattr(features, "train_classifier", lambda _: SimpleNamespace(logits=logits))
+    monkeypatch.setattr(data, "load", lambda *_, **__: data.ArrayDataset({"image": np.zeros(1)}))
+    monkeypatch.setattr(conditional_gan, "averaged", lambda state: state)
+    dataset = SimpleNamespace(label_names=("a", "b", "c"))
+    system = SimpleNamespace(sample=sample, conditions=("label",))
+    evaluate = conditional_gan.evaluator(config, system, dataset)
+    files, metrics = evaluate(jax.random.key(0), SimpleNamespace(generator=None))
+    assert metrics["accuracy"] == pytest.approx(2 / 3)
+    assert metrics["accuracy/worst"] == 0
+    rows = np.split(files["samples"].pixels[:, -120:], 3)  # to the right of the names
+    assert [int(row[6, 6, 0]) for row in rows] == [0, 127, 0]
 
 
 def test_parzen_s_protocol_chooses_the_bandwidth_on_one_set_and_scores_another():

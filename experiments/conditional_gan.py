@@ -44,7 +44,7 @@ class Config(play.GameOptions, pictures.PictureOptions):
     """Channels of a DCGAN discriminator's first layer."""
     latent_dim: Size = 100
     """Size of the latents, from U(-1, 1); the paper's are from U(0, 1)."""
-    steps: Count = 4_000
+    steps: Count = 6_000
     batch_size: Size = 64
     learning_rate: float = 2e-4
     average_decay: float = 0.99

@@ -15,7 +15,16 @@ import jax
 import numpy as np
 import optax
 
-from experiments.harness import command, features, options, parzen, pictures, play, text
+from experiments.harness import (
+    command,
+    features,
+    likelihoods,
+    options,
+    parzen,
+    pictures,
+    play,
+    text,
+)
 from experiments.harness.bounds import Count, Size
 from gan_jax import data, nets, plots
 from gan_jax.errors import Refusal
@@ -47,6 +56,7 @@ class Config(play.GameOptions, pictures.PictureOptions):
     steps: Count = 6_000
     batch_size: Size = 64
     learning_rate: float = 2e-4
+    """Of both players; Adam's beta1 is 0.5."""
     average_decay: float = 0.99
     steps_per_dispatch: Count = 25
     evaluate_every: Count = 500
@@ -98,13 +108,16 @@ CONFIGS = {
 TABLES = {"networks": {name: CONFIGS[name] for name in ("digits", "projection", "acgan", "mirza")}}
 
 
-def build(config: Config, batch: Batch) -> GAN:
+def build(config: Config, batch: Batch, mean: jax.Array | None = None) -> GAN:
+    """The game; Goodfellow's generator starts at the `mean` image where it is to be trained."""
     shape, num, dtype = batch["image"].shape[1:], config.num_classes, config.network_dtype
     loss = play.LOSSES[config.loss]()
     system = partial(GAN, loss=loss, conditions=("label",))
     if config.networks == "goodfellow":
         return system(
-            generator=nets.goodfellow_generator(shape, dtype=dtype),
+            generator=nets.goodfellow_generator(
+                shape, dtype=dtype, output_bias_init=likelihoods.starting_at(mean)
+            ),
             discriminator=nets.GoodfellowDiscriminator(dtype=dtype),
             latents=networks.uniform(config.latent_dim, low=-(3**0.5), high=3**0.5),
             conditions=(),
@@ -146,7 +159,7 @@ def drawing(system: GAN) -> Callable[[KeyArray, Weights, np.ndarray], jax.Array]
 def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Evaluate:
     """Draw a row of samples for each class, and count those that are taken for what they are."""
     names, draw = options.label_names(dataset), drawing(system)
-    judge = features.train_classifier(config.images(crop="center")) if system.conditions else None
+    judge = features.train_classifier(config.centered(dataset)) if system.conditions else None
 
     def signed(images: jax.Array) -> np.ndarray:
         return np.asarray(2 * images - 1 if config.networks in IN_UNIT else images)
@@ -163,6 +176,7 @@ def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Eva
         logits = judge.logits(signed(draw(key_judged, weights, labels)))
         right = (np.argmax(logits, axis=-1) == labels).reshape(len(names), -1).mean(axis=1)
         metrics = {"accuracy": right.mean(), "accuracy/worst": right.min()}
+        metrics["judge/accuracy"] = judge.accuracy
         return Evaluation({"samples": grid}, metrics)
 
     return evaluate
@@ -172,13 +186,15 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     """Train, and score what the generator makes of each class."""
     dataset = config.images()
     names = options.label_names(dataset)
+    if config.num_classes not in (None, len(names)):
+        raise Refusal(f"--num-classes is {config.num_classes}, but there are {len(names)}.")
     config = replace(config, num_classes=len(names))
     taught, validation = dataset, None
     if config.networks in IN_UNIT:
         taught, _ = parzen.without_validation(dataset)
-        _, validation = parzen.without_validation(config.images(crop="center"))
+        _, validation = parzen.without_validation(config.centered(dataset))
     feed = config.picture_feed(taught, {"image": config.scale, "label": None})
-    system = build(config, batch_shapes(feed))
+    system = build(config, batch_shapes(feed), likelihoods.mean_image(taught))
     result = config.play(
         system,
         feed,
@@ -189,8 +205,10 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     )
     said, scores = [], {}
     if system.conditions:
-        of_all, of_worst = result.metrics["accuracy"], result.metrics["accuracy/worst"]
-        said.append(f"{of_all:.1%} of samples are taken for their class, {of_worst:.1%} of one")
+        said.append(
+            "{accuracy:.1%} of samples are taken for their class, {accuracy/worst:.1%} of one, by "
+            "a judge who knows {judge/accuracy:.1%} of real images".format_map(result.metrics)
+        )
     if validation is not None:
         labels = np.arange(parzen.NUM_SAMPLES, dtype=np.int32) % len(names)
         samples = drawing(system)(config.key("score"), averaged(result.state).generator, labels)

@@ -113,7 +113,8 @@ def maker(config: Config, model: CVAE) -> runs.Maker:
         first = jnp.broadcast_to(images[0], (len(latents), *images.shape[1:]))
         return completed(first, latents, weights)
 
-    return runs.Maker(sample, model.latents, generate, at=("cvae",))
+    unseen = arranged(images, config.num_quadrants)
+    return runs.Maker(sample, model.latents, generate, at=("cvae",), unseen=unseen)
 
 
 def evaluator(config: Config, model: CVAE, dataset: data.Dataset) -> options.Evaluate:

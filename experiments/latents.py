@@ -27,7 +27,6 @@ NUM_MADE = 5_000
 NUM_EXEMPLARS = 3
 NUM_FRAMES = 11
 NUM_SHOWN = 10
-WAYS = {"straight": walks.straight, "spherical": walks.spherical}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,10 +68,11 @@ def explored(key: KeyArray, run: Opened, judge: features.Classifier) -> Space:
     thin, thick = {}, {}
     for name in np.unique(classes):
         of_class = classes == name
-        if of_class.sum() >= 6 * NUM_EXEMPLARS:
-            low, high = np.quantile(weights[of_class], (1 / 3, 2 / 3))
-            thin[name] = np.flatnonzero(of_class & (weights < low))
-            thick[name] = np.flatnonzero(of_class & (weights > high))
+        low, high = np.quantile(weights[of_class], (1 / 3, 2 / 3))
+        lower = np.flatnonzero(of_class & (weights < low))
+        upper = np.flatnonzero(of_class & (weights > high))
+        if min(len(lower), len(upper)) >= NUM_EXEMPLARS:
+            thin[name], thick[name] = lower, upper
     if len(thin) < 2:
         raise Refusal("The run makes one class alone, so there is nothing to add or to walk to.")
     return Space(run, judge, latents, images, classes, weights, thin, thick)
@@ -132,7 +132,7 @@ def walked(space: Space, chance: np.random.Generator, num: int) -> dict[str, flo
     ends = chance.integers(len(space.images), size=4 * num)
     apart = np.flatnonzero(space.classes[starts] != space.classes[ends])[:num]
     scores = {}
-    for name, way in WAYS.items():
+    for name, way in walks.WAYS.items():
         legs = jax.vmap(jax.vmap(way, (None, None, 0)), (0, 0, None))(
             space.latents[starts[apart]], space.latents[ends[apart]], jnp.linspace(0, 1, NUM_FRAMES)
         )

@@ -6,6 +6,7 @@ files in one folder a label, so that they are a dataset again, and rows of the g
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import tyro
@@ -35,14 +36,11 @@ def run(options: Options) -> str:
     folder = new_directory(options.out, options.run, "images")
     chunks = run.draw(options.key, options.num, *labels)
     if options.grid:
-        images = np.concatenate(list(chunks))
-        num_rows = len(set(labels[0].tolist())) if labels else 0
-        columns = -(-len(images) // num_rows) if num_rows > 1 else None
-        grid = plots.image_grid(images / np.float32(127.5) - 1, columns=columns)
+        images = np.concatenate(list(chunks)) / np.float32(127.5) - 1
         folder.mkdir(parents=True, exist_ok=True)
-        grid.save(folder / "grid.png")
+        grid_of(images, *labels).save(folder / "grid.png")
         return f"{len(images)} images in {folder / 'grid.png'}"
-    names = [re.sub(r"[^\w -]", "_", name) for name in run.restored.label_names or ()]
+    names = folder_names(run.restored.label_names or [])
     written = 0
     for images in chunks:
         numbers = range(written, written + len(images))
@@ -54,6 +52,26 @@ def run(options: Options) -> str:
         plots.save_images(images, [folder / w / f for w, f in zip(within, files, strict=True)])
         written += len(images)
     return f"{written} images in {folder}"
+
+
+def grid_of(images: np.ndarray, labels: np.ndarray | None = None) -> plots.Picture:
+    """Put images in [-1, 1] into one picture, with a row for each label that there is."""
+    if labels is None or labels[0] == labels[-1]:
+        return plots.image_grid(images)
+    rows = np.split(images, np.flatnonzero(np.diff(labels)) + 1)
+    columns = max(map(len, rows))
+    white = np.ones((columns, *images.shape[1:]), images.dtype)
+    filled = [np.concatenate([row, white])[:columns] for row in rows]
+    return plots.image_grid(np.concatenate(filled), columns=columns)
+
+
+def folder_names(label_names: Sequence[str]) -> list[str]:
+    """A folder for each label, called as it is, as far as that makes a name of its own."""
+    names = [re.sub(r"[^\w -]", "_", name) for name in label_names]
+    return [
+        f"{label}_{name}" if names.count(name) > 1 or not name.strip() else name
+        for label, name in enumerate(names)
+    ]
 
 
 if __name__ == "__main__":

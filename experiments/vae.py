@@ -162,17 +162,15 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     )
     weights, unseen = result.state.player.weights, {"image": config.unseen()[0]}
     nll = config.negative_log_likelihoods(model.log_weights, weights, unseen)
-    score = "negative log-likelihood"
     num_active = int(active_units(model.encode(weights, unseen).mean).sum())
     scores = {"nll": nll.mean(), "active_units": num_active}
     bits = ""
-    if config.likelihood == "bernoulli" and config.binarization == "none":
-        score = "cross-entropy bound of brightnesses, no likelihood,"
     if config.likelihood == "discretized_logistic":
         scores["bits_per_dimension"] = bits_per_dimension(nll.mean(), unseen["image"][0].size)
         bits = f" ({scores['bits_per_dimension']:.3f} bits per dimension)"
     return result.says(
-        f"unseen images: bound {float(result.metrics['unseen/elbo']):.2f}, {score} "
+        f"unseen images: bound {float(result.metrics['unseen/elbo']):.2f}, "
+        f"{likelihoods.score_name(config)} "
         f"{likelihoods.with_error(nll)} nats{bits}, {num_active} active units",
         scores,
     )

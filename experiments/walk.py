@@ -19,7 +19,6 @@ from gan_jax.checks import AT_LEAST_2
 from gan_jax.systems import walks
 
 NUM_STATIONS = 9
-WAYS = {"straight": walks.straight, "spherical": walks.spherical}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,13 +34,15 @@ class Options(RunAgain):
 def run(options: Options) -> str:
     """Walk, and write what was seen."""
     run = opened(options)
-    label = "0" if run.has_labels and options.label is None else options.label
-    labels = run.labels(NUM_STATIONS * options.num_frames, label)
+    num = NUM_STATIONS * options.num_frames
+    labels = run.labels(num, options.label)
+    if options.label is None:
+        labels = tuple(np.zeros_like(values) for values in labels)
     folder = new_directory(options.out, options.run, "walk")
     generate = jax.jit(run.maker.generate)
     stations = run.maker.latents(options.key, NUM_STATIONS)
     seen = {}
-    for name, way in WAYS.items():
+    for name, way in walks.WAYS.items():
         legs = walks.walk(stations, options.num_frames, way)
         made = run.to_bytes(generate(run.weights, legs.reshape(-1, *legs.shape[2:]), *labels))
         seen[name] = made / np.float32(127.5) - 1

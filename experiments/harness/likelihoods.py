@@ -126,6 +126,13 @@ class LikelihoodOptions(ImageOptions):
         )
 
 
+def score_name(config: ImageOptions) -> str:
+    """What minus the logarithm of a model's weights estimates."""
+    if getattr(config, "likelihood", "bernoulli") == "bernoulli" and config.binarization == "none":
+        return "cross-entropy bound of brightnesses, no likelihood,"
+    return "negative log-likelihood"
+
+
 def mean_image(dataset: data.Dataset) -> jax.Array:
     """Mean brightness of each pixel over the first images."""
     images = first_examples(dataset, NUM_AVERAGED)["image"]

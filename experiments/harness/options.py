@@ -17,7 +17,7 @@ from gan_jax.errors import Refusal
 from gan_jax.signals import center_crop
 from gan_jax.training import Evaluation, Hook, Timetable, continue_from, process_rows, train
 from gan_jax.training.compile import Parallel
-from gan_jax.training.rundir import SAMPLES, newest_step
+from gan_jax.training.rundir import SAMPLES, starts_anew
 from gan_jax.typing import Feed, KeyArray, PyTree, Step
 
 Evaluate: TypeAlias = Callable[[KeyArray, PyTree], Evaluation]
@@ -103,7 +103,12 @@ class RunOptions:
     ) -> Result:
         """Train from the start, or from where the run in `workdir` was stopped."""
 
-        if self.continue_from is not None and (fresh or not newest_step(workdir)):
+        if self.continue_from is not None and starts_anew(workdir, fresh):
+            if Path(self.continue_from).resolve() == workdir.resolve():
+                raise Refusal(
+                    f"--continue-from is {self.continue_from}, the run's own directory, which "
+                    "would be lost: give the new run another --workdir."
+                )
             state = continue_from(self.continue_from, state)
 
         def look(step: int, state: PyTree) -> Evaluation:

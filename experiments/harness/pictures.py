@@ -9,8 +9,10 @@ from experiments.harness.bounds import Size
 from experiments.harness.options import RunOptions, load_images
 from gan_jax import data, signals
 from gan_jax.errors import Refusal
+from gan_jax.nets.dcgan import dcgan_depth
 from gan_jax.typing import Batch, Feed, KeyArray
 
+LARGEST_BASE = 16
 Crop = Literal["center", "random"]
 
 
@@ -30,8 +32,12 @@ class PictureOptions(RunOptions):
     background: str = "white"
     """The colour that transparent pixels show."""
 
+    def centered(self, dataset: data.Dataset) -> data.Dataset:
+        """The training images as an evaluation sees them: cropped at the centre."""
+        return dataset if self.crop == "center" else self.images(crop="center")
+
     def images(self, split: str = "train", *, crop: Crop | None = None) -> data.Dataset:
-        """The images of a split; those of `test` are cropped at the centre."""
+        """The images of a split, those of `test` cropped at the centre unless `crop` says else."""
         return load_images(
             self.dataset,
             split,
@@ -63,13 +69,13 @@ def size_for_dcgan(batch: Batch) -> tuple[tuple[int, int], int]:
     """The height and width of a batch's images, and their channels.
 
     Raises:
-        ValueError: a side is odd.
+        ValueError: a side is odd, or halves of both would stay large.
     """
     _, height, width, channels = batch["image"].shape
-    if height % 2 or width % 2:
-        near = max(round(max(height, width) / 8), 1) * 8
+    if height % 2 or width % 2 or max(height, width) >> dcgan_depth(height, width) > LARGEST_BASE:
+        near = max(round(max(height, width) / 16), 1) * 16
         raise Refusal(
-            f"The images are {height}x{width}, and DCGAN halves both sides: give an even "
-            f"--image-size, such as {near}."
+            f"The images are {height}x{width}, and DCGAN halves both sides until one is small: "
+            f"give an --image-size that can be halved often, such as {near}."
         )
     return (height, width), channels

@@ -19,7 +19,7 @@ from gan_jax.errors import Refusal
 from gan_jax.games import Weights
 from gan_jax.systems.checks import output_bound
 from gan_jax.systems.networks import Latents
-from gan_jax.typing import KeyArray
+from gan_jax.typing import Batch, KeyArray
 
 CHUNK = 100  # images that are made at a time
 NUM_NAMED = 20
@@ -31,6 +31,8 @@ class Maker(NamedTuple):
     An experiment whose system makes something else has a function `maker(config, system)`.
     sample: (key, weights, num) -> images.
     generate: (weights, latents) -> images.
+    unseen: the batch whose likelihood is estimated, of a maker that starts from real images; its
+        images are not compared with these.
     at: where the system's state is in that of the run.
     """
 
@@ -38,6 +40,7 @@ class Maker(NamedTuple):
     latents: Latents
     generate: Callable[..., Any]
     at: tuple[str, ...] = ()
+    unseen: Batch | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,9 @@ class Opened(NamedTuple):
                 raise Refusal(f"--label is {label}, but the run was not trained on labels.")
             return ()
         if label is None:
-            return (np.arange(num, dtype=np.int32) * len(names) // num,)
+            of_each = np.full(len(names), num // len(names))
+            of_each[: num % len(names)] += 1
+            return (np.repeat(np.arange(len(names), dtype=np.int32), of_each),)
         known = names + [str(index) for index in range(len(names)) if str(index) not in names]
         if label not in known:
             said = ", ".join(names[:NUM_NAMED]) + (", ..." if len(names) > NUM_NAMED else "")

@@ -173,6 +173,6 @@ def _array(lines: list[Line], column: str, values: list[Any]) -> np.ndarray:
     kind = "int32" if is_whole else "float32"
     limit = np.iinfo(np.int32).max if is_whole else float(np.finfo(np.float32).max)
     for (place, _), value in zip(lines, values, strict=True):
-        if abs(value) > limit:
-            raise Refusal(f"{place} has the {column} {value}, too large for {kind}.")
+        if not abs(value) <= limit:  # nan, too
+            raise Refusal(f"{place} has the {column} {value}: no number, or too large for {kind}.")
     return np.array(values, kind)

@@ -51,18 +51,29 @@ def folder_of(root: Path, split: str) -> tuple[Path, bool]:
             f"{root} holds {' and '.join(sorted(populations))}, two populations and no {split!r}: "
             f"name one of them as the split, {one!r}, or as the path {root / one}."
         )
+    if "test" in folders and "train" not in folders:
+        raise Refusal(
+            f"{root} holds a folder test and none called train: move the other pictures into "
+            f"{root / 'train'}, or name a folder of them as the path."
+        )
     return (root / "train" if "train" in folders else root), True
 
 
 def pictures_in(folder: Path) -> list[str]:
-    """The paths of all pictures from the folder, sorted."""
+    """The paths of all pictures from the folder, in order."""
 
     def refuse(error: OSError) -> None:
         raise Refusal(f"{error.filename} cannot be read ({error.strerror}): let it be read.")
 
     names, num_others = [], 0
     for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        above = os.path.realpath(place) + os.sep
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".")
+            and not above.startswith(os.path.join(os.path.realpath(os.path.join(place, name)), ""))
+        ]
         for name in files:
             if name.startswith(".") or not name.lower().endswith(SUFFIXES):
                 num_others += 1
@@ -73,12 +84,21 @@ def pictures_in(folder: Path) -> list[str]:
             f"{folder} holds no pictures, nor do its folders; of the {num_others} files there none "
             f"ends in {', '.join(SUFFIXES)}."
         )
-    return sorted(names)
+    return in_order(names)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Order pictures by a checksum of their paths, so that the first few are of all classes."""
+    return sorted(names, key=lambda name: (_checksum(name), name))
 
 
 def is_in(split: str, name: str) -> bool:
     """Whether a picture is in its split, by a checksum of its path that is the same everywhere."""
-    return (zlib.crc32(os.fsencode(name)) % PARTS == 0) == (split == "test")
+    return (_checksum(name) % PARTS == 0) == (split == "test")
+
+
+def _checksum(name: str) -> int:
+    return zlib.crc32(os.fsencode(name))
 
 
 def some(names: Iterable[str]) -> str:

@@ -42,6 +42,9 @@ def spherical(
     return jnp.where(is_arc, arc, straight(start, end, t))
 
 
+WAYS = {"straight": straight, "spherical": spherical}
+
+
 def walk(
     stations: Float[Array, "stations *shape"], num_frames: int, way: Way = straight
 ) -> Float[Array, "legs {num_frames} *shape"]:

@@ -139,6 +139,11 @@ def check_run(
     return old or {}
 
 
+def starts_anew(workdir: Path, fresh: bool) -> bool:
+    """Whether a run there begins at its start, in place of being resumed."""
+    return fresh or not newest_step(workdir) or BEING_DELETED in (read_record(workdir) or {})
+
+
 def newest_step(workdir: Path) -> int:
     """The step of a run's newest checkpoint, by its name alone; 0 where there is none."""
     names = [path.name for path in (workdir / CHECKPOINTS).glob("*")]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gan_jax.data import paths
 from gan_jax.data.pictures import as_picture
 
 
@@ -67,3 +68,9 @@ def data_dir(tmp_path: Path, mnist: dict[str, dict[str, np.ndarray]]) -> Path:
 @pytest.fixture
 def prepare() -> Callable[[str, Path, Mapping[str, Mapping[str, np.ndarray]]], None]:
     return _prepare
+
+
+@pytest.fixture(autouse=True)
+def _sorted_by_name(monkeypatch):
+    """Pictures of a folder in the order of their names, which tests can tell."""
+    monkeypatch.setattr(paths, "in_order", sorted)

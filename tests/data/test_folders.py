@@ -4,6 +4,8 @@ import logging
 import os
 import shutil
 import sys
+import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from gan_jax.data import (
     streamed_feed,
     tfds,
 )
+from gan_jax.data.paths import in_order, pictures_in
 
 FLAT = {f"{index:03}.png": index for index in range(120)}
 
@@ -51,6 +54,28 @@ def test_pictures_come_nested_and_hidden_ones_do_not_in_the_order_of_their_paths
     assert dataset.arrays["image"].shape == (4, 6, 4, 1)
     assert list(dataset.arrays) == ["image"]
     assert (dataset.label_names, dataset.text) == (None, None)
+
+
+def test_the_first_pictures_are_of_all_classes_and_the_order_is_that_of_every_machine():
+    names = [f"{name}/{number}.png" for name in ("cat", "dog", "emu") for number in range(40)]
+    ordered = in_order(reversed(names))
+    assert sorted(ordered) == sorted(names)
+    assert ordered == in_order(names)
+    for some in (ordered[:20], ordered[-20:]):
+        assert min(Counter(name[:3] for name in some).values()) >= 3
+    assert in_order(["a.png", "b.png", "c.png", "d.png"]) == sorted(
+        ["a.png", "b.png", "c.png", "d.png"], key=lambda name: zlib.crc32(name.encode())
+    )
+
+
+def test_a_link_to_a_folder_above_is_not_followed(tmp_path):
+    draw(3).save(tmp_path / "a.png")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "loop").symlink_to(tmp_path)
+    (tmp_path / "other").mkdir()
+    draw(4).save(tmp_path / "other" / "b.png")
+    (tmp_path / "in" / "beside").symlink_to(tmp_path / "other")
+    assert pictures_in(tmp_path) == ["a.png", "in/beside/b.png", "other/b.png"]
 
 
 def test_one_picture_in_colours_makes_three_channels_of_all(tmp_path):
@@ -94,7 +119,13 @@ def test_train_and_test_are_folders_where_both_are_there(tmp_path):
     assert (values(train), values(test), values(val)) == ([1, 2], [3], [4])
     assert train.label_names == test.label_names == ("a", "b")
     assert test.arrays["label"].tolist() == [1]
-    assert val.label_names == ("a",)
+    assert val.label_names == ("a", "b")  # numbers mean in every split what they do in train
+
+
+def test_a_folder_of_tests_alone_leaves_open_what_is_trained_on(tmp_path):
+    write(tmp_path, {"cat/1.png": 1, "dog/2.png": 2, "test/3.png": 3})
+    with pytest.raises(ValueError, match="holds a folder test and none called train: move"):
+        load(str(tmp_path))
 
 
 def test_colours_of_test_are_those_of_train(tmp_path):

@@ -13,6 +13,8 @@ from experiments import conditional_gan, gmmn, mode_collapse, ring, wgan
 from experiments.harness import features, options, parzen, population
 from gan_jax import data, games
 from gan_jax.training import Evaluation, batch_shapes
+from gan_jax.training.record import MARK, write_record
+from gan_jax.training.rundir import BEING_DELETED
 
 
 def test_modes_are_counted_of_the_averaged_generator():
@@ -75,20 +77,41 @@ def test_under_the_penalty_both_players_move_by_adam_of_a_half_and_nine_tenths(p
     np.testing.assert_allclose(update, -0.1 * mean / np.sqrt(square), rtol=1e-5)
 
 
-def test_the_first_conditional_gan_moves_by_a_falling_rate_and_a_growing_momentum():
-    config = conditional_gan.Config(networks="mirza", optimizer="sgd", learning_rate=0.1)
+@pytest.mark.parametrize(("name", "decay"), [("mirza", 1.00004), ("goodfellow", 1.000004)])
+def test_the_first_gans_move_by_a_falling_rate_and_a_growing_momentum(name, decay):
+    config = conditional_gan.Config(networks=name, optimizer="sgd", learning_rate=0.1)
     optimizer = config.optimizers().discriminator
     update = jax.jit(optimizer.update)
     params, state = jnp.zeros(1), optimizer.init(jnp.zeros(1))
-    moved, momentum = 0.0, 0.0
-    for step in range(3):
+    state = jax.tree.map(lambda x: x + 2_000 if x.dtype == jnp.int32 else x, state)
+    momentum = 0.0
+    for step in range(2_000, 2_003):
         change, state = update(jnp.ones(1), state, params)
         momentum = (0.5 + 0.2 * step / 125_000) * momentum + 1
-        moved = -0.1 / 1.00004**step * momentum
-        np.testing.assert_allclose(change, moved, rtol=1e-6)
-    adam = conditional_gan.Config(learning_rate=0.1).optimizers().generator
-    change, _ = adam.update(jnp.ones(1), adam.init(params), params)
-    np.testing.assert_allclose(change, -0.1, rtol=1e-5)
+        np.testing.assert_allclose(change, -0.1 / decay**step * momentum, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [("digits", -1, 1), ("mirza", 0, 1), ("goodfellow", -(3**0.5), 3**0.5)],
+)
+def test_latents_are_those_of_the_papers(name, low, high):
+    config = dataclasses.replace(conditional_gan.CONFIGS[name], num_classes=3)
+    batch = {"image": jax.ShapeDtypeStruct((2, 8, 8, 1), jnp.float32)}
+    latents = conditional_gan.build(config, batch, jnp.zeros((8, 8, 1))).latents(
+        jax.random.key(0), 100
+    )
+    assert latents.shape == (100, 100)
+    np.testing.assert_allclose([latents.min(), latents.max()], [low, high], atol=0.01)
+
+
+def test_the_first_gan_starts_at_the_mean_image():
+    config = conditional_gan.CONFIGS["goodfellow"]
+    mean = jax.random.uniform(jax.random.key(0), (8, 8, 1), minval=0.1, maxval=0.9)
+    system = conditional_gan.build(config, {"image": mean[None]}, mean)
+    params = jax.jit(system.generator.init)(jax.random.key(1), jnp.zeros((1, 100)))["params"]
+    biases = [layer["bias"] for layer in params.values() if layer["bias"].size == 64]
+    np.testing.assert_allclose(jax.nn.sigmoid(biases[0]), mean.ravel(), rtol=1e-4)
 
 
 def test_a_dataset_without_labels_is_refused(monkeypatch, tmp_path):
@@ -113,7 +136,11 @@ def test_a_sample_counts_where_it_is_taken_for_its_class(name, monkeypatch):
     def logits(images):
         return -np.abs(images.mean(axis=(1, 2, 3))[:, None] - np.array([-1, 0, 1]))
 
-    monkeypatch.setattr(features, "train_classifier", lambda _: SimpleNamespace(logits=logits))
+    monkeypatch.setattr(
+        features,
+        "train_classifier",
+        lambda _: SimpleNamespace(logits=logits, accuracy=1.0, name="judge"),
+    )
     monkeypatch.setattr(data, "load", lambda *_, **__: data.ArrayDataset({"image": np.zeros(1)}))
     monkeypatch.setattr(conditional_gan, "averaged", lambda state: state)
     dataset = SimpleNamespace(label_names=("a", "b", "c"))
@@ -197,17 +224,20 @@ def test_a_run_continues_another_unless_it_is_resumed(not_trained, tmp_path, mon
     taken = []
     monkeypatch.setattr(options, "continue_from", lambda workdir, state: taken.append(workdir))
 
-    def train(**changes):
-        config = ring.Config(continue_from="other", **changes)
-        config.train(None, None, None, None, workdir=tmp_path, fresh=changes == {"seed": 1})
+    def train(workdir=tmp_path / "new", other="other", fresh=False):
+        config = ring.Config(continue_from=other)
+        config.train(None, None, None, None, workdir=workdir, fresh=fresh)
 
-    monkeypatch.setattr(options, "newest_step", lambda workdir: 0)
     train()
     assert taken == ["other"]
-    monkeypatch.setattr(options, "newest_step", lambda workdir: 500)
+    (tmp_path / "new/checkpoints/7").mkdir(parents=True)
     train()
     assert taken == ["other"]
-    train(seed=1)
-    assert taken == ["other"] * 2
+    train(fresh=True)
+    write_record(tmp_path / "new", MARK | {BEING_DELETED: True})
+    train()
+    assert taken == ["other"] * 3
     ring.Config().train(None, None, None, None, workdir=tmp_path, fresh=True)
-    assert taken == ["other"] * 2
+    with pytest.raises(ValueError, match="the run's own directory, which would be lost"):
+        train(other=str(tmp_path / "new/../new"), fresh=True)
+    assert taken == ["other"] * 3

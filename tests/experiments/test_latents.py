@@ -1,5 +1,6 @@
 """Sums and walks of latents, in a space where the truth is known."""
 
+import re
 from types import SimpleNamespace
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import latents
+from experiments.harness import features
 
 SIDE = 4
 
@@ -75,12 +77,63 @@ def test_where_latents_are_linear_sums_are_what_they_should_be(space):
     assert (weights[:, :4].min(axis=1) > weights[:, 4:8].max(axis=1)).all()
 
 
-def test_walks_are_measured_from_frame_to_frame(space):
+def test_walks_are_measured_from_frame_to_frame():
+    """Images as bright as a latent that goes from -1/2 to 1/2 or back, by ten equal steps."""
+
+    def generate(weights, z):
+        return jnp.broadcast_to(z[:, :, None, None], (len(z), SIDE, SIDE, 1))
+
+    def logits(images):
+        mean = images.mean(axis=(1, 2, 3))
+        return jnp.stack([-3 * mean, 3 * mean], axis=1)
+
+    run = SimpleNamespace(maker=SimpleNamespace(generate=generate), weights=None, is_signed=True)
+    ends, judge = jnp.array([[-0.5], [0.5]]), SimpleNamespace(logits=logits)
+    images = np.asarray(generate(None, ends))
+    space = latents.Space(run, judge, ends, images, np.array([0, 1]), None, {}, {})
+    scores = latents.walked(space, np.random.default_rng(0), 5)
+    for name in ("straight", "spherical"):
+        np.testing.assert_allclose(scores[f"{name}: change"], 0.1, rtol=1e-5)
+        np.testing.assert_allclose(scores[f"{name}: unevenness"], 1, rtol=1e-4)
+        at_ends = scores[f"{name}: confidence at the ends"]
+        np.testing.assert_allclose(at_ends, 1 / (1 + np.exp(-3)), rtol=1e-5)
+        np.testing.assert_allclose(scores[f"{name}: confidence half-way"], 0.5, rtol=1e-5)
+
+
+def test_a_jump_is_uneven(space):
     scores = latents.walked(space, np.random.default_rng(0), 50)
-    assert scores["straight: confidence at the ends"] > 0.9
     assert scores["straight: unevenness"] > 5  # all of the change is where the sign does
-    assert 0 < scores["straight: change"] < 0.5
-    assert scores["spherical: change"] != scores["straight: change"]
+
+
+def test_a_class_without_thin_or_thick_examples_is_left_out():
+    alone = SimpleNamespace(maker=SimpleNamespace(latents=drawn), weights=None, is_signed=False)
+    alone.maker.generate = lambda weights, z: jnp.round(generate(weights, z))
+    with pytest.raises(ValueError, match="makes one class alone"):
+        latents.explored(jax.random.key(0), alone, JUDGE)
+
+
+def test_scores_are_means_over_seeds_beside_the_judge_and_a_picture(space, tmp_path, monkeypatch):
+    seeds = []
+    run = RUN.maker
+    told = {"maker": run, "weights": None, "is_signed": False, "has_labels": False}
+    config = SimpleNamespace(images=lambda *, crop: crop)
+    monkeypatch.setattr(latents, "opened", lambda _: SimpleNamespace(**told, config=config))
+    judge = SimpleNamespace(name="lenet", accuracy=0.98, logits=logits)
+    monkeypatch.setattr(features, "train_classifier", lambda seen: judge if seen == "center" else 0)
+    monkeypatch.setattr(latents, "explored", lambda key, run, judge: seeds.append(key) or space)
+    scores = iter([0.1, 0.2, 0.6])
+    monkeypatch.setattr(latents, "walked", lambda *_: {"score": next(scores)})
+    said = latents.run(latents.Options(run="none", out=str(tmp_path / "new"), num_draws=10))
+    assert "score                     0.300 ± 0.265" in re.sub(r"(?<=score) +", " " * 21, said)
+    assert "lenet, accuracy 98.0%" in said
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["sums.png"]
+    assert len({str(jax.random.key_data(key)) for key in seeds}) == 3
+
+
+def test_latents_of_a_run_with_labels_do_not_say_the_class(monkeypatch):
+    monkeypatch.setattr(latents, "opened", lambda _: SimpleNamespace(has_labels=True))
+    with pytest.raises(ValueError, match="was trained on labels, so its latents do not say"):
+        latents.run(latents.Options(run="none"))
 
 
 def test_a_run_that_makes_one_class_is_refused():

@@ -1,5 +1,8 @@
 """The conditional GAN's pair: the paper's sizes, and what the class does."""
 
+import re
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -60,3 +63,33 @@ def test_each_class_has_an_answer_of_its_own_and_dropout_acts_in_training_alone(
     assert not np.any(np.isclose(trained[:3], trained[3:]).all(axis=1))
     still = network.clone(dropout=0.0).apply(variables, x, LABELS, train=True)
     np.testing.assert_array_equal(np.asarray(still).reshape(6, -1), asked)
+
+
+PAPERS = [
+    (ConditionalGenerator((4, 4, 1), 3), (4, 7), 0.05, (200, 1000, 1200)),
+    (ConditionalDiscriminator(3), (4, 6, 6, 1), 0.005, (240, 50, 240)),
+]
+
+
+@pytest.mark.parametrize(("network", "shape", "limit", "widths"), PAPERS)
+def test_weights_start_in_the_range_and_biases_at_0(network, shape, limit, widths):
+    x, labels = jnp.zeros(shape), jnp.zeros(shape[0], jnp.int32)
+    params = jax.jit(network.init)(jax.random.key(0), x, labels)["params"]
+    for layer in jax.tree.leaves(params, is_leaf=lambda node: "kernel" in node):
+        size = np.abs(layer["kernel"]).max()
+        assert 0.9 * limit < size <= limit
+        assert not layer["bias"].any()
+
+
+@pytest.mark.parametrize(("network", "shape", "limit", "widths"), PAPERS)
+def test_every_hidden_layer_is_dropped_in_training(network, shape, limit, widths):
+    x, labels = jnp.zeros(shape), jnp.zeros(shape[0], jnp.int32)
+    variables = jax.eval_shape(network.init, jax.random.key(0), x, labels)
+
+    def masks(train):
+        run = partial(network.apply, train=train, rngs={"dropout": jax.random.key(1)})
+        traced = str(jax.make_jaxpr(run)(variables, x, labels))
+        return re.findall(r"random_bits\[[^\]]*shape=\((\d+), (\d+)\)", traced)
+
+    assert not masks(train=False)
+    assert sorted(masks(train=True)) == sorted(("4", str(width)) for width in widths)

@@ -1,6 +1,7 @@
 """Commands on the directory of a run: images of it, walks through it, and refusals."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import numpy as np
 import optax
 import pytest
 from PIL import Image
+from scipy import stats
 
 from experiments import conditional_gan, dcgan, evaluate, ring, sample, vae, walk
 from experiments.harness import features
@@ -173,27 +175,80 @@ def test_a_grid_has_a_row_of_each_label_and_a_walk_one_label(of_labels, tmp_path
     np.testing.assert_allclose(grid[10::20, 10::20], BRIGHTNESS[2], atol=1)
 
 
-def test_measures_of_a_run(of_labels, of_vae, monkeypatch):
-    """Where the classifier reads brightness, every image is of its class."""
+def test_rows_of_a_grid_are_labels_also_where_they_are_not_as_many_each():
+    images = np.linspace(-1, 0, 7, dtype=np.float32)[:, None, None, None]
+    labels = np.array([0, 0, 0, 1, 1, 2, 2])
+    pixels = sample.grid_of(images, labels).pixels[3::6, 3::6, 0]
+    white = 255
+    expected = [[0, 21, 42], [63, 85, white], [106, 127, white]]
+    np.testing.assert_allclose(pixels, expected, atol=1)
+    assert sample.grid_of(images[:4], np.full(4, 5)).pixels.shape == (12, 12, 3)
 
-    def logits(images):
-        levels = 2 * np.array(BRIGHTNESS) / 255 - 1
-        return -np.abs(images.mean(axis=(1, 2, 3))[:, None] - levels)
 
-    unseen = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 1), np.uint8)
-    dataset = data.ArrayDataset({"image": unseen, "label": np.zeros(30, np.int32)})
-    judge = SimpleNamespace(logits=logits)
-    monkeypatch.setattr(data, "load", lambda *_, **__: dataset)
-    monkeypatch.setattr(features, "train_classifier", lambda _: judge)
-    said = evaluate.run(evaluate.Options(run=of_labels))
-    head, *rows = said.splitlines()
+def test_labels_that_look_alike_as_folders_have_folders_of_their_own():
+    names = sample.folder_names(["a/b", "a:b", "😀", " ", "c"])
+    assert names == ["0_a_b", "1_a_b", "_", "3_ ", "c"]
+    assert sample.folder_names(["😀", "😁"]) == ["0__", "1__"]
+
+
+def with_data(monkeypatch, **splits):
+    """Runs load these images, and labels, in place of their dataset."""
+    datasets = {split: data.ArrayDataset(arrays) for split, arrays in splits.items()}
+    monkeypatch.setattr(data, "load", lambda name, *, split, **_: datasets[split])
+    return datasets
+
+
+def measured(run):
+    head, *rows = evaluate.run(evaluate.Options(run=run)).splitlines()
+    return head, {name: found for name, *found in (re.split(r" {2,}", row) for row in rows)}
+
+
+def test_images_are_measured_beside_unseen_ones_of_their_labels(of_labels, monkeypatch):
+    """The classifier reads brightness: every image is of its class if it has the unseen label."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, CLASSES, 30).astype(np.int32)
+    levels = np.array(BRIGHTNESS)
+    unseen = rng.integers(-9, 10, (30, 8, 8, 1)) + levels[labels][:, None, None, None]
+    datasets = with_data(
+        monkeypatch,
+        train={"image": np.zeros((5, 8, 8, 1), np.uint8)},
+        test={"image": unseen.astype(np.uint8), "label": labels},
+    )
+
+    def train_classifier(dataset):
+        assert dataset is datasets["train"]
+
+        def logits(images):
+            return -np.abs(images.mean(axis=(1, 2, 3))[:, None] - (2 * levels / 255 - 1))
+
+        return SimpleNamespace(name="judge", accuracy=0.875, logits=logits)
+
+    monkeypatch.setattr(features, "train_classifier", train_classifier)
+    head, rows = measured(of_labels)
     assert head == "conditional_gan at step 3"
-    measures = {row.rsplit(None, 1)[0]: float(row.split()[-1]) for row in rows}
-    assert measures == {
-        "precision (30 images)": 1.0,
-        "recall (30 images)": 0.0,
-        "accuracy (30 images)": 1.0,
-    }
+    assert [row[0] for row in rows.values()] == ["1", "0", "1"]
+    assert list(rows) == ["precision", "recall", "accuracy"]
+    assert rows["accuracy"][-1] == "by judge, which names 87.5% of real ones"
+
+
+def test_the_likelihood_of_levels_is_measured_on_unseen_images(tmp_path, monkeypatch):
+    """Networks of zeros: q(z|x) is the prior, and p(x|z) one logistic for all pixels."""
+    told = {"likelihood": "discretized_logistic", "binarization": "none"}
+    config = vae.Config(width=2, num_unseen=6, num_importance_samples=2, **told)
+    state = jax.eval_shape(
+        lambda: vae.build(config, BATCH).init(KEY, BATCH, optimizer=optax.sgd(0.1))
+    )
+    run = left(tmp_path, "vae", config, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), state))
+    unseen = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1), np.uint8)
+    unseen[0, 0, 0], unseen[0, 0, 1] = 0, 255
+    with_data(monkeypatch, train={"image": 0 * unseen}, test={"image": unseen})
+    edges = (np.arange(257) - 0.5) / 255
+    edges[[0, -1]] = -np.inf, np.inf
+    mass = np.diff(stats.logistic.cdf(edges))
+    nll = -np.log(mass[unseen]).sum(axis=(1, 2, 3)).mean()
+    _, rows = measured(run)
+    assert rows["negative log-likelihood"][0].startswith(f"{nll:.2f} ± ")
+    assert rows["bits per dimension"][0] == f"{nll / 64 / np.log(2):.4g}"
 
 
 def test_files_that_are_there_stay(of_vae, tmp_path):

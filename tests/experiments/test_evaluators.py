@@ -88,7 +88,7 @@ def test_the_first_gans_move_by_a_falling_rate_and_a_growing_momentum(name, deca
     for step in range(2_000, 2_003):
         change, state = update(jnp.ones(1), state, params)
         momentum = (0.5 + 0.2 * step / 125_000) * momentum + 1
-        np.testing.assert_allclose(change, -0.1 / decay**step * momentum, rtol=1e-5)
+        np.testing.assert_allclose(change, -0.1 / decay**step * momentum, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         )
     if validation is not None:
         labels = np.arange(parzen.NUM_SAMPLES, dtype=np.int32) % len(names)
-        samples = drawing(system)(config.key("score"), averaged(result.state).generator, labels)
+        samples = drawing(system)(config.key("parzen"), averaged(result.state).generator, labels)
         score = parzen.parzen_score(samples, validation, config.images("test"))
         said.append(f"Parzen log-likelihood {text.plus_minus(score.mean, score.error, 1)} nats")
         scores["parzen"] = score.mean

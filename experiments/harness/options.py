@@ -23,7 +23,9 @@ from gan_jax.typing import Feed, KeyArray, PyTree, Step
 Evaluate: TypeAlias = Callable[[KeyArray, PyTree], Evaluation]
 """(key, state) -> what there is to see and to measure; the key is the same at every evaluation."""
 
-Purpose = Literal["run", "init", "evaluate", "data", "pixels", "score", "refine", "bounds"]
+Purpose = Literal[
+    "run", "init", "evaluate", "data", "pixels", "score", "refine", "bounds", "parzen"
+]
 """What a run draws keys for."""
 
 Dtype = Literal["float32", "bfloat16"]

@@ -87,13 +87,13 @@ def images_of(monkeypatch, *shape):
 @pytest.mark.parametrize(
     ("module", "changes", "shape", "way_on"),
     [
-        (dcgan, {}, (8, 15, 1), "give an even --image-size, such as 16"),
-        (dcgan, {"image_size": 3}, (28, 28, 1), "give an even --image-size, such as 8"),
+        (dcgan, {}, (8, 15, 1), "that can be halved often, such as 16"),
+        (dcgan, {}, (50, 50, 1), "that can be halved often, such as 48"),
         (
             wgan,
             {"dataset": "digits", "batch_size": 64},
             (9, 14, 1),
-            "give an even --image-size, such as 16",
+            "that can be halved often, such as 16",
         ),
         (vae, {"networks": "conv"}, (28, 30, 1), "choose --networks mlp"),
         (conv_vae, {}, (14, 14, 1), "choose --networks mlp"),

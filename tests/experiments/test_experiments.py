@@ -65,9 +65,11 @@ def look_again(workdir, makes_images):
     """The commands on a run's directory."""
     of_images = evaluate.Options(run=str(workdir), num=10)
     if makes_images:
-        first, *measures = evaluate.run(of_images).splitlines()
+        first, *rows = evaluate.run(of_images).splitlines()
         assert first.endswith("at step 2")
-        assert np.isfinite([float(measure.split()[-1]) for measure in measures]).all()
+        values = [float(re.split(" {2,}", row)[1].split()[0]) for row in rows]
+        assert values
+        assert np.isfinite(values).all()
     for command, few in ((sample, {"num": 3}), (walk, {"num_frames": 2})):
         out = workdir / command.__name__
         options = command.Options(run=str(workdir), out=str(out), **few)

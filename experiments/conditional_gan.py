@@ -194,7 +194,8 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         taught, _ = parzen.without_validation(dataset)
         _, validation = parzen.without_validation(config.centered(dataset))
     feed = config.picture_feed(taught, {"image": config.scale, "label": None})
-    system = build(config, batch_shapes(feed), likelihoods.mean_image(taught))
+    mean = likelihoods.mean_image(taught) if config.networks == "goodfellow" else None
+    system = build(config, batch_shapes(feed), mean)
     result = config.play(
         system,
         feed,

@@ -9,14 +9,12 @@ import dataclasses
 
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
-from experiments.harness import features, options, text
+from experiments.harness import features, options, runs, text
 from experiments.harness.bounds import Several
-from experiments.harness.command import in_one_line
 from experiments.harness.likelihoods import LikelihoodOptions, score_name, with_error
 from experiments.harness.runs import Opened, RunAgain, opened
-from gan_jax import training
+from gan_jax import data
 from gan_jax.metrics import bits_per_dimension, precision_recall
 from gan_jax.systems.latents import ImportanceWeighted
 from gan_jax.typing import Batch
@@ -47,7 +45,7 @@ def of_images(run: Opened, chosen: Options) -> Rows:
     ]
     if labels:
         judge = features.train_classifier(run.config.images(crop="center"))
-        named = np.argmax(judge.logits(images / np.float32(127.5) - 1), axis=-1)
+        named = np.argmax(judge.logits(np.asarray(data.signed(images))), axis=-1)
         by = f"by {judge.name}, which names {judge.accuracy:.1%} of real ones"
         rows.append(("accuracy", f"{np.mean(named == labels[0]):.4g}", by))
     return rows
@@ -77,7 +75,4 @@ def run(chosen: Options) -> str:
 
 
 if __name__ == "__main__":
-    with in_one_line("evaluate"):
-        given = tyro.cli(Options, description=__doc__, prog="python -m experiments.evaluate")
-        training.enable_compilation_cache()
-        print(run(given))
+    runs.main("evaluate", Options, run, __doc__ or "")

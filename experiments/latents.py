@@ -12,13 +12,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
-from experiments.harness import features, text
+from experiments.harness import features, runs, text
 from experiments.harness.bounds import Count
-from experiments.harness.command import in_one_line
 from experiments.harness.runs import Opened, RunAgain, new_directory, opened
-from gan_jax import plots, training
+from gan_jax import plots
 from gan_jax.errors import Refusal
 from gan_jax.systems import walks
 from gan_jax.typing import KeyArray
@@ -82,8 +80,7 @@ def made(run: Opened, latents: jax.Array) -> np.ndarray:
     """Images in [-1, 1]."""
     generate = jax.jit(run.maker.generate)
     parts = [generate(run.weights, latents[i : i + 500]) for i in range(0, len(latents), 500)]
-    images = np.concatenate(parts)
-    return images if run.is_signed else 2 * images - 1
+    return run.to_signed(np.concatenate(parts))
 
 
 def named(judge: features.Classifier, images: np.ndarray) -> np.ndarray:
@@ -174,7 +171,4 @@ def run(chosen: Options) -> str:
 
 
 if __name__ == "__main__":
-    with in_one_line("latents"):
-        given = tyro.cli(Options, description=__doc__, prog="python -m experiments.latents")
-        training.enable_compilation_cache()
-        print(run(given))
+    runs.main("latents", Options, run, __doc__ or "")

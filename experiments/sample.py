@@ -9,12 +9,11 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-import tyro
 
+from experiments.harness import runs
 from experiments.harness.bounds import Count
-from experiments.harness.command import in_one_line
 from experiments.harness.runs import RunAgain, new_directory, opened
-from gan_jax import plots, training
+from gan_jax import data, plots
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +35,7 @@ def run(options: Options) -> str:
     folder = new_directory(options.out, options.run, "images")
     chunks = run.draw(options.key, options.num, *labels)
     if options.grid:
-        images = np.concatenate(list(chunks)) / np.float32(127.5) - 1
+        images = np.asarray(data.signed(np.concatenate(list(chunks))))
         folder.mkdir(parents=True, exist_ok=True)
         grid_of(images, *labels).save(folder / "grid.png")
         return f"{len(images)} images in {folder / 'grid.png'}"
@@ -75,7 +74,4 @@ def folder_names(label_names: Sequence[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    with in_one_line("sample"):
-        chosen = tyro.cli(Options, description=__doc__, prog="python -m experiments.sample")
-        training.enable_compilation_cache()
-        print(run(chosen))
+    runs.main("sample", Options, run, __doc__ or "")

@@ -9,12 +9,11 @@ from typing import Annotated
 
 import jax
 import numpy as np
-import tyro
 
+from experiments.harness import runs
 from experiments.harness.bounds import Size
-from experiments.harness.command import in_one_line
 from experiments.harness.runs import RunAgain, new_directory, opened
-from gan_jax import plots, training
+from gan_jax import data, plots
 from gan_jax.checks import AT_LEAST_2
 from gan_jax.systems import walks
 
@@ -45,7 +44,7 @@ def run(options: Options) -> str:
     for name, way in walks.WAYS.items():
         legs = walks.walk(stations, options.num_frames, way)
         made = run.to_bytes(generate(run.weights, legs.reshape(-1, *legs.shape[2:]), *labels))
-        seen[name] = made / np.float32(127.5) - 1
+        seen[name] = np.asarray(data.signed(made))
     folder.mkdir(parents=True, exist_ok=True)
     for name, images in seen.items():
         grid = plots.image_grid(images, columns=options.num_frames)
@@ -58,7 +57,4 @@ def run(options: Options) -> str:
 
 
 if __name__ == "__main__":
-    with in_one_line("walk"):
-        chosen = tyro.cli(Options, description=__doc__, prog="python -m experiments.walk")
-        training.enable_compilation_cache()
-        print(run(chosen))
+    runs.main("walk", Options, run, __doc__ or "")

@@ -2,12 +2,12 @@
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
+from gan_jax.data.decoded import write
 from gan_jax.training.cache import cache_directory
 
 Arrays = dict[str, np.ndarray]
@@ -38,12 +38,5 @@ def kept(name: str, make: Callable[[], Arrays], expected: set[str]) -> Arrays:
         if str(found.pop("name")) == name and set(found) == expected:
             return found
     made = make()
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    with contextlib.suppress(OSError):
-        try:
-            with unfinished.open("wb") as file:
-                np.savez(file, name=np.array(name), **made)  # pyright: ignore[reportArgumentType]
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+    write(path, {"name": np.array(name), **made})
     return made

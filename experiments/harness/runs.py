@@ -12,7 +12,7 @@ import tyro
 from jaxtyping import UInt8
 
 from experiments.harness.bounds import Seed, check_bounds
-from experiments.harness.command import directory
+from experiments.harness.command import directory, in_one_line
 from gan_jax import data, training
 from gan_jax.checks import SIGNED
 from gan_jax.errors import Refusal
@@ -81,8 +81,11 @@ class Opened(NamedTuple):
     def has_labels(self) -> bool:
         return bool(getattr(self.maker, "conditions", ()))
 
+    def to_signed(self, images: Any) -> Any:
+        return images if self.is_signed else 2 * images - 1
+
     def to_bytes(self, images: Any) -> UInt8[np.ndarray, "num height width channels"]:
-        return np.asarray(data.to_uint8(images if self.is_signed else 2 * images - 1))
+        return np.asarray(data.to_uint8(self.to_signed(images)))
 
     def labels(self, num: int, label: str | None = None) -> tuple[np.ndarray, ...]:
         """The conditions of that many images: one label for all, else every label in its turn."""
@@ -143,6 +146,14 @@ def opened(again: RunAgain) -> Opened:
         raise Refusal(f"The images of {again.run} depend on {', '.join(others)}, not on labels.")
     weights = _weights(restored, getattr(maker, "at", ()), again.live)
     return Opened(restored, config, system, maker, weights)
+
+
+def main(name: str, options: type[RunAgain], run: Callable[..., str], description: str) -> None:
+    """Parse the command line of a command on a run, and print what it says."""
+    with in_one_line(name):
+        chosen = tyro.cli(options, description=description, prog=f"python -m experiments.{name}")
+        training.enable_compilation_cache()
+        print(run(chosen))
 
 
 def new_directory(out: str | None, run: str, name: str) -> Path:

@@ -25,7 +25,7 @@ def decoded(dataset: Dataset, expected: Expected, kept: Path | None) -> Examples
     if arrays is None:
         arrays = _decode(dataset, list(expected))
         if kept:
-            _write(kept, arrays)
+            write(kept, arrays)
     return arrays
 
 
@@ -43,7 +43,7 @@ def _decode(dataset: Dataset, fields: list[str]) -> Examples:
     return {field: np.concatenate([part[field] for part in parts]) for field in fields}
 
 
-def _write(path: Path, arrays: Mapping[str, Any]) -> None:
+def write(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write the file in one move, so that nobody reads half of it; or not at all.
 
     A directory that is closed to writing stays as it is, also when root could write there.

@@ -32,8 +32,12 @@ def drawn(key, num):
     return z.at[:, 0].add(3 * jnp.sign(z[:, 0]))
 
 
+def from_unit(images):
+    return 2 * images - 1
+
+
 RUN = SimpleNamespace(
-    maker=SimpleNamespace(latents=drawn, generate=generate), weights=None, is_signed=False
+    maker=SimpleNamespace(latents=drawn, generate=generate), weights=None, to_signed=from_unit
 )
 JUDGE = SimpleNamespace(logits=logits)
 
@@ -87,7 +91,9 @@ def test_walks_are_measured_from_frame_to_frame():
         mean = images.mean(axis=(1, 2, 3))
         return jnp.stack([-3 * mean, 3 * mean], axis=1)
 
-    run = SimpleNamespace(maker=SimpleNamespace(generate=generate), weights=None, is_signed=True)
+    run = SimpleNamespace(
+        maker=SimpleNamespace(generate=generate), weights=None, to_signed=lambda x: x
+    )
     ends, judge = jnp.array([[-0.5], [0.5]]), SimpleNamespace(logits=logits)
     images = np.asarray(generate(None, ends))
     space = latents.Space(run, judge, ends, images, np.array([0, 1]), None, {}, {})
@@ -106,7 +112,7 @@ def test_a_jump_is_uneven(space):
 
 
 def test_a_class_without_thin_or_thick_examples_is_left_out():
-    alone = SimpleNamespace(maker=SimpleNamespace(latents=drawn), weights=None, is_signed=False)
+    alone = SimpleNamespace(maker=SimpleNamespace(latents=drawn), weights=None, to_signed=from_unit)
     alone.maker.generate = lambda weights, z: jnp.round(generate(weights, z))
     with pytest.raises(ValueError, match="makes one class alone"):
         latents.explored(jax.random.key(0), alone, JUDGE)
@@ -115,7 +121,7 @@ def test_a_class_without_thin_or_thick_examples_is_left_out():
 def test_scores_are_means_over_seeds_beside_the_judge_and_a_picture(space, tmp_path, monkeypatch):
     seeds = []
     run = RUN.maker
-    told = {"maker": run, "weights": None, "is_signed": False, "has_labels": False}
+    told = {"maker": run, "weights": None, "has_labels": False}
     config = SimpleNamespace(images=lambda *, crop: crop)
     monkeypatch.setattr(latents, "opened", lambda _: SimpleNamespace(**told, config=config))
     judge = SimpleNamespace(name="lenet", accuracy=0.98, logits=logits)
@@ -139,6 +145,6 @@ def test_latents_of_a_run_with_labels_do_not_say_the_class(monkeypatch):
 def test_a_run_that_makes_one_class_is_refused():
     alone = SimpleNamespace(maker=SimpleNamespace(latents=drawn, generate=generate))
     alone.maker.latents = lambda key, num: jnp.abs(drawn(key, num))
-    alone.weights, alone.is_signed = None, False
+    alone.weights, alone.to_signed = None, from_unit
     with pytest.raises(ValueError, match="makes one class alone"):
         latents.explored(jax.random.key(0), alone, JUDGE)

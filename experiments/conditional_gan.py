@@ -173,8 +173,8 @@ def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Eva
         if judge is None:
             return Evaluation({"samples": grid})
         labels = classes.repeat(-(-NUM_JUDGED // len(names)))
-        logits = judge.logits(signed(draw(key_judged, weights, labels)))
-        right = (np.argmax(logits, axis=-1) == labels).reshape(len(names), -1).mean(axis=1)
+        found = judge.classes(signed(draw(key_judged, weights, labels)))
+        right = (found == labels).reshape(len(names), -1).mean(axis=1)
         metrics = {"accuracy": right.mean(), "accuracy/worst": right.min()}
         metrics["judge/accuracy"] = judge.accuracy
         return Evaluation({"samples": grid}, metrics)

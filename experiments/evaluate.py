@@ -45,7 +45,7 @@ def of_images(run: Opened, chosen: Options) -> Rows:
     ]
     if labels:
         judge = features.train_classifier(run.config.images(crop="center"))
-        named = np.argmax(judge.logits(np.asarray(data.signed(images))), axis=-1)
+        named = judge.classes(np.asarray(data.signed(images)))
         by = f"by {judge.name}, which names {judge.accuracy:.1%} of real ones"
         rows.append(("accuracy", f"{np.mean(named == labels[0]):.4g}", by))
     return rows

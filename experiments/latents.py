@@ -62,7 +62,7 @@ def explored(key: KeyArray, run: Opened, judge: features.Classifier) -> Space:
     """
     latents = run.maker.latents(key, NUM_MADE)
     images = made(run, latents)
-    classes, weights = named(judge, images), images.mean(axis=(1, 2, 3))
+    classes, weights = judge.classes(images), images.mean(axis=(1, 2, 3))
     thin, thick = {}, {}
     for name in np.unique(classes):
         of_class = classes == name
@@ -81,10 +81,6 @@ def made(run: Opened, latents: jax.Array) -> np.ndarray:
     generate = jax.jit(run.maker.generate)
     parts = [generate(run.weights, latents[i : i + 500]) for i in range(0, len(latents), 500)]
     return run.to_signed(np.concatenate(parts))
-
-
-def named(judge: features.Classifier, images: np.ndarray) -> np.ndarray:
-    return np.argmax(judge.logits(images), axis=-1)
 
 
 def arithmetic(
@@ -108,7 +104,7 @@ def arithmetic(
         "thin b alone": made(space.run, means[:, 2]),
         "chance": drawn,
     }.items():
-        is_class = named(space.judge, images) == goals
+        is_class = space.judge.classes(images) == goals
         is_thick = images.mean(axis=(1, 2, 3)) >= enough
         scores[f"{name}: class b"] = np.mean(is_class)
         scores[f"{name}: thick b"] = np.mean(is_class & is_thick)

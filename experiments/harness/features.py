@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from experiments.harness.kept import digest, kept
 from gan_jax import data
@@ -73,6 +73,10 @@ class Classifier:
     ) -> Float[Array, "num classes"]:
         """Log-probabilities of the classes, up to a constant an image. Raises as `features`."""
         return self._ask(images)[0]
+
+    def classes(self, images: Float[Any, "num height width channels"]) -> Int[np.ndarray, " num"]:
+        """The likeliest class of each. Raises as `features`."""
+        return np.argmax(self.logits(images), axis=-1)
 
     def _ask(self, images: Any) -> tuple[jax.Array, jax.Array]:
         if images.shape[1:] != self.shape:

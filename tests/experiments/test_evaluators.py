@@ -133,13 +133,14 @@ def test_a_sample_counts_where_it_is_taken_for_its_class(name, monkeypatch):
         lit = jnp.broadcast_to(lit, (num, 4, 4, 1))
         return lit if name == "mirza" else 2 * lit - 1
 
-    def logits(images):
-        return -np.abs(images.mean(axis=(1, 2, 3))[:, None] - np.array([-1, 0, 1]))
+    def classes(images):
+        brightness = images.mean(axis=(1, 2, 3))[:, None]
+        return np.argmin(np.abs(brightness - np.array([-1, 0, 1])), axis=-1)
 
     monkeypatch.setattr(
         features,
         "train_classifier",
-        lambda _: SimpleNamespace(logits=logits, accuracy=1.0, name="judge"),
+        lambda _: SimpleNamespace(classes=classes, accuracy=1.0, name="judge"),
     )
     monkeypatch.setattr(data, "load", lambda *_, **__: data.ArrayDataset({"image": np.zeros(1)}))
     monkeypatch.setattr(conditional_gan, "averaged", lambda state: state)

@@ -39,7 +39,15 @@ def from_unit(images):
 RUN = SimpleNamespace(
     maker=SimpleNamespace(latents=drawn, generate=generate), weights=None, to_signed=from_unit
 )
-JUDGE = SimpleNamespace(logits=logits)
+
+
+def judge_by(logits, **said):
+    return SimpleNamespace(
+        logits=logits, classes=lambda images: np.argmax(logits(images), axis=-1), **said
+    )
+
+
+JUDGE = judge_by(logits)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +82,7 @@ def test_where_latents_are_linear_sums_are_what_they_should_be(space):
     assert abs(scores["chance: class b"] - 1 / 2) < 0.15
     assert abs(scores["chance: thick b"] - 1 / 6) < 0.1
     assert rows.shape == (10, 13, SIDE, SIDE, 1)
-    classes = latents.named(JUDGE, rows.reshape(-1, SIDE, SIDE, 1)).reshape(10, 13)
+    classes = JUDGE.classes(rows.reshape(-1, SIDE, SIDE, 1)).reshape(10, 13)
     assert (classes[:, :8] == classes[:, :1]).all()  # a, and its two means
     assert (classes[:, 8:] == 1 - classes[:, :1]).all()  # b, its mean, and the sum
     weights = rows.mean(axis=(2, 3, 4))
@@ -94,7 +102,7 @@ def test_walks_are_measured_from_frame_to_frame():
     run = SimpleNamespace(
         maker=SimpleNamespace(generate=generate), weights=None, to_signed=lambda x: x
     )
-    ends, judge = jnp.array([[-0.5], [0.5]]), SimpleNamespace(logits=logits)
+    ends, judge = jnp.array([[-0.5], [0.5]]), judge_by(logits)
     images = np.asarray(generate(None, ends))
     space = latents.Space(run, judge, ends, images, np.array([0, 1]), None, {}, {})
     scores = latents.walked(space, np.random.default_rng(0), 5)
@@ -124,7 +132,7 @@ def test_scores_are_means_over_seeds_beside_the_judge_and_a_picture(space, tmp_p
     told = {"maker": run, "weights": None, "has_labels": False}
     config = SimpleNamespace(images=lambda *, crop: crop)
     monkeypatch.setattr(latents, "opened", lambda _: SimpleNamespace(**told, config=config))
-    judge = SimpleNamespace(name="lenet", accuracy=0.98, logits=logits)
+    judge = judge_by(logits, name="lenet", accuracy=0.98)
     monkeypatch.setattr(features, "train_classifier", lambda seen: judge if seen == "center" else 0)
     monkeypatch.setattr(latents, "explored", lambda key, run, judge: seeds.append(key) or space)
     scores = iter([0.1, 0.2, 0.6])

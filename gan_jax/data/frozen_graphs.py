@@ -7,10 +7,11 @@ of TensorFlow's graph.proto, node_def.proto, attr_value.proto, tensor.proto, ten
 https://protobuf.dev/programming-guides/encoding
 """
 
+import io
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ Message = Mapping[int, list[Any]]
 """Number of a field -> its values in order, integers or bytes."""
 
 
-def read_graph(file: BinaryIO) -> dict[str, np.ndarray]:
+def read_graph(file: io.BufferedReader) -> dict[str, np.ndarray]:
     """Read the float32 constants of a GraphDef, by the names of their nodes.
 
     Whatever can go wrong with bytes is raised where these are no GraphDef.

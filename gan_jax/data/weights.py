@@ -1,11 +1,11 @@
 """Weights of networks that others have trained, out of files that are read and never run."""
 
 import hashlib
+import io
 import json
 import os
 import struct
 import zipfile
-from typing import BinaryIO
 
 import jax.numpy as jnp
 import numpy as np
@@ -79,7 +79,7 @@ def weights_digest(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _opened(path: str | os.PathLike[str]) -> BinaryIO:
+def _opened(path: str | os.PathLike[str]) -> io.BufferedReader:
     try:
         return open(path, "rb")
     except OSError as error:
@@ -94,7 +94,7 @@ def _filled(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _read_npz(file: BinaryIO) -> dict[str, np.ndarray]:
+def _read_npz(file: io.BufferedReader) -> dict[str, np.ndarray]:
     arrays = {}
     with zipfile.ZipFile(file) as archive:
         for name in archive.namelist():
@@ -104,7 +104,7 @@ def _read_npz(file: BinaryIO) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _read_safetensors(file: BinaryIO) -> dict[str, np.ndarray]:
+def _read_safetensors(file: io.BufferedReader) -> dict[str, np.ndarray]:
     """Eight bytes say how long the header is, and the header where in the rest each array lies."""
     (length,) = struct.unpack("<Q", file.read(8))
     data = memoryview(file.read())

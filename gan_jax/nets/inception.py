@@ -183,7 +183,7 @@ def from_state_dict(arrays: Mapping[str, np.ndarray]) -> PyTree:
         if arrays[name].shape != shape:
             raise Refusal(
                 f"Of the weights {name} is of shape {arrays[name].shape} and must be {shape}: give "
-                "those of pytorch-fid or torch-fidelity; torchvision's are of another network."
+                "those of pytorch-fid or torch-fidelity; torchvision's are another network's."
             )
     named = {path: arrays[_name(path)] for path in _shapes()}
     flat = {p: jnp.asarray(a.transpose(_TO_FLAX[a.ndim]), jnp.float32) for p, a in named.items()}
@@ -194,12 +194,11 @@ def _check_names(arrays: Collection[str], expected: Collection[str]) -> None:
     unused = [name for name in arrays if any(part in name for part in _UNUSED)]
     missing = [name for name in expected if name not in arrays]
     foreign = [name for name in arrays if name not in expected and name not in unused]
-    for names, what in ((missing, "missing"), (foreign, "not among the network's")):
+    for names, what in ((missing, "lack"), (foreign, "hold what is not the network's:")):
         if names:
             raise Refusal(
-                f"Of the weights {names[0]} is {what} (and so are {len(names) - 1} more): give "
-                "those that inception.state_dict_names() names, such as pytorch-fid's or "
-                "torch-fidelity's."
+                f"The weights {what} {', '.join(names[:3])} ({len(names)} in all): give what "
+                "inception.state_dict_names() names, the arrays of pytorch-fid or torch-fidelity."
             )
 
 
@@ -209,7 +208,7 @@ def _from_graph(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     missing = [constant for constant in names.values() if constant not in arrays]
     if missing:
         raise Refusal(
-            f"The graph has no constant {missing[0]} (and lacks {len(missing) - 1} more): give "
+            f"The graph lacks {', '.join(missing[:3])} ({len(missing)} in all): give "
             "classify_image_graph_def.pb of inception-2015-12-05.tgz."
         )
     named = {name: arrays[constant] for name, constant in names.items()}

@@ -8,7 +8,6 @@ https://protobuf.dev/programming-guides/encoding
 """
 
 import io
-import math
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -42,13 +41,11 @@ def _tensor(node: Message) -> Message:
 
 
 def _array(tensor: Message) -> np.ndarray:
-    """As `tensor_content`, or as `float_val`, of which the last stands for all that follow."""
+    """Of `tensor_content` or `float_val`; one value alone stands for all."""
     shapes = [_message(shape)[2] for shape in tensor[2]]
     shape = [sum(_message(dim)[1]) for dims in shapes for dim in dims]
-    if tensor[4]:
-        return np.frombuffer(tensor[4][0], "<f4").reshape(shape)
-    values = np.frombuffer(b"".join(tensor[5]), "<f4")
-    return np.pad(values, (0, math.prod(shape) - len(values)), "edge").reshape(shape)
+    values = np.frombuffer(b"".join(tensor[4] or tensor[5]), "<f4")
+    return np.broadcast_to(values[0], shape) if values.size == 1 else values.reshape(shape)
 
 
 def _message(data: memoryview) -> Message:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import shlex
 import struct
 import zipfile
 
@@ -50,13 +51,14 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         ValueError: the file cannot be opened, is of another kind, or is damaged. Pickles (`.pth`,
             `.pt`) and TorchScript are of another kind: to read them can run code.
     """
+    path = os.fspath(path)
     root, suffix = os.path.splitext(path)
     read = _READERS.get(suffix.lower())
     if read is None:
         raise Refusal(
             f"{path} is none of {', '.join(_READERS)}, which are read without running anything: "
             "unpack an archive, and convert a state dict of PyTorch once, where PyTorch is, with: "
-            f"{CONVERT} {path} {root}.npz"
+            f"{CONVERT} {shlex.quote(path)} {shlex.quote(f'{root}.npz')}"
         )
     with _opened(path) as file:
         try:

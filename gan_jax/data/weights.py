@@ -56,8 +56,9 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     read = _READERS.get(suffix.lower())
     if read is None:
         raise Refusal(
-            f"{path} is none of {', '.join(_READERS)}, which are read without running anything: "
-            "unpack an archive, and convert a state dict of PyTorch once, where PyTorch is, with: "
+            f"{path} is none of {', '.join(_READERS)}, which are read without running anything, "
+            "as a pickle or TorchScript is not: unpack an archive, and convert a state dict of "
+            "PyTorch once, where PyTorch is installed, with: "
             f"{CONVERT} {shlex.quote(path)} {shlex.quote(f'{root}.npz')}"
         )
     with _opened(path) as file:

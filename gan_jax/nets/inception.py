@@ -109,7 +109,7 @@ def _convolved(x: jax.Array, name: str, layer: Layer) -> jax.Array:
         precision="highest",
         name=f"{name}.conv",
     )(x)
-    return nn.relu(nn.BatchNorm(True, epsilon=1e-3, name=f"{name}.bn")(x))
+    return nn.relu(nn.BatchNorm(use_running_average=True, epsilon=1e-3, name=f"{name}.bn")(x))
 
 
 def preprocess(
@@ -121,7 +121,8 @@ def preprocess(
     Pixel i of 299 lies at i · size / 299 between two old pixels, and is their mean by distance;
     beyond the last one it is the last. This is bilinear resizing as TensorFlow 1 has it: corners
     aligned at the origin alone, no half pixels, no antialiasing where images shrink. Grey images
-    are repeated in three channels. Do not resize images before, nor scale them.
+    are repeated in three channels. Do not resize images before, nor scale them; and take some
+    hundred at a time, for each becomes a megabyte.
 
     Raises:
         ValueError: the images are not of bytes, there are none, or their channels are neither 1

@@ -59,7 +59,9 @@ _TO_17: Block = {
 _TO_8: Block = {
     "branch3x3": (Layer(192), Layer(320, 3, 3, 2, "VALID")),
     "branch7x7x3": (
-        *(Layer(192), Layer(192, 1, 7), Layer(192, 7, 1)),
+        Layer(192),
+        Layer(192, 1, 7),
+        Layer(192, 7, 1),
         Layer(192, 3, 3, 2, "VALID"),
     ),
 }

@@ -12,8 +12,9 @@ import pytest
 from gan_jax.nets import inception
 from gan_jax.nets.inception_graph import graph_names
 
-# What torch-fidelity 0.4.0 computes in float64 of the same weights and bytes: of the features their
-# products with `WAVES`, and every 144th logit (`logits_unbiased`).
+# What torch-fidelity 0.4.0 (FeatureExtractorInceptionV3, made float64) computes of `weights()` and
+# `random_bytes(height, width)`: the features' products with `WAVES`, and every 144th of its
+# `logits_unbiased`.
 WAVES = np.cos(np.outer(np.arange(2048), np.arange(1, 5)))
 KNOWN = {
     (32, 24): (
@@ -138,7 +139,7 @@ def test_images_seen_otherwise_are_told_apart(prepare):
 @pytest.mark.parametrize("num_columns", [1, 2, 30, 299, 400])
 def test_a_ramp_is_read_at_multiples_of_its_size_by_299_up_to_its_last_pixel(num_columns):
     """No half pixel, no antialiasing, and nothing beyond the last pixel."""
-    ramp = np.arange(num_columns, dtype=np.uint8) % 200
+    ramp = (np.arange(num_columns) % 200).astype(np.uint8)
     (rows,) = inception.preprocess(np.tile(ramp[None, :, None], (1, 2, 1, 3)))
     places = np.minimum(np.arange(299) * num_columns / 299, num_columns - 1)
     known = np.interp(places, np.arange(num_columns), ramp)
@@ -147,7 +148,7 @@ def test_a_ramp_is_read_at_multiples_of_its_size_by_299_up_to_its_last_pixel(num
     )
 
 
-def test_images_of_its_size_stay_and_of_twice_its_size_leave_every_other_pixel():
+def test_of_images_at_whole_multiples_of_its_size_single_pixels_stay():
     images = random_bytes(598, 897)
     np.testing.assert_array_equal(
         inception.preprocess(images), (np.float32(images[:, ::2, ::3]) - 128) / 128

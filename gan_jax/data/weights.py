@@ -33,7 +33,6 @@ _DTYPES = {
     "U32": "<u4",
     "U16": "<u2",
     "U8": "u1",
-    "BOOL": "?",
 }
 
 
@@ -53,7 +52,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """
     path = os.fspath(path)
     root, suffix = os.path.splitext(path)
-    read = _READERS.get(suffix.lower())
+    read = _READERS.get(suffix)
     if read is None:
         raise Refusal(
             f"{path} is none of {', '.join(_READERS)}, which are read without running anything, "

@@ -193,6 +193,11 @@ def test_a_header_that_says_other_than_there_is_is_refused(said, read):
         read(".safetensors", safetensors({"a": np.zeros(3, np.float32)}, **said))
 
 
+def test_bytes_that_no_header_speaks_of_are_refused(read):
+    with pytest.raises(ValueError, match="take other than the 13 bytes that are there"):
+        read(".safetensors", safetensors({"a": np.zeros(3, np.float32)}) + b"x")
+
+
 def test_a_path_that_cannot_be_opened_is_refused(tmp_path):
     for path in (tmp_path / "none.npz", tmp_path):
         with pytest.raises(ValueError, match=rf"{path} cannot be read \(.+\): give the path of a"):

@@ -241,11 +241,8 @@ def test_what_it_does_not_use_may_be_there():
         (["fc.weight"], {}, r"weights lack fc.weight \(1 in all\): give what"),
         (LAST_NORM, {}, r"weights lack Mixed_7c.branch_pool.bn.\w+, .*, .* \(4 in all\)"),
         ([], {"fc.scale": 0}, r"weights hold what is not the network's: fc.scale \(1 in all\)"),
-        (
-            [],
-            {"fc.weight": np.zeros((1000, 2048))},
-            r"fc.weight is of shape \(1000, 2048\) and must",
-        ),
+        ([], {"fc.weight": np.zeros((1000, 2048))}, r"fc.weight is of shape \(1000, 2048\) and"),
+        ([], {"fc.weight": np.zeros((2048, 1008))}, r"shape \(2048, 1008\) and must be \(1008, 20"),
     ],
 )
 def test_other_weights_are_refused(lost, given, said):

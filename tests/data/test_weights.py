@@ -125,6 +125,17 @@ def test_values_need_not_be_packed(read):
     assert found["beta"].tolist() == [1.0, 2.0]
 
 
+def test_fields_that_are_not_known_are_passed_over(read):
+    """Of number 99, in 8 bytes and in 4, before the nodes."""
+    unknown = b"\x99\x06" + bytes(range(8)) + b"\x9d\x06" + bytes(range(4))
+    assert list(read(".pb", unknown + graph(ARRAYS))) == list(ARRAYS)
+
+
+def test_a_number_of_a_graph_that_does_not_end_is_refused(read):
+    with pytest.raises(ValueError, match=r"no whole .pb file of plain arrays \(a number does not"):
+        read(".pb", b"\xff" * 12)
+
+
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".PKL", ".tgz", ""])
 def test_what_can_run_code_is_refused_with_the_way_to_convert_it(suffix, read):
     said = (

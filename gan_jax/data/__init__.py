@@ -1,4 +1,7 @@
-"""Datasets -> arrays -> batches: embedded, synthetic, TensorFlow Datasets, a user's folders."""
+"""Datasets -> arrays -> batches: embedded, synthetic, TensorFlow Datasets, a user's folders.
+
+And files of weights -> arrays.
+"""
 
 from gan_jax.data import mixtures
 from gan_jax.data.batches import (
@@ -19,6 +22,7 @@ from gan_jax.data.scaling import signed, to_uint8, unit
 from gan_jax.data.sources import ArrayDataset, Dataset, Examples
 from gan_jax.data.streamed_folders import FolderDataset
 from gan_jax.data.tfds import DatasetUnavailable, TFDSDataset
+from gan_jax.data.weights import read_weights, weights_digest
 
 __all__ = [
     "ArrayDataset",
@@ -40,6 +44,7 @@ __all__ = [
     "load",
     "map_feed",
     "mixtures",
+    "read_weights",
     "resident_feed",
     "ring",
     "side_by_side",
@@ -48,4 +53,5 @@ __all__ = [
     "streamed_feed",
     "to_uint8",
     "unit",
+    "weights_digest",
 ]

@@ -2,6 +2,9 @@
 
 Every network is called as `network(x, *conditions, train=...)`; `train` decides what batch
 normalisation uses and whether dropout acts. Classes are int32, one number for each example.
+
+`nets.inception` is imported by itself: its `InceptionV3` is never trained, and is called on images
+alone, as `inception.preprocess` makes them.
 """
 
 from gan_jax.nets.acgan import ACGANDiscriminator

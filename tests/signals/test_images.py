@@ -80,7 +80,7 @@ def test_leading_axes_are_mapped():
         (
             jnp.zeros((8, 6, 1), jnp.uint8),
             (4, 3),
-            "The image is uint8; only floating-point images are resized: scale it first, for "
+            "The image is uint8; only floating-point images are filtered: scale it first, for "
             "instance with gan_jax.data.signed.",
         ),
     ],

@@ -1,0 +1,121 @@
+"""Structural similarity of pairs of images, at one scale and at five."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Num
+
+from gan_jax.checks import FINITE, POSITIVE, check_bound
+from gan_jax.errors import Refusal
+from gan_jax.losses.inputs import check_same_shape, check_values
+from gan_jax.losses.precision import at_least_float32
+from gan_jax.signals import mean_down
+
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # as printed, of sum 1.0001
+WINDOW, DEVIATION = 11, 1.5
+
+
+def ssim(
+    x: Num[Array, "num height width channels"],
+    y: Num[Array, "num height width channels"],
+    *,
+    data_range: float = 255,
+) -> Float[Array, " num"]:
+    """Compare pairs: the mean over image and channels of luminance times contrast,
+
+    (2μ_x μ_y + C₁)/(μ_x² + μ_y² + C₁) · (2σ_xy + C₂)/(σ_x² + σ_y² + C₂).
+
+    The moments are under a Gaussian window of 11 x 11 pixels and deviation 1.5 that lies inside
+    the image; C₁ = (0.01 L)² and C₂ = (0.03 L)². From -1 to 1, which equal images have. In an
+    image of a side below 11 the window shrinks to that side, its deviation in proportion.
+
+    Args:
+        data_range: L, what lies between the least and the largest possible value: 255 for bytes, 2
+            for images in [-1, 1], 1 for those in [0, 1].
+
+    Wang et al. 2004, equation (13) and section III.C.
+
+    Raises:
+        ValueError: x and y are no images of one shape, or hold a number that is not finite (traced,
+            their pair gives nan); `data_range` is not positive and finite.
+    """
+    x, y = _checked(x, y, data_range)
+    return jnp.mean(_structure(x, y, data_range)[0], axis=-1)
+
+
+def ms_ssim(
+    x: Num[Array, "num height width channels"],
+    y: Num[Array, "num height width channels"],
+    *,
+    data_range: float = 255,
+) -> Float[Array, " num"]:
+    """Compare pairs at five scales: SSIM₅^w₅ Π_j contrast_j^w_j, for j = 1 ... 4.
+
+    The contrast is SSIM's second factor; each is a mean over the image, and 0 where that is below.
+    A scale is the 2 x 2 means of the one before (`signals.mean_down`). The weights are those that
+    were printed, of sum 1.0001. The product is of each channel, the result, in [0, 1], their mean. Windows shrink as in `ssim`, which they do at the last
+    scale of images below 161 pixels: compare numbers of one size only.
+
+    The diversity of a set is told by its mean over random pairs, `ms_ssim(x[::2], x[1::2])`, beside
+    that of data: more alike means fewer modes. Odena, Olah & Shlens 2017, section 4.2.
+
+    Arguments as `ssim`.
+
+    Wang, Simoncelli & Bovik 2003, equation (7); the window as in TensorFlow's models.
+
+    Raises:
+        ValueError: as `ssim`.
+    """
+    x, y = _checked(x, y, data_range)
+    product = jnp.ones(())
+    for weight in WEIGHTS[:-1]:
+        contrast = _structure(x, y, data_range)[1]
+        product = product * jnp.maximum(contrast, 0) ** weight
+        x, y = mean_down(x), mean_down(y)
+    similarity = _structure(x, y, data_range)[0]
+    return jnp.mean(product * jnp.maximum(similarity, 0) ** WEIGHTS[-1], axis=-1)
+
+
+def _checked(x: Array, y: Array, data_range: float) -> tuple[Array, Array]:
+    check_same_shape(x=x, y=y)
+    if x.ndim != 4 or 0 in x.shape:
+        raise Refusal(
+            f"x has the shape {x.shape}; give it as images, (num, height, width, channels), at "
+            "least one."
+        )
+    check_values(FINITE, x=x, y=y)
+    check_bound(POSITIVE, data_range=data_range)
+    return at_least_float32(x), at_least_float32(y)
+
+
+def _structure(
+    x: Float[Array, "num height width channels"],
+    y: Float[Array, "num height width channels"],
+    data_range: float,
+) -> tuple[Float[Array, "num channels"], Float[Array, "num channels"]]:
+    """SSIM and its second factor, each a mean over the image."""
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    # About the images' own means E z² - (E z)² cancels less.
+    x_mean, y_mean = (jnp.mean(z, axis=(1, 2), keepdims=True) for z in (x, y))
+    x, y = x - x_mean, y - y_mean
+    ux, uy = _windowed(x), _windowed(y)
+    variances = _windowed(x * x) - ux * ux + _windowed(y * y) - uy * uy
+    covariance = _windowed(x * y) - ux * uy
+    ux, uy = ux + x_mean, uy + y_mean
+    contrast = (2 * covariance + c2) / (variances + c2)
+    luminance = (2 * ux * uy + c1) / (ux * ux + uy * uy + c1)
+    return jnp.mean(luminance * contrast, axis=(1, 2)), jnp.mean(contrast, axis=(1, 2))
+
+
+def _windowed(image: Array) -> Array:
+    """Means under the Gaussian window, at each place where it lies inside the image."""
+    size = min(WINDOW, *image.shape[1:3])
+    deviation = DEVIATION * size / WINDOW
+    taps = [math.exp(-(((i - (size - 1) / 2) / deviation) ** 2) / 2) for i in range(size)]
+    for axis in (1, 2):
+        places = image.shape[axis] - size + 1
+        shifted = [jax.lax.slice_in_dim(image, i, i + places, axis=axis) for i in range(size)]
+        weighted = [tap / sum(taps) * part for tap, part in zip(taps, shifted, strict=True)]
+        image = jnp.sum(jnp.stack(weighted), axis=0)
+    return image

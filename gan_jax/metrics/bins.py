@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 from scipy import special
 
-from gan_jax.checks import NOT_NEGATIVE
+from gan_jax.checks import Bound
 from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_points, check_same_shape, check_values
 from gan_jax.losses.precision import at_least_float32
@@ -16,6 +16,7 @@ from gan_jax.metrics.divergences import jensen_shannon_divergence
 from gan_jax.metrics.precision_recall import _squared_distances
 
 SIGNIFICANCE = 0.05
+COUNTS = Bound(lambda x: (x >= 0) & (x < np.inf) & (np.floor(x) == x), "a whole number, at least 0")
 
 
 class DifferentBins(NamedTuple):
@@ -43,11 +44,11 @@ def different_bins(counts_real: ArrayLike, counts_generated: ArrayLike) -> Diffe
     Richardson & Weiss 2018, section 3: 100 bins.
 
     Raises:
-        ValueError: the counts are not along one axis, of the same bins in both sets, finite and
-            not negative, or a set has none.
+        ValueError: the counts are not along one axis, of the same bins in both sets, whole and
+            not negative, or a set has no point.
     """
     check_same_shape(counts_real=counts_real, counts_generated=counts_generated)
-    check_values(NOT_NEGATIVE, counts_real=counts_real, counts_generated=counts_generated)
+    check_values(COUNTS, counts_real=counts_real, counts_generated=counts_generated)
     real, generated = (np.asarray(c, np.float64) for c in (counts_real, counts_generated))
     if real.ndim != 1 or not real.sum() or not generated.sum():
         raise Refusal(

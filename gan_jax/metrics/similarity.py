@@ -1,9 +1,7 @@
 """Structural similarity of pairs of images, at one scale and at five."""
 
-import math
-
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Num
 
 from gan_jax.checks import FINITE, POSITIVE, check_bound
@@ -11,6 +9,7 @@ from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_same_shape, check_values
 from gan_jax.losses.precision import at_least_float32
 from gan_jax.signals import mean_down
+from gan_jax.signals.filters import correlate
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # as printed, of sum 1.0001
 WINDOW, DEVIATION = 11, 1.5
@@ -22,13 +21,12 @@ def ssim(
     *,
     data_range: float = 255,
 ) -> Float[Array, " num"]:
-    """Compare pairs: the mean over image and channels of luminance times contrast,
+    """Compare pairs by l c, luminance times contrast, averaged over the image and its channels.
 
-    (2μ_x μ_y + C₁)/(μ_x² + μ_y² + C₁) · (2σ_xy + C₂)/(σ_x² + σ_y² + C₂).
-
-    The moments are under a Gaussian window of 11 x 11 pixels and deviation 1.5 that lies inside
-    the image; C₁ = (0.01 L)² and C₂ = (0.03 L)². From -1 to 1, which equal images have. In an
-    image of a side below 11 the window shrinks to that side, its deviation in proportion.
+    l = (2μ_x μ_y + C₁)/(μ_x² + μ_y² + C₁), c = (2σ_xy + C₂)/(σ_x² + σ_y² + C₂); C₁ = (0.01 L)²,
+    C₂ = (0.03 L)². The moments are under a Gaussian window of 11 x 11 pixels and deviation 1.5, at
+    each place where it lies inside the image; where a side is below 11 the window shrinks to it,
+    its deviation in proportion. From -1 to 1, which equal images have.
 
     Args:
         data_range: L, what lies between the least and the largest possible value: 255 for bytes, 2
@@ -50,12 +48,12 @@ def ms_ssim(
     *,
     data_range: float = 255,
 ) -> Float[Array, " num"]:
-    """Compare pairs at five scales: SSIM₅^w₅ Π_j contrast_j^w_j, for j = 1 ... 4.
+    """Compare pairs at five scales: Π_j c_j^w_j for j = 1 ... 4, times (l c)_5^w_5.
 
-    The contrast is SSIM's second factor; each is a mean over the image, and 0 where that is below.
-    A scale is the 2 x 2 means of the one before (`signals.mean_down`). The weights are those that
-    were printed, of sum 1.0001. The product is of each channel, the result, in [0, 1], their mean. Windows shrink as in `ssim`, which they do at the last
-    scale of images below 161 pixels: compare numbers of one size only.
+    l and c as in `ssim`, each mean over an image 0 where it is below; a scale is the 2 x 2 means of
+    the one before (`signals.mean_down`). The weights w are those that were printed, of sum 1.0001.
+    The product is taken for each channel; the result, in [0, 1], is their mean. Windows shrink as
+    in `ssim`, at the last scale of all images below 161 pixels: compare numbers of one size only.
 
     The diversity of a set is told by its mean over random pairs, `ms_ssim(x[::2], x[1::2])`, beside
     that of data: more alike means fewer modes. Odena, Olah & Shlens 2017, section 4.2.
@@ -112,10 +110,6 @@ def _windowed(image: Array) -> Array:
     """Means under the Gaussian window, at each place where it lies inside the image."""
     size = min(WINDOW, *image.shape[1:3])
     deviation = DEVIATION * size / WINDOW
-    taps = [math.exp(-(((i - (size - 1) / 2) / deviation) ** 2) / 2) for i in range(size)]
-    for axis in (1, 2):
-        places = image.shape[axis] - size + 1
-        shifted = [jax.lax.slice_in_dim(image, i, i + places, axis=axis) for i in range(size)]
-        weighted = [tap / sum(taps) * part for tap, part in zip(taps, shifted, strict=True)]
-        image = jnp.sum(jnp.stack(weighted), axis=0)
-    return image
+    window = np.exp(-np.square((np.arange(size) - (size - 1) / 2) / deviation) / 2)
+    taps = (window / window.sum()).tolist()
+    return correlate(correlate(image, taps, 1), taps, 2)

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float, Num
 
 from gan_jax.checks import AT_LEAST_1, FINITE, ROUNDING, Bound, check_bound
 from gan_jax.errors import Refusal
-from gan_jax.losses.inputs import check_points, check_same_shape, check_values, nan_outside
+from gan_jax.losses.inputs import check_points, check_same_shape, check_values
 from gan_jax.losses.precision import at_least_float32
 from gan_jax.signals import laplacian_pyramid, random_patches
 from gan_jax.typing import KeyArray, Scalar
@@ -72,7 +72,8 @@ def sliced_wasserstein(
         return jnp.mean(jnp.abs(a - b))
 
     distance = jnp.mean(jax.lax.map(along, directions.T, batch_size=chunk_size))
-    return nan_outside(FINITE, distance, jnp.stack([x, y]).ravel())
+    finite = jnp.all(jnp.isfinite(x)) & jnp.all(jnp.isfinite(y))
+    return jnp.where(finite, distance, jnp.nan)
 
 
 def laplacian_descriptors(
@@ -96,6 +97,7 @@ def laplacian_descriptors(
     check_bound(AT_LEAST_1, smallest=smallest)
     check_values(FINITE, images=images)
     images = at_least_float32(images)
+    images = jnp.where(jnp.all(jnp.isfinite(images)), images, jnp.nan)
     num_levels = max(1, (min(images.shape[1:3]) // smallest).bit_length())
     noise = 1e-6 * jnp.max(jnp.abs(images))
     return tuple(
@@ -132,7 +134,7 @@ def laplacian_sliced_wasserstein(
     )
     directions = random_directions(for_directions, PATCH_SIZE**2 * real.shape[-1], NUM_DIRECTIONS)
     return jnp.stack(
-        [sliced_wasserstein(*level, directions) for level in zip(*described, strict=True)]
+        [sliced_wasserstein(x, y, directions) for x, y in zip(*described, strict=True)]
     )
 
 

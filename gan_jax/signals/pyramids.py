@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
+from gan_jax.signals.filters import correlate
 from gan_jax.signals.images import check_image
 
 Image: TypeAlias = Float[Array, "*batch height width channels"]
@@ -124,16 +125,9 @@ def _enlarged(up: Callable[[Array], Array], image: Array, shape: tuple[int, ...]
 
 def _binomial(image: Array, *, stride: int, gain: int) -> Array:
     """The filter along height and along width, each time with this stride and this gain."""
+    taps = [gain * tap for tap in BINOMIAL]
     for axis in (-3, -2):
-        size = image.shape[axis]
         edges = [(0, 0)] * image.ndim
         edges[axis] = (2, 2)
-        wide = jnp.pad(image, edges, mode="reflect")
-        image = sum(
-            (
-                gain * tap * jax.lax.slice_in_dim(wide, start, start + size, stride, axis)
-                for start, tap in enumerate(BINOMIAL[1:], 1)
-            ),
-            gain * BINOMIAL[0] * jax.lax.slice_in_dim(wide, 0, size, stride, axis),
-        )
+        image = correlate(jnp.pad(image, edges, mode="reflect"), taps, axis, stride=stride)
     return image

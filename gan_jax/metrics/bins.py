@@ -12,8 +12,8 @@ from gan_jax.checks import Bound
 from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_points, check_same_shape, check_values
 from gan_jax.losses.precision import at_least_float32
+from gan_jax.metrics.copying import nearest_of
 from gan_jax.metrics.divergences import jensen_shannon_divergence
-from gan_jax.metrics.precision_recall import _squared_distances
 
 SIGNIFICANCE = 0.05
 COUNTS = Bound(lambda x: (x >= 0) & (x < np.inf) & (np.floor(x) == x), "a whole number, at least 0")
@@ -66,7 +66,7 @@ def different_bins(counts_real: ArrayLike, counts_generated: ArrayLike) -> Diffe
 
 
 def bin_counts(
-    points: Float[Array, "num dim"], centres: Float[Array, "bins dim"]
+    points: Float[Array | np.ndarray, "num dim"], centres: Float[Array | np.ndarray, "bins dim"]
 ) -> Int[Array, " bins"]:
     """Count the points whose nearest centre is each of the centres, as k-means assigns them.
 
@@ -79,6 +79,6 @@ def bin_counts(
     """
     check_points(points=points, centres=centres)
     points, centres = at_least_float32(points), at_least_float32(centres)
-    nearest = jnp.argmin(_squared_distances(points, centres), axis=1)
+    nearest = nearest_of(centres, points)
     known = jnp.all(jnp.isfinite(points), axis=1) & jnp.all(jnp.isfinite(centres))
     return jnp.zeros(len(centres), int).at[nearest].add(known)

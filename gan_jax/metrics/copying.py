@@ -2,10 +2,9 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 from scipy import stats
 
@@ -13,7 +12,7 @@ from gan_jax.checks import AT_LEAST_1, FINITE, NOT_NEGATIVE, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_points, check_values, nan_outside
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.metrics.precision_recall import _squared_distances
+from gan_jax.metrics.blocks import in_rows, over_blocks, placed
 
 
 class DataCopying(NamedTuple):
@@ -67,14 +66,17 @@ def data_copying(generated: ArrayLike, held_out: ArrayLike) -> DataCopying:
 
 
 def nearest_distances(
-    points: Float[Array, "num dim"], examples: Float[Array, "others dim"], *, chunk_size: int = 1024
+    points: Float[Array | np.ndarray, "num dim"],
+    examples: Float[Array | np.ndarray, "others dim"],
+    *,
+    chunk_size: int = 1024,
 ) -> Float[Array, " num"]:
     """min_j ‖x_i - e_j‖ for each point: to the training example that is nearest.
 
     It is 0 for a copy, exactly.
 
     Args:
-        chunk_size: points whose distances to all examples are held at a time.
+        chunk_size: points that are compared with all examples at a time.
 
     Raises:
         ValueError: points and examples are no rows of equally many features, or hold a number that
@@ -82,20 +84,25 @@ def nearest_distances(
     """
     check_points(points=points, examples=examples)
     check_bound(AT_LEAST_1, chunk_size=chunk_size)
-    points, examples = at_least_float32(points), at_least_float32(examples)
+    points, examples = (at_least_float32(placed(x)) for x in (points, examples))
 
     def of(block: Float[Array, "block dim"]) -> Float[Array, " block"]:
-        # The rounding of a difference of large squares may choose wrongly among the nearest, but
-        # does not enter the distance.
-        nearest = examples[jnp.argmin(_squared_distances(block, examples), axis=1)]
-        return jnp.linalg.norm(block - nearest, axis=1)
+        return jnp.linalg.norm(block - examples[nearest_of(examples, block)], axis=1)
 
-    num, dim = points.shape
-    size = min(chunk_size, num)
-    filled = jnp.pad(points, ((0, -num % size), (0, 0)))
-    # Block i holds every so-manieth point from the i-th on: rows that lie on several devices are
-    # then spread over them in each block.
-    blocks = filled.reshape(size, -1, dim).swapaxes(0, 1)
-    distances = jax.lax.map(of, blocks).swapaxes(0, 1).reshape(-1)[:num]
-    known = jnp.where(jnp.all(jnp.isfinite(examples)), distances, jnp.nan)
-    return nan_outside(FINITE, known, points)
+    distances = in_rows(over_blocks(of, points, chunk_size=chunk_size))[: len(points)]
+    distances = jnp.where(jnp.all(jnp.isfinite(examples)), distances, jnp.nan)
+    return nan_outside(FINITE, distances, points)
+
+
+def nearest_of(
+    examples: Float[Array, "others dim"], points: Float[Array, "num dim"]
+) -> Int[Array, " num"]:
+    """argmin_j ‖x_i - e_j‖², as of ‖e_j‖² - 2⟨x_i, e_j⟩; of equals the first.
+
+    Rounding, least about an origin amid the examples, may choose wrongly among distances that are
+    equal but for it.
+    """
+    centre = jnp.mean(examples, axis=0, keepdims=True)
+    points, examples = points - centre, examples - centre
+    products = jnp.matmul(points, examples.T, precision="highest")
+    return jnp.argmin(jnp.sum(examples**2, axis=1)[None] - 2 * products, axis=1)

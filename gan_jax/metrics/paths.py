@@ -25,7 +25,7 @@ def path_length_slerp(
     z1: Float[Array, "num *latent"],
     t: Float[Array, " num"],
     *,
-    epsilon: float = 1e-4,
+    epsilon: float | int = 1e-4,
 ) -> Float[Array, " num"]:
     """‖f(γ(t + ε)) - f(γ(t))‖² / ε² for each pair, γ the arc between the directions of z₀ and z₁.
 
@@ -62,7 +62,7 @@ def path_length_lerp(
     z1: Float[Array, "num *latent"],
     t: Float[Array, " num"],
     *,
-    epsilon: float = 1e-4,
+    epsilon: float | int = 1e-4,
 ) -> Float[Array, " num"]:
     """As `path_length_slerp`, along γ(t) = z₀ + t (z₁ - z₀): for a space without a sphere, as W.
 
@@ -105,7 +105,7 @@ def _path_length(
     z0: Array,
     z1: Array,
     t: Array,
-    epsilon: float,
+    epsilon: float | int,
 ) -> Float[Array, " num"]:
     check_same_shape(z0=z0, z1=z1)
     check_values(FINITE, z0=z0, z1=z1, t=t)
@@ -145,4 +145,4 @@ def _arc(start: Float[Array, "*latent"], end: Float[Array, "*latent"], t: Scalar
     towards = across / jnp.where(apart, sine, jnp.inf)
     angle = t * jnp.arctan2(sine, cosine)
     arc = a * jnp.cos(angle) + towards * jnp.sin(angle)
-    return jnp.where(apart | (cosine > 0), arc, jnp.nan)
+    return arc * jnp.where(apart | (cosine > 0), 1, jnp.nan)  # its derivative is nan too

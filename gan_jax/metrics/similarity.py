@@ -1,5 +1,7 @@
 """Structural similarity of pairs of images, at one scale and at five."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
@@ -16,10 +18,10 @@ WINDOW, DEVIATION = 11, 1.5
 
 
 def ssim(
-    x: Num[Array, "num height width channels"],
-    y: Num[Array, "num height width channels"],
+    x: Num[Array | np.ndarray, "num height width channels"],
+    y: Num[Array | np.ndarray, "num height width channels"],
     *,
-    data_range: float = 255,
+    data_range: float | int = 255,
 ) -> Float[Array, " num"]:
     """Compare pairs by l c, luminance times contrast, averaged over the image and its channels.
 
@@ -43,10 +45,10 @@ def ssim(
 
 
 def ms_ssim(
-    x: Num[Array, "num height width channels"],
-    y: Num[Array, "num height width channels"],
+    x: Num[Array | np.ndarray, "num height width channels"],
+    y: Num[Array | np.ndarray, "num height width channels"],
     *,
-    data_range: float = 255,
+    data_range: float | int = 255,
 ) -> Float[Array, " num"]:
     """Compare pairs at five scales: Π_j c_j^w_j for j = 1 ... 4, times (l c)_5^w_5.
 
@@ -75,11 +77,11 @@ def ms_ssim(
     return jnp.mean(product * jnp.maximum(similarity, 0) ** WEIGHTS[-1], axis=-1)
 
 
-def _checked(x: Array, y: Array, data_range: float) -> tuple[Array, Array]:
+def _checked(x: Any, y: Any, data_range: float | int) -> tuple[Array, Array]:
     check_same_shape(x=x, y=y)
-    if x.ndim != 4 or 0 in x.shape:
+    if np.ndim(x) != 4 or not np.size(x):
         raise Refusal(
-            f"x has the shape {x.shape}; give it as images, (num, height, width, channels), at "
+            f"x has the shape {np.shape(x)}; give it as images, (num, height, width, channels), at "
             "least one."
         )
     check_values(FINITE, x=x, y=y)
@@ -90,26 +92,25 @@ def _checked(x: Array, y: Array, data_range: float) -> tuple[Array, Array]:
 def _structure(
     x: Float[Array, "num height width channels"],
     y: Float[Array, "num height width channels"],
-    data_range: float,
+    data_range: float | int,
 ) -> tuple[Float[Array, "num channels"], Float[Array, "num channels"]]:
     """SSIM and its second factor, each a mean over the image."""
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     # About the images' own means E z² - (E z)² cancels less.
     x_mean, y_mean = (jnp.mean(z, axis=(1, 2), keepdims=True) for z in (x, y))
     x, y = x - x_mean, y - y_mean
-    ux, uy = _windowed(x), _windowed(y)
-    variances = _windowed(x * x) - ux * ux + _windowed(y * y) - uy * uy
-    covariance = _windowed(x * y) - ux * uy
+    ux, uy, uxx, uyy, uxy = _windowed(jnp.stack([x, y, x * x, y * y, x * y]))
+    variances, covariance = uxx - ux * ux + uyy - uy * uy, uxy - ux * uy
     ux, uy = ux + x_mean, uy + y_mean
     contrast = (2 * covariance + c2) / (variances + c2)
     luminance = (2 * ux * uy + c1) / (ux * ux + uy * uy + c1)
     return jnp.mean(luminance * contrast, axis=(1, 2)), jnp.mean(contrast, axis=(1, 2))
 
 
-def _windowed(image: Array) -> Array:
+def _windowed(images: Array) -> Array:
     """Means under the Gaussian window, at each place where it lies inside the image."""
-    size = min(WINDOW, *image.shape[1:3])
+    size = min(WINDOW, *images.shape[-3:-1])
     deviation = DEVIATION * size / WINDOW
     window = np.exp(-np.square((np.arange(size) - (size - 1) / 2) / deviation) / 2)
     taps = (window / window.sum()).tolist()
-    return correlate(correlate(image, taps, 1), taps, 2)
+    return correlate(correlate(images, taps, -3), taps, -2)

@@ -2,12 +2,14 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Num
 
 from gan_jax.checks import AT_LEAST_1, FINITE, ROUNDING, Bound, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_points, check_same_shape, check_values
 from gan_jax.losses.precision import at_least_float32
+from gan_jax.metrics.blocks import placed
 from gan_jax.signals import laplacian_pyramid, random_patches
 from gan_jax.typing import KeyArray, Scalar
 
@@ -24,9 +26,9 @@ def random_directions(key: KeyArray, dim: int, num: int) -> Float[Array, "{dim} 
 
 
 def sliced_wasserstein(
-    x: Float[Array, "num dim"],
-    y: Float[Array, "num dim"],
-    directions: Float[Array, "dim num_directions"],
+    x: Float[Array | np.ndarray, "num dim"],
+    y: Float[Array | np.ndarray, "num dim"],
+    directions: Float[Array | np.ndarray, "dim num_directions"],
     *,
     chunk_size: int = 128,
 ) -> Scalar:
@@ -59,13 +61,16 @@ def sliced_wasserstein(
             f"x has {len(x)} points, y has {len(y)}; leave out some of the larger set, so that "
             "both have equally many."
         )
-    if directions.ndim != 2 or len(directions) != x.shape[1]:
+    if np.ndim(directions) != 2 or len(directions) != x.shape[1]:
         raise Refusal(
-            f"The directions have the shape {directions.shape}; give unit vectors of "
+            f"The directions have the shape {np.shape(directions)}; give unit vectors of "
             f"{x.shape[1]} features, one a column."
         )
-    x, y, directions = map(at_least_float32, (x, y, directions))
+    x, y, directions = (at_least_float32(placed(z)) for z in (x, y, directions))
     check_values(UNIT_LENGTH, **{"‖directions‖": jnp.linalg.norm(directions, axis=0)})
+
+    origin = jnp.mean(x, axis=0, keepdims=True)  # digits are kept where the points are far from 0
+    x, y = x - origin, y - origin
 
     def along(direction: Float[Array, " dim"]) -> Scalar:
         a, b = (jnp.sort(jnp.matmul(z, direction, precision="highest")) for z in (x, y))
@@ -77,7 +82,10 @@ def sliced_wasserstein(
 
 
 def laplacian_descriptors(
-    key: KeyArray, images: Num[Array, "num height width channels"], *, smallest: int = 16
+    key: KeyArray,
+    images: Num[Array | np.ndarray, "num height width channels"],
+    *,
+    smallest: int = 16,
 ) -> tuple[Float[Array, "points features"], ...]:
     """Describe images by patches of the levels of their Laplacian pyramids, finest first.
 
@@ -96,7 +104,7 @@ def laplacian_descriptors(
     """
     check_bound(AT_LEAST_1, smallest=smallest)
     check_values(FINITE, images=images)
-    images = at_least_float32(images)
+    images = at_least_float32(placed(images))
     images = jnp.where(jnp.all(jnp.isfinite(images)), images, jnp.nan)
     num_levels = max(1, (min(images.shape[1:3]) // smallest).bit_length())
     noise = 1e-6 * jnp.max(jnp.abs(images))
@@ -110,8 +118,8 @@ def laplacian_descriptors(
 
 def laplacian_sliced_wasserstein(
     key: KeyArray,
-    real: Num[Array, "num height width channels"],
-    generated: Num[Array, "num height width channels"],
+    real: Num[Array | np.ndarray, "num height width channels"],
+    generated: Num[Array | np.ndarray, "num height width channels"],
     *,
     smallest: int = 16,
 ) -> Float[Array, " levels"]:

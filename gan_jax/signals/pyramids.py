@@ -13,10 +13,12 @@ from gan_jax.signals.filters import correlate
 from gan_jax.signals.images import check_image
 
 Image: TypeAlias = Float[Array, "*batch height width channels"]
+Half: TypeAlias = Float[Array, "*batch (height+1)//2 (width+1)//2 channels"]
+Double: TypeAlias = Float[Array, "*batch 2*height 2*width channels"]
 BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
-def binomial_down(image: Image) -> Image:
+def binomial_down(image: Image) -> Half:
     """Halve images: the taps (1, 4, 6, 4, 1)/16 along both axes, then every second pixel.
 
     Edges are mirrored without repeating the last pixel. An odd side keeps its last pixel.
@@ -26,7 +28,7 @@ def binomial_down(image: Image) -> Image:
     return _binomial(image, stride=2, gain=1)
 
 
-def binomial_up(image: Image) -> Image:
+def binomial_up(image: Image) -> Double:
     """Double images: zeros between the pixels, the filter of `binomial_down`, times 4.
 
     Burt & Adelson 1983, equation (2).
@@ -36,7 +38,7 @@ def binomial_up(image: Image) -> Image:
     return _binomial(spread, stride=1, gain=2)
 
 
-def mean_down(image: Image) -> Image:
+def mean_down(image: Image) -> Half:
     """Halve images by means of 2 x 2 pixels; the last row or column of an odd side counts twice."""
     *batch, height, width, channels = image.shape
     odd = [(0, 0)] * len(batch) + [(0, height % 2), (0, width % 2), (0, 0)]

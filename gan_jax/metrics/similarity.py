@@ -40,8 +40,8 @@ def ssim(
         ValueError: x and y are no images of one shape, or hold a number that is not finite (traced,
             their pair gives nan); `data_range` is not positive and finite.
     """
-    x, y = _checked(x, y, data_range)
-    return jnp.mean(_structure(x, y, data_range)[0], axis=-1)
+    pair, offsets = _checked(x, y, data_range)
+    return jnp.mean(_structure(pair, offsets, data_range)[0], axis=-1)
 
 
 def ms_ssim(
@@ -67,17 +67,18 @@ def ms_ssim(
     Raises:
         ValueError: as `ssim`.
     """
-    x, y = _checked(x, y, data_range)
+    pair, offsets = _checked(x, y, data_range)
     product = jnp.ones(())
     for weight in WEIGHTS[:-1]:
-        contrast = _structure(x, y, data_range)[1]
+        contrast = _structure(pair, offsets, data_range)[1]
         product = product * jnp.maximum(contrast, 0) ** weight
-        x, y = mean_down(x), mean_down(y)
-    similarity = _structure(x, y, data_range)[0]
+        pair = mean_down(pair)
+    similarity = _structure(pair, offsets, data_range)[0]
     return jnp.mean(product * jnp.maximum(similarity, 0) ** WEIGHTS[-1], axis=-1)
 
 
 def _checked(x: Any, y: Any, data_range: float | int) -> tuple[Array, Array]:
+    """Both about the means of their images, and these means: E z² - (E z)² cancels less so."""
     check_same_shape(x=x, y=y)
     if np.ndim(x) != 4 or not np.size(x):
         raise Refusal(
@@ -86,23 +87,23 @@ def _checked(x: Any, y: Any, data_range: float | int) -> tuple[Array, Array]:
         )
     check_values(FINITE, x=x, y=y)
     check_bound(POSITIVE, data_range=data_range)
-    return at_least_float32(x), at_least_float32(y)
+    pair = jnp.stack([at_least_float32(x), at_least_float32(y)])
+    offsets = jnp.mean(pair, axis=(-3, -2), keepdims=True)
+    return pair - offsets, offsets
 
 
 def _structure(
-    x: Float[Array, "num height width channels"],
-    y: Float[Array, "num height width channels"],
+    pair: Float[Array, "2 num height width channels"],
+    offsets: Float[Array, "2 num 1 1 channels"],
     data_range: float | int,
 ) -> tuple[Float[Array, "num channels"], Float[Array, "num channels"]]:
     """SSIM and its second factor, each a mean over the image."""
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    # About the images' own means E z² - (E z)² cancels less.
-    x_mean, y_mean = (jnp.mean(z, axis=(1, 2), keepdims=True) for z in (x, y))
-    x, y = x - x_mean, y - y_mean
+    x, y = pair
     ux, uy, uxx, uyy, uxy = _windowed(jnp.stack([x, y, x * x, y * y, x * y]))
     variances, covariance = uxx - ux * ux + uyy - uy * uy, uxy - ux * uy
-    ux, uy = ux + x_mean, uy + y_mean
     contrast = (2 * covariance + c2) / (variances + c2)
+    ux, uy = ux + offsets[0], uy + offsets[1]
     luminance = (2 * ux * uy + c1) / (ux * ux + uy * uy + c1)
     return jnp.mean(luminance * contrast, axis=(1, 2)), jnp.mean(contrast, axis=(1, 2))
 

@@ -12,6 +12,7 @@ from gan_jax.checks import Bound
 from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_points, check_same_shape, check_values
 from gan_jax.losses.precision import at_least_float32
+from gan_jax.metrics.blocks import placed
 from gan_jax.metrics.copying import nearest_of
 from gan_jax.metrics.divergences import jensen_shannon_divergence
 
@@ -78,7 +79,7 @@ def bin_counts(
             is not finite (traced, such a point is in no bin).
     """
     check_points(points=points, centres=centres)
-    points, centres = at_least_float32(points), at_least_float32(centres)
+    points, centres = (at_least_float32(placed(x)) for x in (points, centres))
     nearest = nearest_of(centres, points)
     known = jnp.all(jnp.isfinite(points), axis=1) & jnp.all(jnp.isfinite(centres))
     return jnp.zeros(len(centres), int).at[nearest].add(known)

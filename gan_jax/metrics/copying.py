@@ -12,7 +12,7 @@ from gan_jax.checks import AT_LEAST_1, FINITE, NOT_NEGATIVE, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_points, check_values, nan_outside
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.metrics.blocks import in_rows, over_blocks, placed
+from gan_jax.metrics.blocks import filled, in_rows, over_blocks, placed
 
 
 class DataCopying(NamedTuple):
@@ -89,7 +89,8 @@ def nearest_distances(
     def of(block: Float[Array, "block dim"]) -> Float[Array, " block"]:
         return jnp.linalg.norm(block - examples[nearest_of(examples, block)], axis=1)
 
-    distances = in_rows(over_blocks(of, points, chunk_size=chunk_size))[: len(points)]
+    found = over_blocks(of, filled(points, chunk_size), chunk_size=chunk_size)
+    distances = in_rows(found)[: len(points)]
     distances = jnp.where(jnp.all(jnp.isfinite(examples)), distances, jnp.nan)
     return nan_outside(FINITE, distances, points)
 

@@ -12,6 +12,7 @@ from gan_jax.checks import FINITE, NOT_NEGATIVE, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_same_shape, check_values, nan_outside
 from gan_jax.losses.precision import at_least_float32
+from gan_jax.metrics.blocks import placed
 from gan_jax.typing import Scalar
 
 Generate: TypeAlias = Callable[[Float[Array, "num *latent"]], Float[Array, "num *features"]]
@@ -115,7 +116,7 @@ def _path_length(
             f"t has the shape {np.shape(t)} for latents of shape {np.shape(z0)}; give one number "
             "for each pair."
         )
-    z0, z1, t = map(at_least_float32, (z0, z1, t))
+    z0, z1, t = (at_least_float32(placed(x)) for x in (z0, z1, t))
 
     def features(t: Array) -> Array:
         found = generate(jax.vmap(path)(z0, z1, t))

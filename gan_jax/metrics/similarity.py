@@ -10,6 +10,7 @@ from gan_jax.checks import FINITE, POSITIVE, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_same_shape, check_values
 from gan_jax.losses.precision import at_least_float32
+from gan_jax.metrics.blocks import placed
 from gan_jax.signals import mean_down
 from gan_jax.signals.filters import correlate
 
@@ -87,7 +88,7 @@ def _checked(x: Any, y: Any, data_range: float | int) -> tuple[Array, Array]:
         )
     check_values(FINITE, x=x, y=y)
     check_bound(POSITIVE, data_range=data_range)
-    pair = jnp.stack([at_least_float32(x), at_least_float32(y)])
+    pair = jnp.stack([at_least_float32(placed(images)) for images in (x, y)])
     offsets = jnp.mean(pair, axis=(-3, -2), keepdims=True)
     return pair - offsets, offsets
 

@@ -68,7 +68,7 @@ def test_points_are_counted_at_their_nearest_centres(offset):
     np.testing.assert_array_equal(count(points[order], centres), expected)
 
 
-def test_rows_over_devices_give_the_same_and_bytes_of_half_precision_are_counted():
+def test_rows_over_devices_give_the_same_and_half_precision_is_counted():
     rows = NamedSharding(jax.make_mesh((4,), ("data",)), P("data"))
     expected = count(POINTS, CENTRES)
     np.testing.assert_array_equal(bin_counts(jax.device_put(POINTS, rows), CENTRES), expected)

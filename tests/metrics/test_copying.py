@@ -20,8 +20,7 @@ POINTS, EXAMPLES = (jnp.float32(RNG.normal(size=(num, 3))) for num in (44, 30))
 measure = jax.jit(nearest_distances, static_argnames="chunk_size")
 
 
-@pytest.mark.parametrize("offset", [0, 5_000])
-@pytest.mark.parametrize("chunk_size", [1, 7, 1024])
+@pytest.mark.parametrize(("offset", "chunk_size"), [(0, 1024), (0, 1), (5_000, 7)])
 def test_distances_are_scipys_in_chunks_and_far_from_the_origin(offset, chunk_size):
     points, examples = POINTS + offset, EXAMPLES + offset
     expected = distance.cdist(np.float64(points), np.float64(examples)).min(axis=1)

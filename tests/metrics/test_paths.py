@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from gan_jax.metrics import path_length_lerp, path_length_slerp, trimmed_mean
 
@@ -116,6 +118,14 @@ def test_where_there_is_no_one_arc():
         assert np.isnan(lengths[2:4]).all()
         assert np.isfinite(lengths[4])
     assert lerp(same, z0[:1], z0[:1], t[:1]).tolist() == [0]
+
+
+def test_rows_over_devices_give_the_same():
+    rows = NamedSharding(jax.make_mesh((2,), ("data",)), P("data"))
+    split = (jax.device_put(z, rows) for z in (Z0, Z1, T))
+    found = path_length_slerp(same, *split, epsilon=0)
+    np.testing.assert_allclose(found, slerp(same, Z0, Z1, T, epsilon=0), rtol=1e-5)
+    assert len(found.sharding.device_set) == 2
 
 
 def test_half_precision_is_widened_and_what_is_not_finite_is_nan():

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
 from scipy import ndimage
 
 from gan_jax.metrics import ms_ssim, ssim
@@ -95,6 +97,14 @@ def test_it_is_computed_in_single_precision_at_least():
     wide = single(x.astype(jnp.float32), y.astype(jnp.float32))
     assert wide.dtype == single(x, y).dtype == jnp.float32
     np.testing.assert_allclose(single(x, y), wide, rtol=1e-6)
+
+
+def test_rows_over_devices_give_the_same():
+    rows = NamedSharding(jax.make_mesh((2,), ("data",)), P("data"))
+    x, y = jnp.float32(RNG.uniform(0, 255, (2, 2, 3, 4, 1)))
+    found = ssim(*(jax.device_put(z, rows) for z in (x, y)))
+    np.testing.assert_allclose(found, single(x, y), rtol=1e-6)
+    assert len(found.sharding.device_set) == 2
 
 
 def test_a_traced_image_that_is_not_finite_spoils_its_own_pair():

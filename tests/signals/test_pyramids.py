@@ -42,21 +42,19 @@ def nearest(image):
     return jnp.repeat(jnp.repeat(image, 2, axis=-3), 2, axis=-2)
 
 
-@pytest.mark.parametrize(
-    ("height", "width"), [(8, 12), (2, 4), (5, 7), (1, 3), (1, 1)], ids=lambda size: str(size)
-)
+@pytest.mark.parametrize(("height", "width"), [(5, 7), (2, 4), (1, 3)])
 def test_halving_and_doubling_are_scipys_filters(height, width):
     """Down to sides that the filter is wider than, and on odd ones."""
     image = RNG.uniform(0, 255, (2, height, width, 3))
-    half = binomial_down(jnp.float32(image))
+    half, double = jax.jit(lambda x: (binomial_down(x), binomial_up(x)))(jnp.float32(image))
     np.testing.assert_allclose(half, filtered(image)[:, ::2, ::2], rtol=1e-6)
-    np.testing.assert_allclose(binomial_up(jnp.float32(image)), enlarged(image), rtol=1e-6)
+    np.testing.assert_allclose(double, enlarged(image), rtol=1e-6)
 
 
 def test_the_levels_of_a_known_picture():
     """Sums of squares by scipy.ndimage, in float64."""
     with jax.enable_x64(True):
-        detail, half = laplacian_pyramid(jnp.asarray(picture(0, 32, 32)), 2)
+        detail, half = pyramid(jnp.asarray(picture(0, 32, 32)), 2)
     assert f"{np.sum(np.square(half)):.4f}" == "15314755.5304"
     assert f"{np.sum(np.square(detail)):.7f}" == "26172.3484426"
 
@@ -68,13 +66,12 @@ def test_means_are_of_two_by_two_pixels_and_repeat_an_odd_edge():
 
 
 @pytest.mark.parametrize(("down", "up"), [(binomial_down, binomial_up), (mean_down, nearest)])
-@pytest.mark.parametrize("num_levels", [1, 3])
-def test_it_builds_the_image_again(down, up, num_levels):
-    levels = pyramid(IMAGES, num_levels, down=down, up=up)
+def test_it_builds_the_image_again(down, up):
+    levels = pyramid(IMAGES, 3, down=down, up=up)
     shapes = [(2, 3, 8, 12, 2), (2, 3, 4, 6, 2), (2, 3, 2, 3, 2)]
-    assert [level.shape for level in levels] == shapes[:num_levels]
+    assert [level.shape for level in levels] == shapes
     again = jax.jit(partial(from_laplacian_pyramid, up=up))(levels)
-    np.testing.assert_allclose(again, IMAGES, atol=2e-5 * 255 / 100)
+    np.testing.assert_allclose(again, IMAGES, atol=1e-4)
 
 
 def test_each_level_is_what_the_next_one_lacks():
@@ -85,15 +82,20 @@ def test_each_level_is_what_the_next_one_lacks():
     np.testing.assert_allclose(detail, expected.reshape(IMAGES.shape), atol=1e-3)
 
 
-@pytest.mark.parametrize("gain", [1, 0.25])
-def test_it_is_linear_and_a_constant_has_no_details(gain):
-    constant = pyramid(jnp.full((16, 16, 1), 0.3), 3)
+def test_it_is_linear_and_a_constant_has_no_details():
+    constant = pyramid(jnp.full_like(IMAGES, 0.3), 3)
     for detail in constant[:-1]:
         np.testing.assert_allclose(detail, 0, atol=1e-6)
     np.testing.assert_allclose(constant[-1], 0.3, rtol=1e-6)
-    scaled = pyramid(gain * IMAGES + 10, 3)
+    scaled = pyramid(0.25 * IMAGES + 10, 3)
     for level, other, added in zip(scaled, pyramid(IMAGES, 3), (0, 0, 10), strict=True):
-        np.testing.assert_allclose(level, gain * other + added, atol=1e-3)
+        np.testing.assert_allclose(level, 0.25 * other + added, atol=1e-3)
+
+
+def test_one_level_is_the_image():
+    (level,) = laplacian_pyramid(IMAGES, 1)
+    assert level is IMAGES
+    assert from_laplacian_pyramid([IMAGES]) is IMAGES
 
 
 def test_it_keeps_the_precision_that_it_is_given():
@@ -122,12 +124,12 @@ SQUARE = jnp.ones((12, 12, 1))
             "instance with gan_jax.data.signed.",
         ),
         (
-            lambda: laplacian_pyramid(SQUARE, 2, down=lambda image: image[::3, ::3]),
+            lambda: laplacian_pyramid(SQUARE, 2, down=lambda image: image[::3, ::3], up=nearest),
             "A level has the shape (12, 12, 1), the next one (4, 4, 1), and (8, 8, 1) when it is "
             "enlarged; `down` must halve height and width, and `up` double them.",
         ),
         (
-            lambda: from_laplacian_pyramid([SQUARE, SQUARE]),
+            lambda: from_laplacian_pyramid([SQUARE, SQUARE], up=nearest),
             "A level has the shape (12, 12, 1), the next one (12, 12, 1), and (24, 24, 1) when it "
             "is enlarged; `down` must halve height and width, and `up` double them.",
         ),

@@ -31,8 +31,8 @@ def data_copying(generated: ArrayLike, held_out: ArrayLike) -> DataCopying:
     is nearly N(0, 1) without copying and far below 0 with it; ties, which exact copies are, make
     its denominator smaller as in Mann & Whitney's test. 0 where all distances are equal.
 
-    Samples of bad quality hide copies among them: compare samples and held-out examples of one
-    kind. On the host, in float64.
+    Samples far from all data hide copies among the others: compare class by class where one is
+    drawn worse, which is why the paper has cells. On the host, in float64.
 
     Args:
         generated: of samples, `nearest_distances(samples, training)`.
@@ -43,7 +43,7 @@ def data_copying(generated: ArrayLike, held_out: ArrayLike) -> DataCopying:
     >>> print(f"{nearer:.3f} {z:.3f}")  # 4 of 6 pairs
     0.667 -0.577
 
-    Meehan, Chaudhuri & Dasgupta 2020, section 3, with all of space as the one cell.
+    Meehan, Chaudhuri & Dasgupta 2020 (Z_U), with all of space as the one cell.
 
     Raises:
         ValueError: the distances are not along one axis, negative or not finite, or there is none.

@@ -31,8 +31,9 @@ def path_length_slerp(
     """‖f(γ(t + ε)) - f(γ(t))‖² / ε² for each pair, γ the arc between the directions of z₀ and z₁.
 
     γ lies on the unit sphere: the path is of z / ‖z‖, and for a generator that normalises its
-    latents. Under the identity it is ω², ω being the angle between z₀ and z₁. The perceptual path
-    length is the `trimmed_mean` over pairs with t ~ U(0, 1).
+    latents. Under the identity it is ω², ω being the angle between z₀ and z₁. Where an end is 0, or
+    the two are opposite, there is no one arc: nan. The perceptual path length is the
+    `trimmed_mean` over pairs with t ~ U(0, 1).
 
     Args:
         generate: f.
@@ -52,7 +53,6 @@ def path_length_slerp(
     Raises:
         ValueError: the pairs are not of one shape, or hold a number that is not finite (traced,
             nan); there is not one t, or not one row of features, for each; ε is negative.
-            Where an end is 0 or the two are opposite there is no one arc: nan.
     """
     return _path_length(generate, _arc, z0, z1, t, epsilon)
 

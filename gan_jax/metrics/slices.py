@@ -47,7 +47,7 @@ def sliced_wasserstein(
     >>> print(metrics.sliced_wasserstein(x, x[::-1] + jnp.array([[3.0, 1.0]]), jnp.eye(2)))
     2.0
 
-    Rabin et al. 2011; Bonneel et al. 2015, with squares in place of |.|.
+    Rabin et al. 2011 and Bonneel et al. 2015, who take squares for |.|; Karras et al. 2018.
 
     Raises:
         ValueError: the sets are no rows of equally many features, hold a number that is not finite

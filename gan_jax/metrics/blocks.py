@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array, Shaped
 
@@ -39,10 +40,10 @@ def filled(x: Shaped[Array, "num features"], chunk_size: int) -> Shaped[Array, "
 
 
 def placed(x: Any) -> Array:
-    """As an array of JAX, on a mesh whose programs XLA splits over the devices by itself."""
+    """As an array of JAX, its mesh one whose programs XLA splits over the devices by itself."""
     x = jnp.asarray(x)
     sharding = x.sharding if is_known(x) else None
     if not isinstance(sharding, NamedSharding):
         return x
-    mesh = Mesh(sharding.mesh.devices, sharding.mesh.axis_names)
+    mesh = Mesh(np.asarray(sharding.mesh.devices), sharding.mesh.axis_names)
     return jax.device_put(x, NamedSharding(mesh, sharding.spec))

@@ -1,6 +1,8 @@
 """Measures of samples, and exact divergences to compare estimates with."""
 
 from gan_jax.metrics.annealing import AnnealedEstimate, annealed_log_likelihood
+from gan_jax.metrics.bins import DifferentBins, bin_counts, different_bins
+from gan_jax.metrics.copying import DataCopying, data_copying, nearest_distances
 from gan_jax.metrics.divergences import (
     chi2_divergence,
     closest_normal,
@@ -26,11 +28,21 @@ from gan_jax.metrics.likelihood import (
 )
 from gan_jax.metrics.lines import LineDistances, between_parallel_lines
 from gan_jax.metrics.modes import ModeCoverage, mode_coverage
+from gan_jax.metrics.paths import path_length_lerp, path_length_slerp, trimmed_mean
 from gan_jax.metrics.precision_recall import PrecisionRecall, precision_recall
+from gan_jax.metrics.similarity import ms_ssim, ssim
+from gan_jax.metrics.slices import (
+    laplacian_descriptors,
+    laplacian_sliced_wasserstein,
+    random_directions,
+    sliced_wasserstein,
+)
 from gan_jax.metrics.spread import Spread, spread
 
 __all__ = [
     "AnnealedEstimate",
+    "DataCopying",
+    "DifferentBins",
     "Estimate",
     "InferenceGaps",
     "LineDistances",
@@ -40,9 +52,12 @@ __all__ = [
     "active_units",
     "annealed_log_likelihood",
     "between_parallel_lines",
+    "bin_counts",
     "bits_per_dimension",
     "chi2_divergence",
     "closest_normal",
+    "data_copying",
+    "different_bins",
     "f_divergence",
     "f_gan_bound",
     "importance_log_likelihood",
@@ -50,15 +65,25 @@ __all__ = [
     "jensen_shannon_divergence",
     "jensen_shannon_on_grid",
     "kl_divergence",
+    "laplacian_descriptors",
+    "laplacian_sliced_wasserstein",
     "log_likelihoods_in_parts",
     "mode_coverage",
+    "ms_ssim",
+    "nearest_distances",
     "normal_on_grid",
     "normals_on_grid",
     "parzen_bandwidth",
     "parzen_log_likelihood",
+    "path_length_lerp",
+    "path_length_slerp",
     "precision_recall",
+    "random_directions",
+    "sliced_wasserstein",
     "spread",
+    "ssim",
     "total_variation_distance",
+    "trimmed_mean",
     "wasserstein",
     "wasserstein_1d",
 ]

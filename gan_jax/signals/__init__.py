@@ -1,5 +1,23 @@
 """Transformations of images and sounds: arrays in, arrays out. They know no parameters."""
 
-from gan_jax.signals.images import center_crop, flip, random_crop, resize
+from gan_jax.signals.images import center_crop, flip, random_crop, random_patches, resize
+from gan_jax.signals.pyramids import (
+    binomial_down,
+    binomial_up,
+    from_laplacian_pyramid,
+    laplacian_pyramid,
+    mean_down,
+)
 
-__all__ = ["center_crop", "flip", "random_crop", "resize"]
+__all__ = [
+    "binomial_down",
+    "binomial_up",
+    "center_crop",
+    "flip",
+    "from_laplacian_pyramid",
+    "laplacian_pyramid",
+    "mean_down",
+    "random_crop",
+    "random_patches",
+    "resize",
+]

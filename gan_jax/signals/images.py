@@ -29,6 +29,17 @@ def resize(
         ValueError: a size is below 1, there are fewer than three axes, or the values are no
             floating-point numbers.
     """
+    check_image(image)
+    if len(size) != 2:
+        raise Refusal(f"The size is {size}; it must be a height and a width.")
+    check_bound(AT_LEAST_1, **{"The height": size[0], "The width": size[1]})
+    return jax.image.resize(
+        image, (*image.shape[:-3], *size, image.shape[-1]), "linear", antialias=True
+    )
+
+
+def check_image(image: Array) -> None:
+    """Raise ValueError unless it has height, width and channels, and floating-point numbers."""
     if image.ndim < 3:
         raise Refusal(
             f"An image of shape {image.shape} has no height, width and channels; give it all three "
@@ -36,15 +47,9 @@ def resize(
         )
     if not jnp.issubdtype(image.dtype, jnp.floating):
         raise Refusal(
-            f"The image is {image.dtype}; only floating-point images are resized: scale it first, "
+            f"The image is {image.dtype}; only floating-point images are filtered: scale it first, "
             "for instance with gan_jax.data.signed."
         )
-    if len(size) != 2:
-        raise Refusal(f"The size is {size}; it must be a height and a width.")
-    check_bound(AT_LEAST_1, **{"The height": size[0], "The width": size[1]})
-    return jax.image.resize(
-        image, (*image.shape[:-3], *size, image.shape[-1]), "linear", antialias=True
-    )
 
 
 def flip(
@@ -75,6 +80,26 @@ def center_crop(
 ) -> Shaped[Array, "num {size} {size} channels"]:
     """Cut the square at the centre out of each image. Arguments as `random_crop`."""
     return _cut(images, (extents - size) // 2, size)
+
+
+def random_patches(
+    key: KeyArray, images: Shaped[Array, "num height width channels"], num_patches: int, size: int
+) -> Shaped[Array, "num {num_patches} {size} {size} channels"]:
+    """Cut squares out of each image, every place as likely as another; they may overlap.
+
+    Raises:
+        ValueError: the images are smaller than a patch, or a number is below 1.
+    """
+    check_bound(AT_LEAST_1, num_patches=num_patches, size=size)
+    num, height, width, _ = images.shape
+    if min(height, width) < size:
+        raise Refusal(
+            f"The images are {height} x {width}; patches of {size} x {size} do not fit: take "
+            "larger images, or smaller patches."
+        )
+    extents = jnp.tile(jnp.array([[height, width]], jnp.int32), (num, 1))
+    cut = jax.vmap(lambda key: random_crop(key, images, extents, size), out_axes=1)
+    return cut(jax.random.split(key, num_patches))
 
 
 def _cut(images: jax.Array, corners: jax.Array, size: int) -> jax.Array:

@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from gan_jax.signals import center_crop, flip, random_crop, resize
+from gan_jax.signals import center_crop, flip, random_crop, random_patches, resize
 
 RNG = np.random.default_rng(0)
 IMAGES = jnp.asarray(RNG.uniform(-1, 1, (2, 3, 8, 6, 2)), jnp.float32)
@@ -80,7 +80,7 @@ def test_leading_axes_are_mapped():
         (
             jnp.zeros((8, 6, 1), jnp.uint8),
             (4, 3),
-            "The image is uint8; only floating-point images are resized: scale it first, for "
+            "The image is uint8; only floating-point images are filtered: scale it first, for "
             "instance with gan_jax.data.signed.",
         ),
     ],
@@ -118,6 +118,29 @@ def test_a_crop_at_the_centre_leaves_as_much_on_either_side():
     crops = center_crop(NUMBERED, EXTENTS, 3)
     np.testing.assert_array_equal(crops[0], NUMBERED[0, 1:4, 0:3])
     np.testing.assert_array_equal(crops[1], NUMBERED[1, 0:3, 2:5])
+
+
+def test_patches_are_cut_at_every_place_alike_and_apart():
+    """By the number of their top left pixel: 4 x 6 places of a 2 x 2 patch in a 5 x 7 image."""
+    patches = jax.jit(random_patches, static_argnums=(2, 3))(jax.random.key(0), NUMBERED, 5_000, 2)
+    assert patches.shape == (2, 5_000, 2, 2, 1)
+    corners = np.asarray(patches[:, :, 0, 0, 0]) - np.array([[0], [35]])
+    for of_one in corners:
+        found, counts = np.unique(of_one, return_counts=True)
+        assert found.tolist() == [7 * row + column for row in range(4) for column in range(6)]
+        error = np.sqrt(1 / 24 * 23 / 24 / 5_000)
+        np.testing.assert_allclose(counts / 5_000, 1 / 24, atol=4 * error)
+    assert abs(np.corrcoef(*corners)[0, 1]) < 4 / np.sqrt(5_000)
+    expected = corners[..., None, None] + np.array([[0, 1], [7, 8]])
+    np.testing.assert_array_equal(patches[..., 0] - np.array([0, 35]).reshape(2, 1, 1, 1), expected)
+
+
+def test_patches_that_do_not_fit_are_refused():
+    sentence = "The images are 5 x 7; patches of 6 x 6 do not fit: take larger images, or smaller"
+    with pytest.raises(ValueError, match=sentence):
+        random_patches(jax.random.key(0), NUMBERED, 1, 6)
+    with pytest.raises(ValueError, match="num_patches is 0; it must be an integer, at least 1"):
+        random_patches(jax.random.key(0), NUMBERED, 0, 2)
 
 
 def test_a_flip_mirrors_half_of_the_images_from_left_to_right():

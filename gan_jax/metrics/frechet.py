@@ -1,4 +1,4 @@
-"""The Fréchet distance of Gaussians with the moments of two sets: on Inception's features, the FID."""
+"""The Fréchet distance of two sets of features: of Inception's, the FID."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from os import PathLike
-from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -18,10 +17,12 @@ from gan_jax.losses.inputs import check_points, check_values
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """How many features, their mean, and Σ (x - mean)(x - mean)ᵀ, in float64 on the host.
+    """How many points, their mean, and Σ (x - mean)(x - mean)ᵀ, in float64 on the host.
 
-    a + b are the moments of both sets together (Chan, Golub & LeVeque 1979): each process or batch
-    has its own, and they are added in any order.
+    a + b are the moments of both sets together: each process, or each batch, may have its own, and
+    they are added in any order.
+
+    Chan, Golub & LeVeque 1979.
     """
 
     count: int
@@ -81,8 +82,8 @@ class Moments:
         features = shapes.get("mu", ())
         if len(features) != 1 or shapes.get("sigma") != features * 2:
             raise Refusal(
-                f"{path} has entries of the shapes {shapes}; it must have a mean `mu`, (features,), "
-                "and a covariance `sigma`, (features, features)."
+                f"{path} has entries of the shapes {shapes}; it must have a mean `mu`, "
+                "(features,), and a covariance `sigma`, (features, features)."
             )
         if count is None and "count" not in found:
             raise Refusal(
@@ -96,17 +97,18 @@ class Moments:
         return cls(count, mean, covariance * (count - 1))
 
 
-Features: TypeAlias = Moments | Float[Array | np.ndarray, "num features"]
+def frechet_distance(
+    x: Moments | Float[Array | np.ndarray, "n features"],
+    y: Moments | Float[Array | np.ndarray, "m features"],
+) -> float:
+    """‖μ₁ - μ₂‖² + Tr(C₁ + C₂ - 2 (C₁ C₂)^½), with unbiased covariances C; never negative.
 
+    Between the Gaussians that have the sets' moments. Tr (C₁ C₂)^½ = Σ √λ_i for the eigenvalues
+    λ_i of Hᵀ C₂ H with H Hᵀ = C₁, a symmetric matrix: covariances need not have full rank, and
+    nothing is added to them. In float64 on the host; not to be traced.
 
-def frechet_distance(x: Features, y: Features) -> float:
-    """‖μ₁ - μ₂‖² + Tr(C₁ + C₂ - 2 (C₁ C₂)^½), C the covariances with 1/(n - 1).
-
-    Tr (C₁ C₂)^½ = Σ √λ_i for the eigenvalues λ of Hᵀ C₂ H with H Hᵀ = C₁: symmetric, so that nothing
-    is added to a covariance that has not its full rank. In float64 on the host; not to be traced.
-
-    Biased: sets of n and m points of one law are about d (1/n + 1/m) + d (d + 1)/4 (1/(n - 1) +
-    1/(m - 1)) apart, for N(0, I) in d dimensions. So numbers compare only at the same set sizes.
+    Biased: n and m points of N(0, I) in d dimensions are in the mean about d (1/n + 1/m) +
+    d (d + 1)/4 (1/(n - 1) + 1/(m - 1)) apart. Numbers compare only at the same set sizes.
 
     Args:
         x, y: features, or their `Moments`: a real set is then scored once.

@@ -22,8 +22,8 @@ def inception_score(
     Salimans et al. 2016, section 4.
 
     Raises:
-        ValueError: the logits are no rows, one an example, or not finite; `num_splits` is below 1 or
-            above the number of examples.
+        ValueError: the logits are no rows, one an example, or not finite; `num_splits` is below 1,
+            or above the number of examples.
     """
     check_bound(AT_LEAST_1, num_splits=num_splits)
     check_points(logits=logits)

@@ -1,6 +1,7 @@
-"""The kernel distance of two sets of features (Bińkowski et al. 2018, whose features are Inception's)."""
+"""The kernel distance of two sets of features: of Inception's, the KID."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from gan_jax.checks import AT_LEAST_1, Bound, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_points, check_values
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.metrics.blocks import in_rows, over_blocks, placed
+from gan_jax.metrics.blocks import filled, in_rows, over_blocks, placed
 
 KERNEL = losses.polynomial_kernel(3)
 
@@ -25,11 +26,14 @@ def kernel_distance(
 ) -> float:
     """MMD² = E k(x, x') - 2 E k(x, y) + E k(y, y') with k(x, y) = (⟨x, y⟩/d + 1)³, unbiased.
 
-    Of all pairs but those of a point with itself: nothing is drawn, its mean does not depend on n
-    and m, and it is negative where the sets are alike by chance. Rows of the kernel's matrix are
-    summed on the device, `chunk_size` at a time, and added up in float64 on the host; not to be
-    traced. The kernel is not that of features in other units: divide those of a network of your own
-    by one number, their root mean square over the real set; leave Inception's as they are.
+    Over all pairs but those of a point with itself: nothing is drawn, the mean does not depend on
+    the sizes of the sets, and it is negative where they are alike by chance. In other units
+    features have another distance: divide those of a network of your own by one number, their root
+    mean square over the real set; leave Inception's as they are.
+
+    Args:
+        chunk_size: rows of the kernel matrix that are held at a time. Their sums are added up in
+            float64 on the host; not to be traced.
 
     >>> import jax
     >>> from gan_jax import metrics
@@ -68,30 +72,30 @@ def kernel_distance_subsets(
     overlap. To judge a model of your own take `kernel_distance` of all points.
 
     Raises:
-        ValueError: as `kernel_distance`; the indices are no rows of at least 2, as many for x as for
-            y, or one is out of range.
+        ValueError: as `kernel_distance`; the indices are no rows of at least 2, as many for x as
+            for y, or one is out of range.
     """
     check_bound(AT_LEAST_1, chunk_size=chunk_size)
     check_points(x=x, y=y)
-    indices = {
-        "indices_x": (np.asarray(indices_x), len(x)),
-        "indices_y": (np.asarray(indices_y), len(y)),
-    }
-    for name, (of, num) in indices.items():
-        if of.ndim != 2 or len(of) != len(indices_x) or 0 in of.shape or of.shape[1] < 2:
-            raise Refusal(
-                f"{name} has the shape {of.shape}; give one row of at least 2 indices for each "
-                "subset, as many rows for x as for y."
-            )
-        check_values(
-            Bound(lambda i, num=num: (i >= 0) & (i < num), f"from 0 to {num - 1}"), **{name: of}
-        )
+    _check_subsets(len(indices_x), len(x), indices_x=indices_x)
+    _check_subsets(len(indices_x), len(y), indices_y=indices_y)
     x, y = placed(x), placed(y)
     values = [
         _unbiased(x[of_x], y[of_y], chunk_size)
         for of_x, of_y in zip(indices_x, indices_y, strict=True)
     ]
     return float(np.mean(values)), float(np.std(values))
+
+
+def _check_subsets(num_subsets: int, num: int, **indices: Int[Any, "subsets size"]) -> None:
+    ((name, given),) = indices.items()
+    shape = np.shape(given)
+    if len(shape) != 2 or not shape[0] == num_subsets > 0 or shape[1] < 2:
+        raise Refusal(
+            f"{name} has the shape {shape}; give one row of at least 2 indices for each subset, as "
+            "many rows for x as for y."
+        )
+    check_values(Bound(lambda i: (i >= 0) & (i < num), f"from 0 to {num - 1}"), **indices)
 
 
 def _unbiased(
@@ -110,7 +114,9 @@ def _row_sums(
     x: Float[Array, "n features"], y: Float[Array, "m features"], chunk_size: int
 ) -> Float[Array, " n"]:
     x, y = at_least_float32(x), at_least_float32(y)
-    sums = over_blocks(lambda rows: jnp.sum(KERNEL(rows, y), axis=1), x, chunk_size=chunk_size)
+    sums = over_blocks(
+        lambda rows: jnp.sum(KERNEL(rows, y), axis=1), filled(x, chunk_size), chunk_size=chunk_size
+    )
     return in_rows(sums)[: len(x)]
 
 

@@ -12,7 +12,7 @@ from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_points
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.metrics.blocks import filling, in_rows, over_blocks, placed
+from gan_jax.metrics.blocks import filled, in_rows, over_blocks, placed
 from gan_jax.typing import Scalar
 
 
@@ -24,7 +24,10 @@ class PrecisionRecall(NamedTuple):
 
 
 class DensityCoverage(NamedTuple):
-    """density: in how many of k real balls a generated point lies; coverage: balls that hold one."""
+    """density: how close real points lie around generated ones, 1 if as around each other.
+
+    coverage: the share of real points with a generated one nearer than their k-th neighbour.
+    """
 
     density: Scalar
     coverage: Scalar
@@ -87,16 +90,17 @@ def density_coverage(
     k: int = 5,
     chunk_size: int = 1024,
 ) -> DensityCoverage:
-    """Density 1/(k M) Σ_j Σ_i 1[y_j in B_i], and coverage 1/N Σ_i 1[some y_j in B_i], of open balls B_i.
+    """1/(kM) Σ_j Σ_i 1[y_j ∈ B_i] and 1/N Σ_i 1[some y_j ∈ B_i]: x real, y generated.
 
-    B_i is around the real point x_i and reaches to its k-th nearest neighbour. Of points of one law
-    density has the mean 1, and may be above it; coverage has 1 - Π_{i=1..k} (N - i)/(M + N - i), so
-    that numbers compare only at the same set sizes.
+    B_i is the open ball around x_i that reaches to its k-th nearest neighbour among the N real
+    points. Between sets of one law density has the mean 1, and no bound above; coverage is in
+    [0, 1] and has the mean 1 - Π_{i=1..k} (N - i)/(M + N - i): numbers compare only at the same
+    set sizes.
 
     Args:
         chunk_size: points whose distances to all of a set are held at a time.
 
-    Naeem et al. 2020, equations (2) and (3).
+    Naeem et al. 2020, section 3.
 
     Raises:
         ValueError: as `precision_recall`; of the generated points one is enough.
@@ -148,15 +152,15 @@ def _measures(
     n, m = len(real), len(generated)
     finite = jnp.all(jnp.isfinite(real)) & jnp.all(jnp.isfinite(generated))
     real, generated = at_least_float32(real), at_least_float32(generated)
-    (own_reach,) = _reach(_about(jnp.mean(generated, axis=0), generated, size), (k,), size)
     centre = jnp.mean(real, axis=0)
-    real, generated = _about(centre, real, size), _about(centre, generated, size)
-    closed, opened = _reach(real, (k, k_density), size)
+    x, y = _about(centre, real, size), _about(centre, generated, size)
+    closed, opened = _reach(x, (k, k_density), size)
+    (own_reach,) = _reach(y, (k,), size)
 
     def compare(block):
-        """For each generated point, the real balls around it; for each real point, the reverse."""
+        """Of each generated point, the real balls that hold it; of each real point, the reverse."""
         points, own = block
-        distances = _squared_distances(points, real)
+        distances = _squared_distances(points, x)
         return (
             jnp.any(distances <= closed[None, :], axis=1),
             jnp.sum(distances < opened[None, :], axis=1),
@@ -164,8 +168,7 @@ def _measures(
             jnp.min(distances, axis=0),
         )
 
-    found = over_blocks(compare, (generated, own_reach), chunk_size=size)
-    realistic, counts, recalled, nearest = found
+    realistic, counts, recalled, nearest = over_blocks(compare, (y, own_reach), chunk_size=size)
     shares = PRDC(
         precision=jnp.sum(realistic) / m,
         recall=jnp.sum(jnp.any(recalled, axis=0)) / n,
@@ -193,34 +196,37 @@ def _density_coverage(
 
 
 def _about(centre: Float[Array, " dim"], x: Float[Array, "num dim"], chunk_size: int) -> Points:
-    x, fill = x - centre[None], filling(len(x), chunk_size)
-    squares = jnp.sum(x * x, axis=1)
-    return Points(
-        jnp.pad(x, ((0, fill), (0, 0))), jnp.pad(squares, (0, fill), constant_values=jnp.inf)
-    )
+    at = filled(x, chunk_size) - centre[None]
+    squares = jnp.where(jnp.arange(len(at)) < len(x), jnp.sum(at * at, axis=1), jnp.inf)
+    return Points(at, squares)
 
 
 def _reach(
     points: Points, neighbours: tuple[int, ...], chunk_size: int
 ) -> list[Float[Array, " num"]]:
-    """Squared distances of each point to its k-th neighbour; -1 for what fills up: no ball at all."""
+    """Squared distances of each point to its k-th neighbours; -1, no ball, for what fills up."""
 
     def nearest(block):
-        distances = _squared_distances(block, points)
-        return [_kth_smallest(distances, k) for k in neighbours]  # the 0-th is the point itself
+        smallest = _smallest(_squared_distances(block, points), max(neighbours) + 1)
+        return [smallest[k] for k in neighbours]  # the 0-th is the point itself
 
     found = over_blocks(nearest, points, chunk_size=chunk_size)
-    return [jnp.where(jnp.isfinite(points.squares), in_rows(reach), -1) for reach in found]
+    return [jnp.where(points.squares < jnp.inf, in_rows(reach), -1) for reach in found]
 
 
-def _kth_smallest(values: Float[Array, "rows num"], k: int) -> Float[Array, " rows"]:
-    """Of each row, counted from 0: by k + 1 minima, where sorting would cost more than distances."""
+def _smallest(values: Float[Array, "rows num"], num: int) -> Float[Array, "{num} rows"]:
+    """Of each row, in order: by as many minima, since sorting takes longer than the distances."""
 
-    def next_one(_, smallest):
+    def following(smallest, place):
         larger = jnp.min(jnp.where(values > smallest[:, None], values, jnp.inf), axis=1)
-        return jnp.where(jnp.sum(values <= smallest[:, None], axis=1) > k, smallest, larger)
+        following = jnp.where(
+            jnp.sum(values <= smallest[:, None], axis=1) > place, smallest, larger
+        )
+        return following, following
 
-    return jax.lax.fori_loop(0, k, next_one, jnp.min(values, axis=1))
+    first = jnp.min(values, axis=1)
+    _, others = jax.lax.scan(following, first, jnp.arange(1, num))
+    return jnp.concatenate([first[None], others])
 
 
 def _squared_distances(a: Points, b: Points) -> Float[Array, "num_a num_b"]:

@@ -1,83 +1,174 @@
-"""Precision and recall against the definition, and where they are known."""
-
-import importlib
-from functools import partial
+"""Measures by nearest neighbours, against their definitions and where they are known."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.metrics import precision_recall
+from gan_jax import metrics
+from gan_jax.metrics import PRDC, density_coverage, neighbours, prdc, precision_recall
 
 RNG = np.random.default_rng(0)
 REAL = jnp.float32(RNG.normal(size=(40, 3)))
 GENERATED = jnp.float32(RNG.normal(0.5, 1.5, size=(30, 3)))
-measure = jax.jit(precision_recall, static_argnames="k")
+X = np.random.RandomState(0).randn(300, 8)
+Y = 1.2 * np.random.RandomState(1).randn(300, 8) + 0.3
+GOLDEN = PRDC(220 / 300, 295 / 300, 776 / 1500, 241 / 300)  # prdc 0.2, k = 5
 
 
-def share_in_manifold(points, of, k):
-    def inside(point):
-        for centre in of:
-            distances = sorted(np.linalg.norm(of - centre, axis=1))
-            if np.linalg.norm(point - centre) <= distances[k]:
-                return True
-        return False
+def by_definition(real, generated, k, k_density):
+    """In float64, all distances at once."""
 
-    return np.mean([inside(point) for point in points])
+    def distances(a, b):
+        return np.linalg.norm(np.float64(a)[:, None] - np.float64(b)[None], axis=-1)
 
+    def reach(points, k):
+        return np.sort(distances(points, points), axis=1)[:, k]
 
-@pytest.mark.parametrize("k", [1, 3])
-def test_it_follows_the_definition(k):
-    precision, recall = measure(REAL, GENERATED, k=k)
-    real, generated = np.asarray(REAL), np.asarray(GENERATED)
-    np.testing.assert_allclose(precision, share_in_manifold(generated, real, k), rtol=1e-6)
-    np.testing.assert_allclose(recall, share_in_manifold(real, generated, k), rtol=1e-6)
-    assert 0 < precision < 1
-    assert precision != recall
+    between = distances(generated, real)
+    open_balls = between < reach(real, k_density)
+    return PRDC(
+        precision=np.mean((between <= reach(real, k)).any(axis=1)),
+        recall=np.mean((between <= reach(generated, k)[:, None]).any(axis=0)),
+        density=open_balls.sum() / (k_density * len(generated)),
+        coverage=np.mean(open_balls.any(axis=0)),
+    )
 
 
-def test_it_is_the_same_in_blocks_and_holds_one_at_a_time(monkeypatch):
-    """40 and 30 points are no multiples of 7: the last blocks are filled up."""
-    whole = measure(REAL, GENERATED)
-    file = importlib.import_module("gan_jax.metrics.precision_recall")
-    monkeypatch.setattr(file, "BLOCK", 7)
-    in_blocks = jax.jit(partial(precision_recall, k=3))
-    assert in_blocks(REAL, GENERATED) == whole
-    many = jax.ShapeDtypeStruct((1_000, 2), jnp.float32)
-    memory = in_blocks.lower(many, many).compile().memory_analysis()
-    assert memory.temp_size_in_bytes < 4 * 1_000**2 / 10
+def assert_equal(found, expected):
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-def test_swapping_the_sets_swaps_the_two():
-    there, back = measure(REAL, GENERATED), measure(GENERATED, REAL)
+@pytest.mark.parametrize(("k", "k_density"), [(1, 1), (3, 5), (4, 2)])
+def test_they_follow_the_definition(k, k_density):
+    found = prdc(REAL, GENERATED, k=k, k_density=k_density)
+    assert_equal(found, by_definition(REAL, GENERATED, k, k_density))
+    assert 0 < found.precision < 1
+    assert found.precision != found.recall
+
+
+def test_the_values_of_the_reference_package():
+    """Of NumPy's arrays too, and each function alone gives what they give together."""
+    assert_equal(prdc(X, Y, k=5), GOLDEN)
+    assert_equal(precision_recall(X, Y, k=5), GOLDEN[:2])
+    assert_equal(density_coverage(X, Y), GOLDEN[2:])
+
+
+@pytest.mark.parametrize("chunk_size", [7, 64, 300])
+def test_they_are_the_same_in_blocks(chunk_size):
+    """300 is no multiple of 7 or 64: the last block is filled up, and the fill is in no ball."""
+    assert_equal(prdc(X, Y, k=5, chunk_size=chunk_size), GOLDEN)
+
+
+def test_one_block_is_held_at_a_time_and_what_is_not_asked_for_is_not_computed():
+    many = jax.ShapeDtypeStruct((2_000, 2), jnp.float32)
+    both, alone = (
+        function.lower(many, many, *numbers, 50).compile()
+        for function, numbers in ((neighbours._prdc, (3, 5)), (neighbours._density_coverage, (5,)))
+    )
+    assert both.memory_analysis().temp_size_in_bytes < 4 * 2_000**2 / 5
+    assert alone.cost_analysis()["flops"] < 0.75 * both.cost_analysis()["flops"]
+
+
+def test_the_order_of_points_does_not_count():
+    order = np.random.default_rng(1).permutation(300)
+    assert_equal(prdc(X[order], Y[order[::-1]], k=5), GOLDEN)
+
+
+def test_half_precision_is_widened():
+    x, y = jnp.bfloat16(X), jnp.bfloat16(Y)
+    found = prdc(x, y)
+    assert all(value.dtype == jnp.float32 for value in found)
+    assert_equal(found, by_definition(x, y, 3, 5))
+
+
+def test_swapping_the_sets_swaps_precision_and_recall():
+    there, back = precision_recall(REAL, GENERATED), precision_recall(GENERATED, REAL)
     assert there == (back.recall, back.precision)
 
 
 def test_the_same_set_and_far_sets():
-    assert measure(REAL, REAL) == (1, 1)
-    assert measure(REAL, REAL + 100) == (0, 0)
+    assert precision_recall(REAL, REAL) == (1, 1)
+    assert density_coverage(REAL, REAL).coverage == 1
+    assert prdc(REAL, REAL + 100) == (0, 0, 0, 0)
 
 
-def test_it_does_not_depend_on_where_the_origin_is():
-    """A small spread far from the origin: features are rarely centred, and generators collapse."""
-    shift = 5_000.0
-    real, generated = REAL + shift, GENERATED + shift
-    precision, recall = measure(real, generated)
-    real, generated = np.asarray(real, np.float64), np.asarray(generated, np.float64)
-    np.testing.assert_allclose(precision, share_in_manifold(generated, real, 3), rtol=1e-6)
-    np.testing.assert_allclose(recall, share_in_manifold(real, generated, 3), rtol=1e-6)
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_the_density_of_a_set_in_itself_is_one(k):
+    """In open balls; in closed ones it would be (k + 1)/k. No two distances of these are equal."""
+    points = jnp.exp2(jnp.arange(8.0))[:, None]
+    assert density_coverage(points, points, k=k) == (1, 1)
+
+
+def test_the_coverage_of_two_sets_of_one_law():
+    """The probability that none of m points is among the k nearest of n - 1 + m."""
+    n, m, k, num = 40, 20, 3, 200
+    keys = jax.random.split(jax.random.key(0), (num, 2))
+
+    def draw(keys):
+        real, generated = (
+            jax.random.normal(key, (size, 2)) for key, size in zip(keys, (n, m), strict=True)
+        )
+        return density_coverage(real, generated, k=k)
+
+    density, coverage = jax.jit(lambda keys: jax.lax.map(draw, keys))(keys)
+    i = np.arange(1, k + 1)
+    for found, expected in ((density, 1), (coverage, 1 - np.prod((n - i) / (m + n - i)))):
+        assert abs(found.mean() - expected) < 4 * found.std() / num**0.5
+        assert found.std() / num**0.5 < 0.02
+
+
+def test_they_do_not_depend_on_where_the_origin_is():
+    """A small spread far from the origin: features are rarely centred."""
+    real, generated = REAL + 5_000.0, GENERATED + 5_000.0
+    assert_equal(prdc(real, generated), by_definition(real, generated, 3, 5))
+
+
+def test_a_constant_feature_changes_nothing():
+    real, generated = (jnp.pad(x, ((0, 0), (0, 1)), constant_values=7.0) for x in (REAL, GENERATED))
+    assert prdc(real, generated) == prdc(REAL, GENERATED)
 
 
 def test_a_collapsed_generator_is_precise_and_recalls_one_point():
     """Its manifold is a ball of radius 0, which holds its own centre."""
     collapsed = jnp.asarray(np.tile(REAL[:1], (10, 1)))
-    assert measure(REAL, collapsed) == (1, np.float32(1 / len(REAL)))
-    assert measure(REAL, collapsed + 100) == (0, 0)
+    assert precision_recall(REAL, collapsed) == (1, np.float32(1 / len(REAL)))
+    assert precision_recall(REAL, collapsed + 100) == (0, 0)
+
+
+def test_copies_are_at_distance_zero():
+    """Each real point ten times: far from the origin, rounding would tell the copies apart."""
+    real = jnp.float32(np.random.default_rng(2).normal(3, 1, (50, 64)))
+    assert precision_recall(real, jnp.repeat(real, 10, axis=0)) == (1, 1)
+    assert precision_recall(jnp.repeat(real, 10, axis=0), real) == (1, 1)
+
+
+def test_points_that_are_all_equal_have_no_open_ball():
+    same = jnp.ones((10, 2))
+    assert prdc(same, same) == (1, 1, 0, 0)
+
+
+def test_one_generated_point_has_a_density_and_no_manifold():
+    density, coverage = density_coverage(jnp.arange(8.0)[:, None], jnp.full((1, 1), 3.5), k=2)
+    # Between 0 and 7 the second neighbour is at 1: 3.5 is in the balls of 3 and 4.
+    assert_equal((density, coverage), (2 / 2, 2 / 8))
+    with pytest.raises(ValueError, match="generated has 1 points; with k=3 it needs more than 3"):
+        precision_recall(REAL, GENERATED[:1])
 
 
 def test_a_set_needs_more_than_k_points():
-    with pytest.raises(ValueError, match="40 and 3 points; with k=3 each needs more than 3"):
-        precision_recall(REAL, jnp.ones((3, 3)))
-    with pytest.raises(ValueError, match="4 and 30 points; with k=4"):
+    with pytest.raises(ValueError, match="generated has 3 points; with k=3 it needs more than 3"):
+        precision_recall(REAL, GENERATED[:3])
+    with pytest.raises(ValueError, match="real has 4 points; with k=4"):
         precision_recall(REAL[:4], GENERATED, k=4)
+    with pytest.raises(ValueError, match="real has 5 points; with k=5"):
+        density_coverage(REAL[:5], GENERATED)
+    with pytest.raises(ValueError, match="real has 5 points; with k=5"):
+        prdc(REAL[:5], GENERATED)
+
+
+def test_under_jit_and_traced_nan_makes_all_nan():
+    measure = jax.jit(metrics.prdc, static_argnames=("k", "k_density"))
+    assert measure(REAL, GENERATED) == prdc(REAL, GENERATED)
+    assert np.isnan(measure(REAL.at[0, 0].set(jnp.nan), GENERATED)).all()
+    assert np.isnan(measure(REAL, GENERATED.at[0, 0].set(jnp.inf))).all()

@@ -219,10 +219,9 @@ def _smallest(values: Float[Array, "rows num"], num: int) -> Float[Array, "{num}
 
     def following(smallest, place):
         larger = jnp.min(jnp.where(values > smallest[:, None], values, jnp.inf), axis=1)
-        following = jnp.where(
-            jnp.sum(values <= smallest[:, None], axis=1) > place, smallest, larger
-        )
-        return following, following
+        num_up_to = jnp.sum(values <= smallest[:, None], axis=1)
+        found = jnp.where(num_up_to > place, smallest, larger)
+        return found, found
 
     first = jnp.min(values, axis=1)
     _, others = jax.lax.scan(following, first, jnp.arange(1, num))

@@ -46,6 +46,7 @@ def test_on_a_line_it_is_the_distance_of_means_and_deviations():
 
 def test_a_set_and_itself_a_shift_and_a_constant_feature():
     assert 0 <= frechet_distance(X, X) < 1e-12
+    assert frechet_distance(X[:5], X[:5]) == 0
     np.testing.assert_allclose(frechet_distance(X, X + 2.0), 8 * 4, rtol=1e-12)
     x, y = (np.pad(z, ((0, 0), (0, 1)), constant_values=7.0) for z in (X, Y))
     np.testing.assert_allclose(frechet_distance(x, y), GOLDEN, rtol=1e-10)

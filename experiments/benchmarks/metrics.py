@@ -1,118 +1,116 @@
-"""Seconds of the measures on features, beside reference packages'.
+"""Time of the measures on features, beside other packages'.
 
     python -m experiments.benchmarks.metrics
 
-Packages that are not installed (torch-fidelity, torchmetrics, prdc: none is a dependency) are named
-and left out.
+torch-fidelity, torchmetrics and prdc take part where they are installed; none is a dependency. On
+the same features of the same length each computes the same number: KID of all points, and PRDC with
+one k.
 """
 
 import importlib
 from dataclasses import dataclass
-from types import ModuleType
+from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from experiments.benchmarks import timing
 from experiments.benchmarks.timing import Timed
 from experiments.harness.bounds import Count, Several, Size
 from gan_jax import metrics
 
-K = 5  # of all four measures by neighbours: prdc has one number
+K = 5
 
 
 @dataclass(frozen=True)
 class Config(timing.Options):
     num: Several = 10_000
-    """Points of each of the two sets."""
+    """Points in each of the two sets."""
     features: Size = 2_048
     repeats: Count = 3
 
 
-def package(name: str) -> ModuleType | None:
-    """Import a reference, or say that there is none."""
+def modules(*names: str) -> list[Any]:
+    """Import what a reference needs, or say what there is not."""
     try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError:
-        print(f"{name} is not installed: no ratios to it.")
-        return None
+        return [importlib.import_module(name) for name in names]
+    except ModuleNotFoundError as error:
+        print(f"{error.name} is not installed: no ratios to it.")
+        return []
 
 
-def ours(x: np.ndarray, y: np.ndarray) -> dict[str, Timed]:
-    on_device = jax.device_put((x, y))
+def ours(x: Float[np.ndarray, "num dim"], y: Float[np.ndarray, "num dim"]) -> dict[str, Timed]:
     return {
         "FID": lambda _: metrics.frechet_distance(x, y),
-        "KID": lambda _: metrics.kernel_distance(*on_device),
-        "PRDC": lambda _: jax.block_until_ready(metrics.prdc(*on_device, k=K, k_density=K)),
+        "KID": lambda _: metrics.kernel_distance(x, y),
+        "PRDC": lambda _: jax.block_until_ready(metrics.prdc(x, y, k=K, k_density=K)),
     }
 
 
-def of_torch_fidelity(x: np.ndarray, y: np.ndarray) -> dict[str, Timed]:
-    fid, kid, torch = map(
-        package, ("torch_fidelity.metric_fid", "torch_fidelity.metric_kid", "torch")
-    )
-    if fid is None or kid is None or torch is None:
+def of_torch_fidelity(
+    x: Float[np.ndarray, "num dim"], y: Float[np.ndarray, "num dim"]
+) -> dict[str, Timed]:
+    found = modules("torch_fidelity.metric_fid", "torch_fidelity.metric_kid", "torch")
+    if not found:
         return {}
-    tensors = torch.from_numpy(x), torch.from_numpy(y)
+    fid, kid, torch = found
+    sets = torch.from_numpy(x), torch.from_numpy(y)
 
-    def distance(_):
-        statistics = (fid.fid_features_to_statistics(features) for features in tensors)
-        return fid.fid_statistics_to_metric(*statistics, False)
+    def frechet(_):
+        statistics = (fid.fid_features_to_statistics(features) for features in sets)
+        return fid.fid_statistics_to_metric(*statistics, verbose=False)
 
-    return {
-        "FID, torch-fidelity": distance,
-        "KID, torch-fidelity": lambda _: kid.kid_features_to_metric(
-            *tensors, kid_subsets=1, kid_subset_size=len(x), verbose=False
-        ),
-    }
+    def kernel(_):
+        return kid.kid_features_to_metric(
+            *sets, kid_subsets=1, kid_subset_size=len(x), verbose=False
+        )
+
+    return {"FID, torch-fidelity": frechet, "KID, torch-fidelity": kernel}
 
 
-def of_torchmetrics(x: np.ndarray, y: np.ndarray) -> dict[str, Timed]:
-    fid, kid, torch = map(package, ("torchmetrics.image.fid", "torchmetrics.image.kid", "torch"))
-    if fid is None or kid is None or torch is None:
+def of_torchmetrics(
+    x: Float[np.ndarray, "num dim"], y: Float[np.ndarray, "num dim"]
+) -> dict[str, Timed]:
+    found = modules("torchmetrics.image.fid", "torchmetrics.image.kid", "torch")
+    if not found:
         return {}
-    tensors = torch.from_numpy(x), torch.from_numpy(y)
+    fid, kid, torch = found
+    network = torch.nn.Identity()
+    network.num_features = x.shape[1]
 
     def timed(measure):
         def run(_):
             measure.reset()
-            for features, real in zip(tensors, (True, False), strict=True):
-                measure.update(features, real=real)
+            measure.update(torch.from_numpy(x), real=True)
+            measure.update(torch.from_numpy(y), real=False)
             return measure.compute()
 
         return run
 
-    class Identity(torch.nn.Identity):
-        num_features = x.shape[1]
-
+    kernel = kid.KernelInceptionDistance(feature=network, subsets=1, subset_size=len(x))
     return {
-        "FID, torchmetrics": timed(fid.FrechetInceptionDistance(feature=Identity())),
-        "KID, torchmetrics": timed(
-            kid.KernelInceptionDistance(feature=Identity(), subsets=1, subset_size=len(x))
-        ),
+        "FID, torchmetrics": timed(fid.FrechetInceptionDistance(feature=network)),
+        "KID, torchmetrics": timed(kernel),
     }
 
 
-def of_prdc(x: np.ndarray, y: np.ndarray) -> dict[str, Timed]:
-    prdc = package("prdc")
-    if prdc is None:
-        return {}
-    return {"PRDC, prdc": lambda _: prdc.compute_prdc(x, y, nearest_k=K)}
+def of_prdc(x: Float[np.ndarray, "num dim"], y: Float[np.ndarray, "num dim"]) -> dict[str, Timed]:
+    return {
+        "PRDC, prdc": lambda _, prdc=prdc: prdc.compute_prdc(x, y, nearest_k=K)
+        for prdc in modules("prdc")
+    }
 
 
 def main(config: Config) -> None:
     rng = np.random.default_rng(0)
     shape = config.num, config.features
-    x, y = (np.float32(rng.normal(mean, 1, shape)) for mean in (0, 0.1))
+    x, y = (rng.normal(mean, size=shape).astype(np.float32) for mean in (0.0, 0.1))
     contenders = ours(x, y)
     for of_package in (of_torch_fidelity, of_torchmetrics, of_prdc):
         contenders |= of_package(x, y)
     seconds = timing.measure(contenders, 1, config.repeats)
-    timing.report(
-        config,
-        seconds,
-        lambda name: [other for other in contenders if other.startswith(f"{name}, ")],
-    )
+    timing.report(config, seconds, lambda name: [c for c in contenders if c.startswith(f"{name},")])
 
 
 if __name__ == "__main__":

@@ -96,10 +96,11 @@ def of_torchmetrics(
 
 
 def of_prdc(x: Float[np.ndarray, "num dim"], y: Float[np.ndarray, "num dim"]) -> dict[str, Timed]:
-    return {
-        "PRDC, prdc": lambda _, prdc=prdc: prdc.compute_prdc(x, y, nearest_k=K)
-        for prdc in modules("prdc")
-    }
+    found = modules("prdc")
+    if not found:
+        return {}
+    (prdc,) = found
+    return {"PRDC, prdc": lambda _: prdc.compute_prdc(x, y, nearest_k=K)}
 
 
 def main(config: Config) -> None:

@@ -125,7 +125,7 @@ def frechet_distance(
         ValueError: the sets are no rows of equally many features, hold a number that is not finite,
             or have a single point.
     """
-    x, y = (z if isinstance(z, Moments) else Moments.of(z) for z in (x, y))
+    x, y = _moments(x=x), _moments(y=y)
     _check_same_features(x, y)
     gap, c1, c2 = x.mean - y.mean, x.covariance, y.covariance
     values, vectors = np.linalg.eigh(c1)
@@ -133,6 +133,14 @@ def frechet_distance(
     overlap = np.sqrt(np.maximum(np.linalg.eigvalsh(half.T @ c2 @ half), 0)).sum()
     distance = gap @ gap + np.trace(c1) + np.trace(c2) - 2 * overlap
     return float(max(distance, 0))
+
+
+def _moments(**sample: Moments | Float[Array | np.ndarray, "num features"]) -> Moments:
+    (points,) = sample.values()
+    if isinstance(points, Moments):
+        return points
+    check_points(**sample)
+    return Moments.of(points)
 
 
 def _of(chunk: Float[np.ndarray, "num features"]) -> Moments:

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_points
 from gan_jax.losses.precision import at_least_float32
-from gan_jax.metrics.blocks import filled, in_rows, over_blocks, placed
+from gan_jax.metrics.blocks import over_blocks, placed
+from gan_jax.metrics.distances import Points, about, reach, squared_distances
 from gan_jax.typing import Scalar
 
 
@@ -40,13 +41,6 @@ class PRDC(NamedTuple):
     recall: Scalar
     density: Scalar
     coverage: Scalar
-
-
-class Points(NamedTuple):
-    """Points about a common origin, and ‖a‖²: infinite for those that fill up the last block."""
-
-    at: Float[Array, "num dim"]
-    squares: Float[Array, " num"]
 
 
 def precision_recall(
@@ -153,22 +147,12 @@ def _measures(
     finite = jnp.all(jnp.isfinite(real)) & jnp.all(jnp.isfinite(generated))
     real, generated = at_least_float32(real), at_least_float32(generated)
     centre = jnp.mean(real, axis=0)
-    x, y = _about(centre, real, size), _about(centre, generated, size)
-    closed, opened = _reach(x, (k, k_density), size)
-    (own_reach,) = _reach(y, (k,), size)
-
-    def compare(block):
-        """Of each generated point, the real balls that hold it; of each real point, the reverse."""
-        points, own = block
-        distances = _squared_distances(points, x)
-        return (
-            jnp.any(distances <= closed[None, :], axis=1),
-            jnp.sum(distances < opened[None, :], axis=1),
-            jnp.any(distances <= own[:, None], axis=0),
-            jnp.min(distances, axis=0),
-        )
-
-    realistic, counts, recalled, nearest = over_blocks(compare, (y, own_reach), chunk_size=size)
+    x, y = about(centre, real, size), about(centre, generated, size)
+    closed, opened = reach(x, (k, k_density), size)
+    (own_reach,) = reach(y, (k,), size)
+    realistic, counts, recalled, nearest = over_blocks(
+        partial(_compare, x=x, closed=closed, opened=opened), (y, own_reach), chunk_size=size
+    )
     shares = PRDC(
         precision=jnp.sum(realistic) / m,
         recall=jnp.sum(jnp.any(recalled, axis=0)) / n,
@@ -176,6 +160,23 @@ def _measures(
         coverage=jnp.sum(jnp.min(nearest, axis=0) < opened) / n,
     )
     return jax.tree.map(lambda share: jnp.where(finite, share, jnp.nan), shares)
+
+
+def _compare(
+    block: tuple[Points, Float[Array, " size"]],
+    x: Points,
+    closed: Float[Array, " n"],
+    opened: Float[Array, " n"],
+) -> tuple[Bool[Array, " size"], Int[Array, " size"], Bool[Array, " n"], Float[Array, " n"]]:
+    """Of each generated point, the real balls that hold it; of each real point, the reverse."""
+    y, own_reach = block
+    distances = squared_distances(y, x)
+    return (
+        jnp.any(distances <= closed[None, :], axis=1),
+        jnp.sum(distances < opened[None, :], axis=1),
+        jnp.any(distances <= own_reach[:, None], axis=0),
+        jnp.min(distances, axis=0),
+    )
 
 
 _prdc = jax.jit(_measures, static_argnums=(2, 3, 4))
@@ -193,44 +194,3 @@ def _density_coverage(
     real: Float[Array, "n dim"], generated: Float[Array, "m dim"], k: int, chunk_size: int
 ) -> DensityCoverage:
     return DensityCoverage(*_measures(real, generated, k, k, chunk_size)[2:])
-
-
-def _about(centre: Float[Array, " dim"], x: Float[Array, "num dim"], chunk_size: int) -> Points:
-    at = filled(x, chunk_size) - centre[None]
-    squares = jnp.where(jnp.arange(len(at)) < len(x), jnp.sum(at * at, axis=1), jnp.inf)
-    return Points(at, squares)
-
-
-def _reach(
-    points: Points, neighbours: tuple[int, ...], chunk_size: int
-) -> list[Float[Array, " num"]]:
-    """Squared distances of each point to its k-th neighbours; -1, no ball, for what fills up."""
-
-    def nearest(block):
-        smallest = _smallest(_squared_distances(block, points), max(neighbours) + 1)
-        return [smallest[k] for k in neighbours]  # the 0-th is the point itself
-
-    found = over_blocks(nearest, points, chunk_size=chunk_size)
-    return [jnp.where(points.squares < jnp.inf, in_rows(reach), -1) for reach in found]
-
-
-def _smallest(values: Float[Array, "rows num"], num: int) -> Float[Array, "{num} rows"]:
-    """Of each row, in order: by as many minima, since sorting takes longer than the distances."""
-
-    def following(smallest, place):
-        larger = jnp.min(jnp.where(values > smallest[:, None], values, jnp.inf), axis=1)
-        num_up_to = jnp.sum(values <= smallest[:, None], axis=1)
-        found = jnp.where(num_up_to > place, smallest, larger)
-        return found, found
-
-    first = jnp.min(values, axis=1)
-    _, others = jax.lax.scan(following, first, jnp.arange(1, num))
-    return jnp.concatenate([first[None], others])
-
-
-def _squared_distances(a: Points, b: Points) -> Float[Array, "num_a num_b"]:
-    """‖a - b‖² = ‖a‖² + ‖b‖² - 2⟨a, b⟩, and 0 where that is rounding, as between equal points."""
-    squares = a.squares[:, None] + b.squares[None, :]
-    distances = squares - 2 * jnp.matmul(a.at, b.at.T, precision="highest")
-    rounding = jnp.finfo(squares.dtype).eps * a.at.shape[1] ** 0.5 * squares
-    return jnp.where((distances <= rounding) & (squares < jnp.inf), 0, distances)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 from os import PathLike
 
 import numpy as np
@@ -38,8 +36,13 @@ class Moments:
         """
         check_bound(AT_LEAST_1, chunk_size=chunk_size)
         check_points(x=x)
-        x = np.asarray(x)
-        return reduce(add, (_of(x[at : at + chunk_size]) for at in range(0, len(x), chunk_size)))
+        chunks = np.split(np.asarray(x), range(chunk_size, len(x), chunk_size))
+        mean = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in chunks) / len(x)
+        scatter = np.zeros((len(mean), len(mean)))
+        for chunk in chunks:
+            centred = chunk.astype(np.float64) - mean
+            scatter += centred.T @ centred
+        return cls(len(x), mean, scatter)
 
     def __add__(self, other: Moments) -> Moments:
         _check_same_features(self, other)
@@ -141,13 +144,6 @@ def _moments(**sample: Moments | Float[Array | np.ndarray, "num features"]) -> M
         return points
     check_points(**sample)
     return Moments.of(points)
-
-
-def _of(chunk: Float[np.ndarray, "num features"]) -> Moments:
-    x = chunk.astype(np.float64)
-    mean = x.mean(axis=0)
-    x -= mean
-    return Moments(len(x), mean, x.T @ x)
 
 
 def _check_same_features(x: Moments, y: Moments) -> None:

@@ -37,7 +37,7 @@ class Moments:
         check_bound(AT_LEAST_1, chunk_size=chunk_size)
         check_points(x=x)
         chunks = np.split(np.asarray(x), range(chunk_size, len(x), chunk_size))
-        mean = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in chunks) / len(x)
+        mean = np.sum([chunk.sum(axis=0, dtype=np.float64) for chunk in chunks], axis=0) / len(x)
         scatter = np.zeros((len(mean), len(mean)))
         for chunk in chunks:
             centred = chunk.astype(np.float64) - mean

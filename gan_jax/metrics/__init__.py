@@ -14,7 +14,10 @@ from gan_jax.metrics.divergences import (
     wasserstein,
     wasserstein_1d,
 )
+from gan_jax.metrics.frechet import Moments, frechet_distance
 from gan_jax.metrics.gaussians import f_divergence, f_gan_bound, normals_on_grid
+from gan_jax.metrics.inception_score import inception_score
+from gan_jax.metrics.kernel import kernel_distance, kernel_distance_subsets
 from gan_jax.metrics.likelihood import (
     Estimate,
     InferenceGaps,
@@ -28,8 +31,15 @@ from gan_jax.metrics.likelihood import (
 )
 from gan_jax.metrics.lines import LineDistances, between_parallel_lines
 from gan_jax.metrics.modes import ModeCoverage, mode_coverage
+from gan_jax.metrics.neighbours import (
+    PRDC,
+    DensityCoverage,
+    PrecisionRecall,
+    density_coverage,
+    prdc,
+    precision_recall,
+)
 from gan_jax.metrics.paths import path_length_lerp, path_length_slerp, trimmed_mean
-from gan_jax.metrics.precision_recall import PrecisionRecall, precision_recall
 from gan_jax.metrics.similarity import ms_ssim, ssim
 from gan_jax.metrics.slices import (
     laplacian_descriptors,
@@ -40,13 +50,16 @@ from gan_jax.metrics.slices import (
 from gan_jax.metrics.spread import Spread, spread
 
 __all__ = [
+    "PRDC",
     "AnnealedEstimate",
     "DataCopying",
+    "DensityCoverage",
     "DifferentBins",
     "Estimate",
     "InferenceGaps",
     "LineDistances",
     "ModeCoverage",
+    "Moments",
     "PrecisionRecall",
     "Spread",
     "active_units",
@@ -57,13 +70,18 @@ __all__ = [
     "chi2_divergence",
     "closest_normal",
     "data_copying",
+    "density_coverage",
     "different_bins",
     "f_divergence",
     "f_gan_bound",
+    "frechet_distance",
     "importance_log_likelihood",
+    "inception_score",
     "inference_gaps",
     "jensen_shannon_divergence",
     "jensen_shannon_on_grid",
+    "kernel_distance",
+    "kernel_distance_subsets",
     "kl_divergence",
     "laplacian_descriptors",
     "laplacian_sliced_wasserstein",
@@ -77,6 +95,7 @@ __all__ = [
     "parzen_log_likelihood",
     "path_length_lerp",
     "path_length_slerp",
+    "prdc",
     "precision_recall",
     "random_directions",
     "sliced_wasserstein",

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from experiments.benchmarks import methods, population, speed, timing, vae
+from experiments.benchmarks import methods, metrics, population, speed, timing, vae
 
-BENCHMARKS = [methods, population, speed, vae]
+BENCHMARKS = [methods, metrics, population, speed, vae]
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)

@@ -31,6 +31,11 @@ def importance(log_weights):
     return metrics.importance_log_likelihood(KEY, log_weights, num_samples=4, chunk_size=2)
 
 
+def subsets(indices_x, indices_y):
+    indices = {"indices_x": np.asarray(indices_x), "indices_y": np.asarray(indices_y)}
+    return metrics.kernel_distance_subsets(PLANE, PLANE, **indices)
+
+
 def in_parts(batch, part_size):
     return metrics.log_likelihoods_in_parts(
         KEY, weights_of(1, 1), batch, num_samples=1, part_size=part_size
@@ -52,6 +57,59 @@ REFUSED = {
         "The points of real have 2 features, those of generated 1; give both the same features.",
     ),
     "neighbours": (lambda: metrics.precision_recall(PLANE, PLANE, k=-1), "k is -1; it must be an"),
+    "density of nan": (
+        lambda: metrics.density_coverage(NAN, PLANE),
+        "real holds nan; every number in it must be finite.",
+    ),
+    "other neighbours": (
+        lambda: metrics.prdc(PLANE, PLANE, k_density=0),
+        "k_density is 0; it must be an integer, at least 1.",
+    ),
+    "rows of distances": (
+        lambda: metrics.prdc(PLANE, PLANE, chunk_size=0),
+        "chunk_size is 0; it must be an integer, at least 1.",
+    ),
+    "kernel of nan": (lambda: metrics.kernel_distance(PLANE, NAN), "y holds nan; every number"),
+    "kernel of other features": (
+        lambda: metrics.kernel_distance(PLANE, COLUMN),
+        "The points of x have 2 features, those of y 1; give both the same features.",
+    ),
+    "rows of the kernel": (
+        lambda: metrics.kernel_distance(PLANE, PLANE, chunk_size=0),
+        "chunk_size is 0; it must be an integer, at least 1.",
+    ),
+    "no point five": (
+        lambda: subsets([[0, 5]], [[0, 1]]),
+        "indices_x holds 5; every number in it must be from 0 to 4.",
+    ),
+    "no point below 0": (lambda: subsets([[0, 1]], [[-1, 1]]), "indices_y holds -1; every number"),
+    "one subset fewer": (
+        lambda: subsets([[0, 1], [1, 2]], [[0, 1]]),
+        "indices_y has the shape (1, 2); give one row of at least 2 indices for each subset",
+    ),
+    "subsets of one": (lambda: subsets([[0], [1]], [[0, 1]] * 2), "indices_x has the shape (2, 1)"),
+    "no subset": (lambda: subsets(np.zeros((0, 2), int), [[0, 1]]), "indices_x has the shape (0,"),
+    "indices in a row": (lambda: subsets([0, 1], [[0, 1]]), "indices_x has the shape (2,); give"),
+    "moments of nan": (
+        lambda: metrics.frechet_distance(PLANE, NAN),
+        "y holds nan; every number in it must be finite.",
+    ),
+    "moments of images": (
+        lambda: metrics.Moments.of(PLANE[..., None]),
+        "x has the shape (5, 2, 1); give it as points, (num, features)",
+    ),
+    "rows of moments": (
+        lambda: metrics.Moments.of(PLANE, chunk_size=0),
+        "chunk_size is 0; it must be an integer, at least 1.",
+    ),
+    "logits of nan": (
+        lambda: metrics.inception_score(NAN),
+        "logits holds nan; every number in it must be finite.",
+    ),
+    "splits": (
+        lambda: metrics.inception_score(PLANE, num_splits=0),
+        "num_splits is 0; it must be an integer, at least 1.",
+    ),
     "std": (
         lambda: metrics.mode_coverage(PLANE, PLANE, std=np.nan),
         "std holds nan; every number in it must be positive and finite.",

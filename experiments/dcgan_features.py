@@ -36,7 +36,7 @@ STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 """What the classifier's squared hinges are multiplied by."""
 SHARE_VALIDATING = 0.2
 NUM_TESTED = 10_000
-NUM_SETTLING, BATCH_SIZE = 64, 128
+NUM_SETTLING, BATCH_SIZE = 150, 128
 
 Layers: TypeAlias = list[np.ndarray]
 """A row of numbers for each image, by each layer."""
@@ -45,11 +45,12 @@ Layers: TypeAlias = list[np.ndarray]
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options(RunAgain):
     num: Several = 5_000
-    """How many labelled images the classifier learns from, if there are so many: it takes 28 bytes
-    for each number that the critic makes of one."""
+    """How many labelled images the classifier learns from, if there are so many; memory and time
+    grow with it."""
     seed: Seed = 0
-    """Of which of them choose the classifier's strength, and of those that settle the critic."""
+    """Of the labelled images that choose the classifier's strength, and that settle the critic."""
     live: tyro.conf.Suppress[bool] = False
+    """A critic has no moving average."""
 
 
 def max_pooled(

@@ -3,7 +3,7 @@
 The critic has seen no label. What all its layers make of an image, each max-pooled to 4x4, is given
 to a linear classifier, an L2-SVM, which learns to name labelled images and is scored on unseen ones
 (Radford, Metz & Chintala 2016, section 5.1). Beside it stand the same critic before its training,
-and a linear classifier of pixels.
+and a linear classifier of pixels. What follows a ± is a standard error over the unseen images.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt8
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 from sklearn.svm import LinearSVC
 
@@ -69,16 +69,19 @@ def max_pooled(
     return maps
 
 
+@partial(jax.jit, static_argnums=0)
+def layers_of(
+    critic: DCGANDiscriminator, weights: Weights, images: UInt8[Array, "num height width channels"]
+) -> list[Float[Array, "num features"]]:
+    """What each layer makes of images, max-pooled."""
+    variables = networks.variables_of(weights)
+    made: Any = critic.apply(variables, data.signed(images), mutable="intermediates")
+    layers = made[1]["intermediates"]["layers"]
+    return [flat(max_pooled(maps)).astype(jnp.float32) for maps in layers]
+
+
 def seen(critic: DCGANDiscriminator, weights: Weights, images: np.ndarray) -> Layers:
-    """What each layer makes of images in bytes, max-pooled."""
-
-    @jax.jit
-    def ask(images):
-        variables = networks.variables_of(weights)
-        made: Any = critic.apply(variables, data.signed(images), mutable="intermediates")
-        layers = made[1]["intermediates"]["layers"]
-        return [flat(max_pooled(maps)).astype(jnp.float32) for maps in layers]
-
+    ask = partial(layers_of, critic, weights)
     return [np.asarray(layer) for layer in features.in_chunks(ask, images)]
 
 

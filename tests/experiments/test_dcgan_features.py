@@ -138,17 +138,18 @@ def test_the_untrained_critic_is_the_run_s_own_before_its_training():
 
 
 def test_the_table_has_both_critics_and_pixels(monkeypatch):
-    train = coloured(40)
-    train["label"][:4] = 0  # so that one class is the commoner
-    run = opened(train=train, test=coloured(20))
+    unequal = np.r_[0:50:2, 1:20:2]  # 25 of a class, 10 of the other
+    some = {field: array[unequal] for field, array in coloured(50).items()}
+    run = opened(train=some, test=some)
     monkeypatch.setattr(dcgan_features, "opened", lambda _: run)
     head, *rows = dcgan_features.run(dcgan_features.Options(run="none", num=30)).splitlines()
-    assert head == "dcgan at step 3; 30 labelled images, 20 unseen"
+    assert head == "dcgan at step 3; 30 labelled images, 35 unseen"
     table = {name: found for name, *found in (re.split(r" {2,}", row.strip()) for row in rows[1:])}
     assert list(table) == ["trained critic", "untrained critic", "pixels", "commonest class"]
     assert [found[1:2] for found in table.values()] == [["32"], ["32"], ["64"], []]
     assert table["pixels"][0] == "100.0 ± 0.0"
-    assert table["commonest class"][0] == f"50.0 ± {100 * 0.5 / 19**0.5:.1f}"
+    error = (25 / 35 * 10 / 35 / 34) ** 0.5
+    assert table["commonest class"][0] == f"{100 * 25 / 35:.1f} ± {100 * error:.1f}"
 
 
 def test_a_run_of_no_dcgan_and_one_with_labels_are_refused(monkeypatch):

@@ -21,7 +21,7 @@ from gan_jax.nets import LeNet
 from gan_jax.systems import networks
 from gan_jax.training import scan_steps
 from gan_jax.training.compile import jit_with_options
-from gan_jax.typing import Params
+from gan_jax.typing import Params, PyTree
 
 BATCH_SIZE = 100
 NUM_EPOCHS = 40
@@ -86,7 +86,7 @@ class Classifier:
                 f"The images are of shape {images.shape[1:]}, but the classifier has learned from "
                 f"those of {self.shape}: train it on what is prepared as the samples are."
             )
-        return _in_chunks(partial(_apply, self.network, self.params), images)
+        return in_chunks(partial(_apply, self.network, self.params), images)
 
 
 def train_classifier(
@@ -105,7 +105,7 @@ def train_classifier(
     Raises:
         ValueError: the dataset has no such field, no labels, or one class alone.
     """
-    rows, examples = _labelled(dataset, field)
+    rows, examples = labelled(dataset, field, MAX_EXAMPLES)
     by_class = np.argsort(examples["label"], kind="stable")
     place = np.arange(len(rows)) % 9
     known, *others = (
@@ -135,9 +135,15 @@ def train_classifier(
     )
 
 
-def _labelled(dataset: data.Dataset, field: str) -> tuple[np.ndarray, data.Examples]:
-    """Examples from all over the dataset, the same at every seed, and which ones they are."""
-    num = min(len(dataset), MAX_EXAMPLES)
+def labelled(dataset: data.Dataset, field: str, num: int) -> tuple[np.ndarray, data.Examples]:
+    """Examples from all over the dataset, as many as there are of `num`, and which ones they are.
+
+    They are the same at every seed.
+
+    Raises:
+        ValueError: the dataset has no such field, no labels, or one class alone.
+    """
+    num = min(len(dataset), num)
     rows = np.sort(np.random.RandomState(0).permutation(len(dataset))[:num])
     examples = dataset[rows]
     if field not in examples or "label" not in examples:
@@ -192,7 +198,7 @@ def _judge(
 ) -> dict[str, np.ndarray]:
     """How many are named rightly, and the root of the mean square of the reference's features."""
     field, _ = unseen
-    logits, features = _in_chunks(lambda x: _apply(network, params, prepare(x)), unseen[field])
+    logits, features = in_chunks(lambda x: _apply(network, params, prepare(x)), unseen[field])
     right = np.argmax(logits, axis=-1) == unseen["label"]
     scale = np.sqrt(np.mean(np.square(features[:num_reference])))
     return {"accuracy": np.mean(right), "scale": scale}
@@ -206,7 +212,8 @@ def _flat(params: Params) -> dict[str, Any]:
     return flatten_dict(params, sep="/")
 
 
-def _in_chunks(ask: Callable[[Any], Any], images: Any) -> tuple[jax.Array, jax.Array]:
+def in_chunks(ask: Callable[[Any], PyTree], images: Any) -> PyTree:
+    """What is asked of images, some hundred at a time, in arrays of all."""
     parts = [ask(images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)]
     return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
 

@@ -110,6 +110,10 @@ class DCGANDiscriminator(nn.Module):
     penalty. Without `head` it returns what the logit would be read off: flat features, for a
     network that has another use for them.
 
+    What each layer gives after its activation is sown, from the first layer on: ask for it by
+    `network.apply(variables, x, mutable="intermediates")`, whose second result has a tuple of maps
+    at ["intermediates"]["layers"].
+
     Raises:
         ValueError: a number is below 1, no such network takes images of this size, or labels are
             given without `num_classes`, or missing with it.
@@ -148,9 +152,11 @@ class DCGANDiscriminator(nn.Module):
             dtype=self.dtype,
         )
         x = nn.leaky_relu(down(self.width)(join(x)), 0.2)
+        self.sow("intermediates", "layers", x)
         for i in range(1, depth):
             x = down(self.width << i, use_bias=not self.batch_norm)(join(x))
             x = nn.leaky_relu(norm()(x) if self.batch_norm else x, 0.2)
+            self.sow("intermediates", "layers", x)
         x = join(x.reshape(x.shape[0], -1))
         if self.head:
             x = nn.Dense(1, kernel_init=_weights, dtype=self.dtype)(x)[:, 0]

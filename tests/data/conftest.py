@@ -11,7 +11,7 @@ from gan_jax.data import paths
 from gan_jax.data.pictures import as_picture
 
 
-def _prepare(name: str, data_dir: Path, splits: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+def prepare_tfds(name: str, data_dir: Path, splits: Mapping[str, Mapping[str, np.ndarray]]) -> None:
     """Write images, and labels if there are any, under the name of a dataset TFDS knows."""
     tfds = pytest.importorskip("tensorflow_datasets")
     array_record = pytest.importorskip("array_record.python.array_record_module")
@@ -61,13 +61,13 @@ def mnist() -> dict[str, dict[str, np.ndarray]]:
 
 @pytest.fixture
 def data_dir(tmp_path: Path, mnist: dict[str, dict[str, np.ndarray]]) -> Path:
-    _prepare("mnist", tmp_path, mnist)
+    prepare_tfds("mnist", tmp_path, mnist)
     return tmp_path
 
 
 @pytest.fixture
 def prepare() -> Callable[[str, Path, Mapping[str, Mapping[str, np.ndarray]]], None]:
-    return _prepare
+    return prepare_tfds
 
 
 @pytest.fixture(autouse=True)

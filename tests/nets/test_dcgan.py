@@ -194,7 +194,7 @@ def by_hand(variables, train, labels):
     With labels each layer reads a plane of ones for the example's class, of zeros for others.
     """
     params, stats = variables["params"], variables["batch_stats"]
-    following = {}
+    following, layers = {}, []
 
     def norm(x, name):
         now = {"mean": x.mean((0, 1, 2)), "var": x.var((0, 1, 2))}
@@ -236,11 +236,13 @@ def by_hand(variables, train, labels):
 
     def discriminate(x):
         x = leaky(biased(down(x, params["Conv_0"]), params["Conv_0"]))
+        layers.append(x)
         x = leaky(norm(down(x, params["Conv_1"]), "BatchNorm_0"))
+        layers.append(x)
         last = params["Dense_0"]
         return (joined(x.reshape(x.shape[0], -1)) @ last["kernel"])[:, 0] + last["bias"]
 
-    return generate, discriminate, following
+    return generate, discriminate, following, layers
 
 
 PAIR = [(DCGANGenerator(16, 2, width=3), LATENTS), (DCGANDiscriminator(width=3), images(16, 2))]
@@ -256,22 +258,36 @@ def test_the_networks_are_their_equations(which, train, labels):
 
     @quickly
     def by_network(variables, x):
-        return network.apply(variables, x, *labels, train=train, mutable=["batch_stats"])
+        kept = ["batch_stats", "intermediates"]
+        return network.apply(variables, x, *labels, train=train, mutable=kept)
 
     @quickly
     def by_equations(variables, x):
-        *networks, following = by_hand(variables, train, *labels or [None])
-        return networks[which](x), following
+        *networks, following, layers = by_hand(variables, train, *labels or [None])
+        return networks[which](x), following, layers
 
     output, state = by_network(variables, x)
-    known, following = by_equations(variables, x)
+    known, following, layers = by_equations(variables, x)
     np.testing.assert_allclose(output, known, rtol=1e-4, atol=1e-5)
     assert np.std(output) > 0.1
+    sown = state.get("intermediates", {"layers": ()})["layers"]
+    for given, layer in zip(sown, layers, strict=True):
+        np.testing.assert_allclose(given, layer, rtol=1e-4, atol=1e-5)
     if train:
         for old, new in zip(*map(jax.tree.leaves, (following, state["batch_stats"])), strict=True):
             np.testing.assert_allclose(new, old, rtol=1e-4, atol=1e-5)
     else:
         jax.tree.map(np.testing.assert_array_equal, state["batch_stats"], variables["batch_stats"])
+
+
+def test_who_asks_for_layers_finds_the_network_as_it_is():
+    network, x = PAIR[1]
+    variables = shapes(network, x)[1]
+    assert set(variables) == {"params", "batch_stats"}
+    asked = partial(network.apply, mutable="intermediates")
+    plain, watched = (jax.make_jaxpr(apply)(variables, x) for apply in (network.apply, asked))
+    assert str(plain.eqns) == str(watched.eqns)
+    assert len(watched.jaxpr.outvars) == len(plain.jaxpr.outvars) + 2
 
 
 def test_images_lie_between_minus_one_and_one():
@@ -291,7 +307,7 @@ def test_bfloat16_computes_between_float32_ends(which):
     watched = partial(network.apply, capture_intermediates=True, mutable=["intermediates"])
     output, state = jax.eval_shape(watched, variables, x)
     assert output.dtype == jnp.float32
-    layers = {name for name in state["intermediates"] if name != "__call__"}
+    layers = {name for name in state["intermediates"] if name not in ("__call__", "layers")}
     assert len(layers) == 5 - which
     assert all(state["intermediates"][name]["__call__"][0].dtype == jnp.bfloat16 for name in layers)
     variables, x = filled(exact, x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -11,6 +12,8 @@ from jaxtyping import Array, Float
 from gan_jax.checks import AT_LEAST_1, AT_LEAST_2, FINITE, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_points, check_values
+
+ENTRIES = ("mu", "sigma", "count", "features")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,27 +66,46 @@ class Moments:
         check_bound(AT_LEAST_2, **{"The number of points of a covariance": self.count})
         return self.scatter / (self.count - 1)
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write an `.npz` of `mu` and `sigma`, as EDM's reference statistics, and of `count`."""
+    def save(self, path: str | PathLike[str], *, features: str = "") -> None:
+        """Write an `.npz` of `mu` and `sigma`, as EDM's reference statistics, and of `count`.
+
+        And of `features`: by which network they were made.
+        """
+        told = {"count": self.count, "features": features}
         with open(path, "wb") as file:
-            np.savez(file, mu=self.mean, sigma=self.covariance, count=self.count)
+            np.savez(file, mu=self.mean, sigma=self.covariance, **told)
 
     @classmethod
-    def load(cls, path: str | PathLike[str], *, count: int | None = None) -> Moments:
+    def load(
+        cls, path: str | PathLike[str], *, count: int | None = None, features: str = ""
+    ) -> Moments:
         """Read what `save` wrote, or the `mu` and `sigma` of EDM and pytorch-fid.
 
         Args:
             count: of how many points they are, for a file that does not say so.
+            features: by which network they must have been made, where the file says by which.
 
         Raises:
-            ValueError: an entry is missing, has another shape, or is not finite; the number of
-                points is not known, or below 2.
+            ValueError: the file cannot be read; an entry is missing, has another shape, or is not
+                finite; the number of points is not known, or below 2; the features are others.
         """
-        with np.load(path) as file:
-            found = {name: file[name] for name in ("mu", "sigma", "count") if name in file}
+        try:
+            with open(path, "rb") as opened, np.load(opened) as file:
+                found = {name: file[name] for name in ENTRIES if name in file}
+        except Exception as error:
+            raise Refusal(
+                f"{path} is no whole .npz of plain arrays ({error}): name a file of reference "
+                "statistics, or one that is to be written."
+            ) from error
+        made_by = str(found.pop("features", ""))
+        if features and made_by and made_by != features:
+            raise Refusal(
+                f"{path} holds moments of other features, by {made_by} and not by {features}: name "
+                "a file of these, or one that is to be written."
+            )
         shapes = {name: array.shape for name, array in found.items()}
-        features = shapes.get("mu", ())
-        if len(features) != 1 or shapes.get("sigma") != features * 2:
+        dim = shapes.get("mu", ())
+        if len(dim) != 1 or shapes.get("sigma") != dim * 2:
             raise Refusal(
                 f"{path} has entries of the shapes {shapes}; it must have a mean `mu`, "
                 "(features,), and a covariance `sigma`, (features, features)."
@@ -91,7 +113,7 @@ class Moments:
         if count is None and "count" not in found:
             raise Refusal(
                 f"{path} does not say of how many points its moments are; give `count`, as "
-                "Moments.load(path, count=50_000)."
+                "Moments.load(path, count=50_000), or add an entry of that name."
             )
         count = int(found.get("count", count))
         check_bound(AT_LEAST_2, count=count)
@@ -108,7 +130,9 @@ def frechet_distance(
 
     Between the Gaussians that have the sets' moments. Tr (C₁ C₂)^½ = Σ √λ_i for the eigenvalues
     λ_i of Hᵀ C₂ H with H Hᵀ = C₁, a symmetric matrix: covariances need not have full rank, and
-    nothing is added to them. In float64 on the host; not to be traced.
+    nothing is added to them. Of sets X, Y about their means, with fewer points than features, it is
+    the nuclear norm of X Yᵀ / √((n - 1)(m - 1)), and no matrix has d rows and d columns. In float64
+    on the host; not to be traced.
 
     Biased: n and m points of N(0, I) in d dimensions are in the mean about d (1/n + 1/m) +
     d (d + 1)/4 (1/(n - 1) + 1/(m - 1)) apart. Numbers compare only at the same set sizes.
@@ -128,6 +152,10 @@ def frechet_distance(
         ValueError: the sets are no rows of equally many features, hold a number that is not finite,
             or have a single point.
     """
+    if not isinstance(x, Moments) and not isinstance(y, Moments):
+        check_points(x=x, y=y)
+        if max(x.shape[0], y.shape[0]) < x.shape[1]:
+            return _of_few_points(x, y)
     x, y = _moments(x=x), _moments(y=y)
     _check_same_features(x, y)
     gap, c1, c2 = x.mean - y.mean, x.covariance, y.covariance
@@ -144,6 +172,16 @@ def _moments(**sample: Moments | Float[Array | np.ndarray, "num features"]) -> M
         return points
     check_points(**sample)
     return Moments.of(points)
+
+
+def _of_few_points(x: Any, y: Any) -> float:
+    check_bound(AT_LEAST_2, **{"The number of points of a covariance": min(len(x), len(y))})
+    x, y = np.asarray(x).astype(np.float64), np.asarray(y).astype(np.float64)
+    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
+    x, y = (x - x_mean) / np.sqrt(len(x) - 1), (y - y_mean) / np.sqrt(len(y) - 1)
+    traces = np.sum(x**2) + np.sum(y**2)
+    overlap = np.linalg.svd(x @ y.T, compute_uv=False).sum()
+    return float(max(np.sum((x_mean - y_mean) ** 2) + traces - 2 * overlap, 0))
 
 
 def _check_same_features(x: Moments, y: Moments) -> None:

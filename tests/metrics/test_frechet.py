@@ -132,6 +132,44 @@ def test_files_that_hold_something_else_are_refused(tmp_path):
         Moments.load(path, count=1)
 
 
+def test_files_that_cannot_be_read_are_refused(tmp_path):
+    path = tmp_path / "statistics.npz"
+    Moments.of(X).save(path)
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"text"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"statistics.npz is no whole .npz of plain arrays"):
+            Moments.load(path)
+    np.savez(path, mu=np.array([{}], object), sigma=np.eye(1))
+    for named in (path, tmp_path, tmp_path / "none.npz"):
+        with pytest.raises(
+            ValueError, match=r"is no whole .npz of plain arrays .*: name a file of"
+        ):
+            Moments.load(named)
+
+
+def test_a_file_says_of_which_features_its_moments_are(tmp_path):
+    path = tmp_path / "statistics.npz"
+    Moments.of(X).save(path, features="pixels")
+    assert_same(Moments.load(path), Moments.of(X))
+    assert_same(Moments.load(path, features="pixels"), Moments.of(X))
+    with pytest.raises(ValueError, match="of other features, by pixels and not by lenet: name a"):
+        Moments.load(path, features="lenet")
+    Moments.of(X).save(path)
+    assert_same(Moments.load(path, features="lenet"), Moments.of(X))
+
+
+@pytest.mark.parametrize(("n", "m"), [(5, 9), (9, 5), (2, 2)])
+def test_few_points_of_many_features_are_as_far_apart_as_their_moments(n, m):
+    random = np.random.RandomState(0)
+    x, y = random.randn(n, 30), 2 * random.randn(m, 30) + 1
+    expected = frechet_distance(Moments.of(x), Moments.of(y))
+    assert frechet_distance(x, y) == pytest.approx(expected, rel=1e-6)
+    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-9)
+    with pytest.raises(ValueError, match="number of points of a covariance is 1; it must be"):
+        frechet_distance(x[:1], y)
+
+
 def test_one_point_has_no_covariance():
     with pytest.raises(ValueError, match="points of a covariance is 1; it must be an integer, at"):
         frechet_distance(X, Y[:1])

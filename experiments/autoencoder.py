@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness import command, likelihoods, options, runs, text
+from experiments.harness import command, likelihoods, options, pictures, runs, text
 from experiments.harness.bounds import Count, Size
 from gan_jax import data, plots
 from gan_jax.errors import Refusal
@@ -34,7 +34,7 @@ NUM_COMPARED = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(likelihoods.ImageOptions):
+class Config(likelihoods.ImageOptions, pictures.SampleOptions):
     binarization: Literal["stochastic", "static", "none"] = "none"
     widths: tuple[Size, ...] = (256, 256)
     """Units of the encoder's hidden layers; the decoder's are its mirror."""
@@ -100,6 +100,7 @@ def evaluator(config: Config, models: dict[str, Any], dataset: data.Dataset) -> 
     """Draw latents and samples of both; measure their errors, and how real the samples are."""
     images, labels = config.unseen()
     real = options.flat(data.unit(options.first_examples(dataset, NUM_COMPARED)["image"]))
+    others = config.real_images(dataset) if config.evaluate else None
 
     @jax.jit
     def look(key, state):
@@ -118,8 +119,10 @@ def evaluator(config: Config, models: dict[str, Any], dataset: data.Dataset) -> 
         codes, errors, drawn = look(key, state)
         metrics = {f"{name}/unseen_error": error for name, error in errors.items()}
         for name, made in drawn.items():
-            for what, value in precision_recall(real, options.flat(made))._asdict().items():
-                metrics[f"{name}/{what}"] = value
+            found = precision_recall(real, options.flat(made))._asdict()
+            if others is not None:
+                found |= config.measured(others, 2 * made[: pictures.NUM_MEASURED] - 1)
+            metrics |= {f"{name}/{what}": value for what, value in found.items()}
         shown = np.concatenate([made[:NUM_SHOWN] for made in drawn.values()])
         files = {
             "samples": plots.brightness_grid(shown),
@@ -148,13 +151,10 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         fresh=fresh,
         shown=("autoencoder/loss", "vae/loss"),
     )
-    rows = [("", "squared error", "precision", "recall of what is decoded from N(0, I)")]
-    for name in models:
-        error, precision, recall = (
-            float(result.metrics[f"{name}/{what}"])
-            for what in ("unseen_error", "precision", "recall")
-        )
-        rows.append((name, f"{error:.2f}", f"{precision:.3f}", f"{recall:.3f}"))
+    names = [name.removeprefix("vae/") for name in result.metrics if name.startswith("vae/")]
+    rows = [("", *models)] + [
+        (name, *(f"{result.metrics[f'{model}/{name}']:.4g}" for model in models)) for name in names
+    ]
     return result.says(text.table(rows))
 
 

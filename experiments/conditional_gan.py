@@ -40,7 +40,7 @@ IN_UNIT = ("mirza", "goodfellow")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(play.GameOptions, pictures.PictureOptions):
+class Config(play.GameOptions, pictures.SampleOptions):
     networks: Literal["dcgan", "projection", "acgan", "mirza", "goodfellow"] = "dcgan"
     """A DCGAN that is told the class at every layer; the same generator against a critic with a
     projection, or one that names the class; the paper's perceptrons, or those of Goodfellow et al.
@@ -179,7 +179,10 @@ def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Eva
         metrics["judge/accuracy"] = judge.accuracy
         return Evaluation({"samples": grid}, metrics)
 
-    return evaluate
+    def measured(key, state, real):
+        return signed(draw(key, averaged(state).generator, real["label"]))
+
+    return config.measuring(evaluate, dataset, measured)
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:

@@ -1,7 +1,8 @@
 """DCGAN (Radford, Metz & Chintala 2016).    python -m experiments.dcgan
 
 Learns to make images: by default the 5,000 MNIST digits that come with the installed packages.
-Scored by precision and recall of pixels between training images and samples.
+Scored by precision and recall of pixels between training images and samples, and by the Fréchet and
+the kernel distance of a classifier's features.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ NUM_COMPARED = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(play.GameOptions, pictures.PictureOptions):
+class Config(play.GameOptions, pictures.SampleOptions):
     width: Size = 64
     """Channels of the discriminator's first layer; the paper has 128."""
     latent_dim: Size = 100
@@ -69,7 +70,10 @@ def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Eva
         quality = precision_recall(real, options.flat(sample(key_compared, weights, len(real))))
         return Evaluation({"samples": plots.image_grid(shown)}, quality._asdict())
 
-    return evaluate
+    def draw(key, state, real):
+        return sample(key, averaged(state).generator, len(real["image"]))
+
+    return config.measuring(evaluate, dataset, draw)
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:

@@ -27,7 +27,7 @@ NUM_COMPARED = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(pictures.PictureOptions):
+class Config(pictures.SampleOptions):
     latent_dim: Size = 10
     """Size of the latents, uniform on [-1, 1]."""
     batch_size: Size = 500
@@ -66,7 +66,10 @@ def evaluator(config: Config, system: GMMN, dataset: data.Dataset) -> options.Ev
         )
         return Evaluation({"samples": plots.brightness_grid(images)}, {"unseen/mmd": discrepancy})
 
-    return evaluate
+    def draw(key, state, real):
+        return 2 * sample(key, state.player.weights, len(real["image"])) - 1
+
+    return config.measuring(evaluate, dataset, draw)
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:

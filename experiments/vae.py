@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from experiments.harness import command, likelihoods, options
+from experiments.harness import command, likelihoods, options, pictures
 from experiments.harness.bounds import Count, Size, Weight
+from experiments.harness.measures import Measure
 from gan_jax import data, losses, plots
 from gan_jax.errors import Refusal
 from gan_jax.metrics import active_units, bits_per_dimension
@@ -30,7 +31,7 @@ MANIFOLD_SIDE = 15
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(likelihoods.LikelihoodOptions):
+class Config(likelihoods.LikelihoodOptions, pictures.SampleOptions):
     networks: Literal["mlp", "conv"] = "mlp"
     """One hidden layer of tanh units on each side, or two convolutions and their mirror."""
     width: Size = 500
@@ -44,6 +45,7 @@ class Config(likelihoods.LikelihoodOptions):
     optimizer: Literal["adam", "adagrad"] = "adam"
     """The paper's Adagrad comes with its prior over weights, N(0, I). Weights start as Flax has
     them and outputs at the mean image; the paper starts them at N(0, 0.01)."""
+    evaluate: tuple[Measure, ...] = ()
     steps: Count = 2_250
     steps_per_dispatch: Count = 45
     evaluate_every: Count = 45
@@ -141,7 +143,10 @@ def evaluator(config: Config, model: VAE, dataset: data.Dataset) -> options.Eval
         metrics = {"elbo": losses.elbo(*bound), **bound._asdict()}
         return Evaluation(files, {f"unseen/{name}": x for name, x in metrics.items()})
 
-    return evaluate
+    def draw(key, state, real):
+        return 2 * model.sample(key, state.player.weights, len(real["image"])) - 1
+
+    return config.measuring(evaluate, dataset, draw)
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:

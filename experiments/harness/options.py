@@ -24,11 +24,14 @@ Evaluate: TypeAlias = Callable[[KeyArray, PyTree], Evaluation]
 """(key, state) -> what there is to see and to measure; the key is the same at every evaluation."""
 
 Purpose = Literal[
-    "run", "init", "evaluate", "data", "pixels", "score", "refine", "bounds", "parzen"
+    "run", "init", "evaluate", "data", "pixels", "score", "refine", "bounds", "parzen", "measure"
 ]
 """What a run draws keys for."""
 
 Dtype = Literal["float32", "bfloat16"]
+
+FEATURES = ("pixels", "lenet", "inception")
+"""What images are compared by: the names of numbers on features begin so."""
 
 
 class Result(NamedTuple):
@@ -43,8 +46,14 @@ class Result(NamedTuple):
         return f"{self.text}\npictures in {self.samples}"
 
     def says(self, text: str, scores: Mapping[str, Any] = MappingProxyType({})) -> "Result":
-        """Say what was found, and add what was measured after the run."""
-        return self._replace(metrics={**self.metrics, **scores}, text=text)
+        """Say what was found, on features too, and add what was measured after the run."""
+        on_features = [
+            f"{name} {value:.4g}"
+            for name, value in self.metrics.items()
+            if name.split("/")[0] in FEATURES
+        ]
+        said = "; ".join(filter(None, [text, ", ".join(on_features)]))
+        return self._replace(metrics={**self.metrics, **scores}, text=said)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,19 +1,29 @@
 """The options of experiments on images: which, and how they are seen."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import jax
+import numpy as np
 
 from experiments.harness.bounds import Size
-from experiments.harness.options import RunOptions, load_images
+from experiments.harness.feature_networks import Images, features_by
+from experiments.harness.measures import Measure, Real, measured
+from experiments.harness.options import Evaluate, RunOptions, load_images
 from gan_jax import data, signals
 from gan_jax.errors import Refusal
 from gan_jax.nets.dcgan import dcgan_depth
-from gan_jax.typing import Batch, Feed, KeyArray
+from gan_jax.training import Evaluation
+from gan_jax.typing import Batch, Feed, KeyArray, PyTree
 
 LARGEST_BASE = 16
 Crop = Literal["center", "random"]
+NUM_MEASURED = 1_000
+
+Draw = Callable[[KeyArray, PyTree, data.Examples], Images]
+"""(key, state, real examples) -> images in [-1, 1], with the examples' labels where there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +73,50 @@ class PictureOptions(RunOptions):
             return {field: image if field == "image" else batch[field] for field in fields}
 
         return data.map_feed(seen, stored)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions(PictureOptions):
+    """How samples are measured."""
+
+    evaluate: tuple[Measure, ...] = ("fid", "kid")
+    """What is measured in each evaluation, of 1,000 samples beside as many real images."""
+    features: str = "auto"
+    """What images are compared by: pixels, lenet (a classifier of the dataset's own classes),
+    inception:FILE (with weights of the published FIDs), or auto: lenet where there are labels."""
+
+    def real_images(self, dataset: data.Dataset) -> Real:
+        """Real images that samples are compared with; says by which features.
+
+        Raises:
+            ValueError: there are too few for what is to be measured, or no such features.
+        """
+        train = self.centered(dataset)
+        if getattr(self, "binarization", "none") == "static":
+            train = PictureOptions.images(self, crop="center")
+        features = features_by(self.features, train)
+        real = Real(features, train, partial(self.images, "test"), NUM_MEASURED)
+        if jax.process_index() == 0:
+            print(f"samples are compared with {len(real.images)} real images by {features.name}")
+        measured(self.evaluate, real, real.images)
+        return real
+
+    def measured(self, real: Real, images: Images) -> dict[str, float]:
+        """The numbers of `--evaluate`, of images in [-1, 1]."""
+        return measured(self.evaluate, real, np.asarray(data.to_uint8(images)))
+
+    def measuring(self, evaluate: Evaluate, dataset: data.Dataset, draw: Draw) -> Evaluate:
+        """Measure also, at each evaluation, as many images of `draw` as there are real ones."""
+        if not self.evaluate:
+            return evaluate
+        real = self.real_images(dataset)
+
+        def both(key: KeyArray, state: PyTree) -> Evaluation:
+            found = evaluate(key, state)
+            images = draw(self.key("measure"), state, real.reference)
+            return found._replace(metrics={**found.metrics, **self.measured(real, images)})
+
+        return both
 
 
 def size_for_dcgan(batch: Batch) -> tuple[tuple[int, int], int]:

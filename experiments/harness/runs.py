@@ -148,8 +148,8 @@ def opened(again: RunAgain) -> Opened:
     return Opened(restored, config, system, maker, weights)
 
 
-def main(name: str, options: type[RunAgain], run: Callable[..., str], description: str) -> None:
-    """Parse the command line of a command on a run, and print what it says."""
+def main(name: str, options: type[Any], run: Callable[..., str], description: str) -> None:
+    """Parse the command line of a command that trains nothing, and print what it says."""
     with in_one_line(name):
         chosen = tyro.cli(options, description=description, prog=f"python -m experiments.{name}")
         training.enable_compilation_cache()

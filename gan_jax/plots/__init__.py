@@ -7,6 +7,7 @@ from gan_jax.plots.images import brightness_grid, image_grid, save_images
 from gan_jax.plots.latents import latents
 from gan_jax.plots.pictures import Animation, Picture
 from gan_jax.plots.points import points_over_surface
+from gan_jax.plots.tables import shaded_table
 
 __all__ = [
     "Animation",
@@ -20,4 +21,5 @@ __all__ = [
     "phase_portraits",
     "points_over_surface",
     "save_images",
+    "shaded_table",
 ]

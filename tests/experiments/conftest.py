@@ -12,7 +12,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 import experiments
-from experiments.harness import features
+from experiments.harness import features, pictures
 
 ALWAYS = {"ring"}
 """The experiment that runs by default; the others are slow tests."""
@@ -101,6 +101,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
             if hasattr(experiment, constant):
                 monkeypatch.setattr(experiment, constant, 100)
         monkeypatch.setattr(features, "NUM_EPOCHS", 1)
+        monkeypatch.setattr(pictures, "NUM_MEASURED", 20)
         config = experiment.CONFIGS[name]
         fields = {field.name for field in dataclasses.fields(config)}
         return dataclasses.replace(

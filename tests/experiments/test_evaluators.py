@@ -96,7 +96,7 @@ def test_the_first_gans_move_by_a_falling_rate_and_a_growing_momentum(name, deca
     [("digits", -1, 1), ("mirza", 0, 1), ("goodfellow", -(3**0.5), 3**0.5)],
 )
 def test_latents_are_those_of_the_papers(name, low, high):
-    config = dataclasses.replace(conditional_gan.CONFIGS[name], num_classes=3)
+    config = dataclasses.replace(conditional_gan.CONFIGS[name], num_classes=3, evaluate=())
     batch = {"image": jax.ShapeDtypeStruct((2, 8, 8, 1), jnp.float32)}
     latents = conditional_gan.build(config, batch, jnp.zeros((8, 8, 1))).latents(
         jax.random.key(0), 100
@@ -125,7 +125,7 @@ def test_a_dataset_without_labels_is_refused(monkeypatch, tmp_path):
 @pytest.mark.parametrize("name", ["digits", "mirza"])
 def test_a_sample_counts_where_it_is_taken_for_its_class(name, monkeypatch):
     """Samples are as bright as their class, but for those of one, which look like the first."""
-    config = dataclasses.replace(conditional_gan.CONFIGS[name], num_classes=3)
+    config = dataclasses.replace(conditional_gan.CONFIGS[name], num_classes=3, evaluate=())
     brightness = np.array([0.0, 0.5, 0.0])
 
     def sample(key, weights, num, labels):

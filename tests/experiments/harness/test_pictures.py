@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from experiments import dcgan, vae
-from experiments.harness import options
+from experiments.harness import options, pictures
 from gan_jax import data
 from gan_jax.data.batches import order_stream
+from gan_jax.training import Evaluation
 
 PIXELS = np.arange(6 * 4 * 7, dtype=np.uint8).reshape(6, 4, 7, 1)
 CANVAS = data.ArrayDataset({"image": PIXELS, "extent": np.array([[4, 7]] * 6, np.int32)})
@@ -54,6 +55,34 @@ def test_images_are_cropped_at_places_of_their_own_in_every_step(flip):
         places.append(lefts.tolist())
     assert len(set(places[0])) > 1
     assert places[0] != places[1]
+
+
+def test_samples_are_measured_at_each_evaluation_beside_real_images(monkeypatch):
+    """Copies of real images are no distance away; the numbers join those of the experiment."""
+    monkeypatch.setattr(pictures, "NUM_MEASURED", 6)
+    dataset = data.ArrayDataset({"image": PIXELS})
+    config = dcgan.Config(evaluate=("fid", "coverage"), features="pixels")
+    keys = []
+
+    def draw(key, state, real):
+        keys.append(key)
+        return state * data.signed(real["image"])
+
+    def evaluate(key, state):
+        return Evaluation({"samples": None}, {"precision": 0.5})
+
+    both = config.measuring(evaluate, dataset, draw)
+    key = jax.random.key(9)
+    files, found = both(key, 1.0)
+    assert list(files) == ["samples"]
+    assert list(found) == ["precision", "pixels/fid", "pixels/coverage"]
+    np.testing.assert_allclose(found["pixels/fid"], 0, atol=1e-6)
+    assert both(key, 0.5).metrics["pixels/fid"] > 1
+    assert keys[0] == keys[1] == config.key("measure") != config.key("evaluate")
+    assert dcgan.Config(evaluate=()).measuring(evaluate, dataset, draw) is evaluate
+    monkeypatch.setattr(pictures, "NUM_MEASURED", 5)
+    with pytest.raises(ValueError, match="real has 5 points; with k=5 it needs more than 5"):
+        config.measuring(evaluate, dataset, draw)
 
 
 def test_what_is_evaluated_is_cropped_at_its_centre(monkeypatch):

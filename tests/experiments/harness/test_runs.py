@@ -1,5 +1,6 @@
 """Commands on the directory of a run: images of it, walks through it, and refusals."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -14,7 +15,6 @@ from PIL import Image
 from scipy import stats
 
 from experiments import conditional_gan, dcgan, evaluate, ring, sample, vae, walk
-from experiments.harness import features
 from experiments.harness.runs import RunAgain, opened
 from gan_jax import data, games
 from gan_jax.training import CheckpointError, Checkpoints, RunDirectoryError, open_run
@@ -198,21 +198,21 @@ def with_data(monkeypatch, **splits):
     return datasets
 
 
-def measured(run):
-    head, *rows = evaluate.run(evaluate.Options(run=run)).splitlines()
-    return head, {name: found for name, *found in (re.split(r" {2,}", row) for row in rows)}
+def measured(run, **options):
+    head, *rows = evaluate.run(evaluate.Options(run=run, **options)).splitlines()
+    return head, {name: found for name, *found in (re.split(r" {2,}|: ", row) for row in rows)}
 
 
-def test_images_are_measured_beside_unseen_ones_of_their_labels(of_labels, monkeypatch):
-    """The classifier reads brightness: every image is of its class if it has the unseen label."""
+def test_images_are_measured_beside_real_ones_of_their_labels(of_labels, monkeypatch):
+    """The classifier reads brightness: every image is of its class if it has a real one's label."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, CLASSES, 30).astype(np.int32)
     levels = np.array(BRIGHTNESS)
-    unseen = rng.integers(-9, 10, (30, 8, 8, 1)) + levels[labels][:, None, None, None]
+    real = rng.integers(-9, 10, (30, 8, 8, 1)) + levels[labels][:, None, None, None]
     datasets = with_data(
         monkeypatch,
-        train={"image": np.zeros((5, 8, 8, 1), np.uint8)},
-        test={"image": unseen.astype(np.uint8), "label": labels},
+        train={"image": real.astype(np.uint8), "label": labels},
+        test={"image": real[:9].astype(np.uint8), "label": labels[:9]},
     )
 
     def train_classifier(dataset):
@@ -224,12 +224,38 @@ def test_images_are_measured_beside_unseen_ones_of_their_labels(of_labels, monke
 
         return SimpleNamespace(name="judge", accuracy=0.875, classes=classes)
 
-    monkeypatch.setattr(features, "train_classifier", train_classifier)
-    head, rows = measured(of_labels)
+    monkeypatch.setattr(evaluate, "train_classifier", train_classifier)
+    told = {"measures": ("recall", "precision", "path_length"), "features": "pixels"}
+    head, rows = measured(of_labels, num_samples=20, num_draws=2, **told)
     assert head == "conditional_gan at step 3"
-    assert [row[0] for row in rows.values()] == ["1", "0", "1"]
-    assert list(rows) == ["precision", "recall", "accuracy"]
-    assert rows["accuracy"][-1] == "by judge, which names 87.5% of real ones"
+    assert list(rows.items()) == [
+        ("", ["20 samples", "20 real images"]),
+        ("pixels/recall", ["0 ± 0", ""]),
+        ("pixels/precision", ["1 ± 0", ""]),
+        ("pixels/path_length", ["0 ± 0", ""]),
+        ("accuracy", ["1 ± 0", "0.875"]),
+        ("features", ["pixels in [-1, 1]"]),
+        ("reference", ["20 training images, of which the run learned too"]),
+    ]
+    written = json.loads(Path(of_labels, "measures.json").read_text())
+    assert written["samples"]["pixels/precision"] == [1, 1]
+    assert written["real"] == {"accuracy": 0.875}  # of 9 unseen images it would be other numbers
+    told = {"step": 3, "seed": 0, "num_samples": 20, "num_reference": 20, "fid_reference": None}
+    assert {name: written[name] for name in told} == told
+
+
+def test_what_cannot_be_written_is_said_and_the_numbers_are_not_lost(of_gan, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 1), np.uint8)
+    with_data(monkeypatch, train={"image": images}, test={"image": images})
+    monkeypatch.setattr(evaluate, "FILE", "samples")  # a directory
+    Path(of_gan, "samples").mkdir(exist_ok=True)
+    options = evaluate.Options(run=of_gan, measures=("kid",), num_samples=9, num_draws=1)
+    head, numbers, *_, last = evaluate.run(options).splitlines()
+    assert (head, numbers.split()) == ("dcgan at step 3", ["9", "samples", "9", "real", "images"])
+    assert last == "samples could not be written there (Is a directory)"
+    nowhere = dataclasses.replace(options, reference=str(Path(of_gan, "none", "a.npz")))
+    with pytest.raises(ValueError, match=r"--reference is .*, in a directory that there is not"):
+        evaluate.run(nowhere)
 
 
 def test_the_likelihood_of_levels_is_measured_on_unseen_images(tmp_path, monkeypatch):

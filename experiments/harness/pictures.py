@@ -6,6 +6,7 @@ from functools import partial
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments.harness.bounds import Size
@@ -103,7 +104,7 @@ class SampleOptions(PictureOptions):
 
     def measured(self, real: Real, images: Images) -> dict[str, float]:
         """The numbers of `--evaluate`, of images in [-1, 1]."""
-        return measured(self.evaluate, real, np.asarray(data.to_uint8(images)))
+        return measured(self.evaluate, real, np.asarray(data.to_uint8(jnp.asarray(images))))
 
     def measuring(self, evaluate: Evaluate, dataset: data.Dataset, draw: Draw) -> Evaluate:
         """Measure also, at each evaluation, as many images of `draw` as there are real ones."""

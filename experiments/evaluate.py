@@ -74,9 +74,12 @@ def of_images(run: Opened, chosen: Options) -> tuple[str, dict[str, Any]]:
     file = None if chosen.reference is None else directory(chosen.reference, "--reference")
     if file is not None and not file.parent.is_dir():
         raise Refusal(f"--reference is {file}, in a directory that there is not: make it first.")
-    real = Real(features, train, partial(images, "test"), chosen.num_samples or NUM_SAMPLES, file)
-    num = chosen.num_samples or min(len(real.images), len(real.held_out(NUM_SAMPLES)))
-    real = Real(features, train, partial(images, "test"), num, file)
+    test, most = partial(images, "test"), chosen.num_samples or NUM_SAMPLES
+    real = Real(features, train, test, most, file)
+    held_out = real.held_out(most)
+    num = chosen.num_samples or min(len(real.images), len(held_out))
+    if num < len(real.images):
+        real = Real(features, train, test, num, file)
     labels = (np.resize(real.reference["label"], num),) if run.has_labels else ()
     total = num * chosen.num_draws
     key_drawn, key_paths = jax.random.split(chosen.key)
@@ -85,8 +88,8 @@ def of_images(run: Opened, chosen: Options) -> tuple[str, dict[str, Any]]:
     names: list[Any] = [name for name in chosen.measures if name != PATH_LENGTH]
     found = [measures.measured(names, real, images) for images in made]
     samples = {name: [draw[name] for draw in found] for name in found[0]}
-    is_enough = len(real.held_out(num)) == num  # numbers compare at the same n alone
-    beside = measures.measured_of_real(names, real, num) if is_enough else {}
+    is_enough = len(held_out) >= num  # numbers compare at the same n alone
+    beside = measures.measured_of_real(names, real, held_out[:num]) if is_enough else {}
     if PATH_LENGTH in chosen.measures:
         samples[f"{features.kind}/{PATH_LENGTH}"] = path_lengths(
             run, jax.random.split(key_paths, chosen.num_draws), features, labels

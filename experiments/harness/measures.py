@@ -141,10 +141,10 @@ def measured(names: Sequence[Measure], real: Real, images: Bytes) -> dict[str, f
     return {f"{real.features.kind}/{name}": float(found[name]) for name in names}
 
 
-def measured_of_real(names: Sequence[Measure], real: Real, num: int) -> dict[str, float]:
+def measured_of_real(names: Sequence[Measure], real: Real, images: Bytes) -> dict[str, float]:
     """The same numbers of real images in the place of samples: what a perfect model would get."""
     others: list[Any] = [name for name in names if name not in OF_COPIES]
-    found = measured(others, real, real.held_out(num))
+    found = measured(others, real, images)
     if "nearest" in names:
         found[f"{real.features.kind}/nearest"] = float(np.mean(real.distances))
     return found

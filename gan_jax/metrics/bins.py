@@ -13,7 +13,7 @@ from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_points, check_same_shape, check_values
 from gan_jax.losses.precision import at_least_float32
 from gan_jax.metrics.blocks import placed
-from gan_jax.metrics.copying import nearest_of
+from gan_jax.metrics.distances import nearest_of
 from gan_jax.metrics.divergences import jensen_shannon_divergence
 
 SIGNIFICANCE = 0.05

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 from scipy import stats
 
@@ -13,6 +13,7 @@ from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_points, check_values, nan_outside
 from gan_jax.losses.precision import at_least_float32
 from gan_jax.metrics.blocks import filled, in_rows, over_blocks, placed
+from gan_jax.metrics.distances import nearest_of
 
 
 class DataCopying(NamedTuple):
@@ -93,17 +94,3 @@ def nearest_distances(
     distances = in_rows(found)[: len(points)]
     distances = jnp.where(jnp.all(jnp.isfinite(examples)), distances, jnp.nan)
     return nan_outside(FINITE, distances, points)
-
-
-def nearest_of(
-    examples: Float[Array, "others dim"], points: Float[Array, "num dim"]
-) -> Int[Array, " num"]:
-    """argmin_j ‖x_i - e_j‖², as of ‖e_j‖² - 2⟨x_i, e_j⟩; of equals the first.
-
-    Rounding, least about an origin amid the examples, may choose wrongly among distances that are
-    equal but for it.
-    """
-    centre = jnp.mean(examples, axis=0, keepdims=True)
-    points, examples = points - centre, examples - centre
-    products = jnp.matmul(points, examples.T, precision="highest")
-    return jnp.argmin(jnp.sum(examples**2, axis=1)[None] - 2 * products, axis=1)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from gan_jax.metrics.blocks import filled, in_rows, over_blocks
 
@@ -56,3 +56,17 @@ def squared_distances(a: Points, b: Points) -> Float[Array, "num_a num_b"]:
     distances = squares - 2 * jnp.matmul(a.at, b.at.T, precision="highest")
     rounding = jnp.finfo(squares.dtype).eps * a.at.shape[1] ** 0.5 * squares
     return jnp.where((distances <= rounding) & (squares < jnp.inf), 0, distances)
+
+
+def nearest_of(
+    examples: Float[Array, "others dim"], points: Float[Array, "num dim"]
+) -> Int[Array, " num"]:
+    """argmin_j ‖x_i - e_j‖², as of ‖e_j‖² - 2⟨x_i, e_j⟩; of equals the first.
+
+    Rounding, least about an origin amid the examples, may choose wrongly among distances that are
+    equal but for it.
+    """
+    centre = jnp.mean(examples, axis=0, keepdims=True)
+    points, examples = points - centre, examples - centre
+    products = jnp.matmul(points, examples.T, precision="highest")
+    return jnp.argmin(jnp.sum(examples**2, axis=1)[None] - 2 * products, axis=1)

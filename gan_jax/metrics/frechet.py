@@ -39,6 +39,10 @@ class Moments:
         """
         check_bound(AT_LEAST_1, chunk_size=chunk_size)
         check_points(x=x)
+        return cls._of(x, chunk_size)
+
+    @classmethod
+    def _of(cls, x: Any, chunk_size: int = 1024) -> Moments:
         chunks = np.split(np.asarray(x), range(chunk_size, len(x), chunk_size))
         mean = np.sum([chunk.sum(axis=0, dtype=np.float64) for chunk in chunks], axis=0) / len(x)
         scatter = np.zeros((len(mean), len(mean)))
@@ -152,11 +156,12 @@ def frechet_distance(
         ValueError: the sets are no rows of equally many features, hold a number that is not finite,
             or have a single point.
     """
-    if not isinstance(x, Moments) and not isinstance(y, Moments):
-        check_points(x=x, y=y)
-        if max(x.shape[0], y.shape[0]) < x.shape[1]:
-            return _of_few_points(x, y)
-    x, y = _moments(x=x), _moments(y=y)
+    sets = {name: z for name, z in {"x": x, "y": y}.items() if not isinstance(z, Moments)}
+    if sets:
+        check_points(**sets)
+    if len(sets) == 2 and max(map(len, sets.values())) < sets["x"].shape[1]:
+        return _of_few_points(**sets)
+    x, y = (z if isinstance(z, Moments) else Moments._of(z) for z in (x, y))
     _check_same_features(x, y)
     gap, c1, c2 = x.mean - y.mean, x.covariance, y.covariance
     values, vectors = np.linalg.eigh(c1)
@@ -164,14 +169,6 @@ def frechet_distance(
     overlap = np.sqrt(np.maximum(np.linalg.eigvalsh(half.T @ c2 @ half), 0)).sum()
     distance = gap @ gap + np.trace(c1) + np.trace(c2) - 2 * overlap
     return float(max(distance, 0))
-
-
-def _moments(**sample: Moments | Float[Array | np.ndarray, "num features"]) -> Moments:
-    (points,) = sample.values()
-    if isinstance(points, Moments):
-        return points
-    check_points(**sample)
-    return Moments.of(points)
 
 
 def _of_few_points(x: Any, y: Any) -> float:

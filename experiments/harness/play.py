@@ -9,11 +9,11 @@ from typing import Literal
 import jax.numpy as jnp
 import optax
 
-from experiments.harness.bounds import Count, Decay, Rate, Size
+from experiments.harness.bounds import Count, CountOr0, Decay, Rate, Size
 from experiments.harness.options import Dtype, Evaluate, Result, RunOptions
 from gan_jax import games, losses
 from gan_jax.errors import Refusal
-from gan_jax.systems import GAN
+from gan_jax.systems import GAN, CycleGAN
 from gan_jax.training import first_batch
 from gan_jax.training.compile import AXIS, Parallel
 from gan_jax.typing import Feed, Step
@@ -87,7 +87,7 @@ class GameOptions(RunOptions):
     def optimizers(self) -> games.Optimizers:
         return self.each(partial(optax.adam, b1=0.5))
 
-    def step(self, system: GAN) -> Step:
+    def step(self, system: GAN | CycleGAN) -> Step:
         """The update, with the generator's moving average kept beside it."""
         chosen = games.simultaneous_step
         if self.update == "alternating":
@@ -101,7 +101,7 @@ class GameOptions(RunOptions):
 
     def play(
         self,
-        system: GAN,
+        system: GAN | CycleGAN,
         feed: Feed,
         evaluate: Evaluate,
         *,
@@ -122,3 +122,23 @@ class GameOptions(RunOptions):
             label_names=label_names,
             unit=unit,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecliningOptions(GameOptions):
+    """A game in which both learning rates are constant, and then fall linearly to 0.
+
+    When they fall is not derived from --steps: a run that is made longer keeps its past.
+    """
+
+    constant_steps: CountOr0
+    """Moves of each player at the full learning rate."""
+    decay_steps: Count
+    """Further moves, in which it falls to 0, and stays there."""
+
+    def optimizers(self) -> games.Optimizers:
+        def adam(rate: float) -> optax.GradientTransformation:
+            falling = optax.linear_schedule(rate, 0.0, self.decay_steps, self.constant_steps)
+            return optax.adam(falling, b1=0.5)
+
+        return self.each(adam)

@@ -10,6 +10,7 @@ alone, as `inception.preprocess` makes them.
 from gan_jax.nets.acgan import ACGANDiscriminator
 from gan_jax.nets.conditional import ConditionalDiscriminator, ConditionalGenerator
 from gan_jax.nets.conv_vae import ConvDecoder, ConvEncoder
+from gan_jax.nets.cyclegan import ResidualGenerator
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_jax.nets.fgan import LocationScale
 from gan_jax.nets.goodfellow import GoodfellowDiscriminator, goodfellow_generator
@@ -37,5 +38,6 @@ __all__ = [
     "Maxout",
     "MinibatchDiscrimination",
     "ProjectionDiscriminator",
+    "ResidualGenerator",
     "goodfellow_generator",
 ]

@@ -4,6 +4,7 @@ from gan_jax.systems import networks, views, walks
 from gan_jax.systems.acgan import acgan
 from gan_jax.systems.autoencoder import Autoencoder
 from gan_jax.systems.cvae import CVAE
+from gan_jax.systems.cyclegan import CycleGAN
 from gan_jax.systems.gan import GAN, Round
 from gan_jax.systems.gmmn import GMMN
 from gan_jax.systems.hierarchical_vae import HierarchicalVAE
@@ -21,6 +22,7 @@ __all__ = [
     "VAE",
     "Autoencoder",
     "Bound",
+    "CycleGAN",
     "Gaussian",
     "HierarchicalVAE",
     "Round",

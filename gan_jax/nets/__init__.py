@@ -16,6 +16,7 @@ from gan_jax.nets.goodfellow import GoodfellowDiscriminator, goodfellow_generato
 from gan_jax.nets.layers import Conv, ConvTranspose, Maxout, MinibatchDiscrimination
 from gan_jax.nets.lenet import LeNet
 from gan_jax.nets.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
+from gan_jax.nets.pix2pix import PatchDiscriminator, Unconditional, UNet
 from gan_jax.nets.projection import ProjectionDiscriminator
 
 __all__ = [
@@ -36,6 +37,9 @@ __all__ = [
     "MLPGenerator",
     "Maxout",
     "MinibatchDiscrimination",
+    "PatchDiscriminator",
     "ProjectionDiscriminator",
+    "UNet",
+    "Unconditional",
     "goodfellow_generator",
 ]

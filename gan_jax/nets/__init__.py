@@ -17,6 +17,7 @@ from gan_jax.nets.goodfellow import GoodfellowDiscriminator, goodfellow_generato
 from gan_jax.nets.layers import Conv, ConvTranspose, Maxout, MinibatchDiscrimination
 from gan_jax.nets.lenet import LeNet
 from gan_jax.nets.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
+from gan_jax.nets.pix2pix import PatchDiscriminator, Unconditional, UNet
 from gan_jax.nets.projection import ProjectionDiscriminator
 
 __all__ = [
@@ -37,7 +38,10 @@ __all__ = [
     "MLPGenerator",
     "Maxout",
     "MinibatchDiscrimination",
+    "PatchDiscriminator",
     "ProjectionDiscriminator",
     "ResidualGenerator",
+    "UNet",
+    "Unconditional",
     "goodfellow_generator",
 ]

@@ -21,12 +21,7 @@ from jaxtyping import Array, Float, Int
 from gan_jax.checks import AT_LEAST_1, SIGNED, Bound, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.nets.layers import Conv, ConvTranspose, one_hot
-
-_weights = nn.initializers.normal(0.02)
-
-
-def _gains(key, shape, dtype=jnp.float32):
-    return 1 + _weights(key, shape, dtype)
+from gan_jax.nets.layers.norms import normalization, weights_init
 
 
 class DCGANGenerator(nn.Module):
@@ -85,17 +80,17 @@ class DCGANGenerator(nn.Module):
         depth = dcgan_depth(height, width, self.depth)
         base = (height >> depth, width >> depth)
         join = _joining(self, labels)
-        norm = _batch_norm(self, train)
+        norm = normalization("batch", train=train, dtype=self.dtype, axis_name=self.axis_name)
         up = partial(
             ConvTranspose,
             kernel_size=(self.kernel_size,) * 2,
             strides=(2, 2),
-            kernel_init=_weights,
+            kernel_init=weights_init,
             dtype=self.dtype,
         )
         features = [self.width << i for i in reversed(range(depth))]
         num = base[0] * base[1] * features[0]
-        dense = nn.Dense(num, use_bias=False, kernel_init=_weights, dtype=self.dtype)
+        dense = nn.Dense(num, use_bias=False, kernel_init=weights_init, dtype=self.dtype)
         x = nn.relu(norm()(dense(join(latents)).reshape(-1, *base, features[0])))
         for width in features[1:]:
             x = nn.relu(norm()(up(width, use_bias=False)(join(x))))
@@ -143,23 +138,24 @@ class DCGANDiscriminator(nn.Module):
     ) -> Float[Array, "num *features"]:
         depth = dcgan_depth(x.shape[1], x.shape[2], self.depth)
         join = _joining(self, labels)
-        norm = _batch_norm(self, train)
+        kind = "batch" if self.batch_norm else None
+        norm = normalization(kind, train=train, dtype=self.dtype, axis_name=self.axis_name)
         down = partial(
             Conv,
             kernel_size=(self.kernel_size,) * 2,
             strides=(2, 2),
-            kernel_init=_weights,
+            kernel_init=weights_init,
             dtype=self.dtype,
         )
         x = nn.leaky_relu(down(self.width)(join(x)), 0.2)
         self.sow("intermediates", "layers", x)
         for i in range(1, depth):
             x = down(self.width << i, use_bias=not self.batch_norm)(join(x))
-            x = nn.leaky_relu(norm()(x) if self.batch_norm else x, 0.2)
+            x = nn.leaky_relu(norm()(x), 0.2)
             self.sow("intermediates", "layers", x)
         x = join(x.reshape(x.shape[0], -1))
         if self.head:
-            x = nn.Dense(1, kernel_init=_weights, dtype=self.dtype)(x)[:, 0]
+            x = nn.Dense(1, kernel_init=weights_init, dtype=self.dtype)(x)[:, 0]
         return x.astype(jnp.float32)
 
 
@@ -214,14 +210,3 @@ def _joining(module, labels: Array | None):
         return jnp.concatenate([x, planes], axis=-1)
 
     return join
-
-
-def _batch_norm(module, train: bool):
-    return partial(
-        nn.BatchNorm,
-        use_running_average=not train,
-        momentum=0.9,
-        scale_init=_gains,
-        dtype=module.dtype,
-        axis_name=module.axis_name,
-    )

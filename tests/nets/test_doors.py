@@ -31,6 +31,9 @@ SIZES = [
     ),
     (nets.ConditionalDiscriminator, {"num_classes": 2}, ["num_classes", "widths"]),
     (nets.ProjectionDiscriminator, {**FEATURES, "num_classes": 2}, ["num_classes"]),
+    (nets.UNet, {"channels": 1}, ["channels", "width", "depth"]),
+    (nets.PatchDiscriminator, {}, ["width"]),
+    (nets.Unconditional, {"network": nets.PatchDiscriminator()}, []),
     (nets.ACGANDiscriminator, {**FEATURES, "num_classes": 2}, ["num_classes"]),
     (nets.LocationScale, {}, ["dim"]),
     (nets.Maxout, {"features": 2, "num_pieces": 2}, ["features", "num_pieces"]),
@@ -58,6 +61,7 @@ def test_every_network_has_a_row():
     ("network", "bound"),
     [
         (nets.DCGANGenerator(8, 1, 2), SIGNED),
+        (nets.UNet(1), SIGNED),
         (nets.ConditionalGenerator((3,), 2), UNIT),
         (nets.goodfellow_generator((3,)), UNIT),
         (nets.MLPGenerator((3,), (), output=nn.tanh), SIGNED),

@@ -30,12 +30,14 @@ LossName = Literal[
     "minimax", "non_saturating", "maximum_likelihood", "wasserstein", "hinge", "least_squares"
 ]
 
+Update = Literal["simultaneous", "alternating"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class GameOptions(RunOptions):
     """How the game is played, and for how long."""
 
-    update: Literal["simultaneous", "alternating"] = "alternating"
+    update: Update = "alternating"
     """Both players move from the same point, or the discriminator first."""
     num_discriminator_steps: Count = 1
     """Moves of the discriminator in each step, each on a batch of its own (alternating only)."""

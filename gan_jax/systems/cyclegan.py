@@ -36,7 +36,7 @@ MAPS = ("translate", "back")
 
 
 class Judged(NamedTuple):
-    """What a discriminator says of real examples, of the fakes of now, and of what the pool gives."""
+    """What a discriminator says of real examples, of new fakes, and of those that the pool gives."""
 
     real: Array
     fresh: Array
@@ -142,7 +142,9 @@ class CycleGAN:
                 neither a number nor a map for each.
         """
         for domain in DOMAINS:
-            check_examples(take(batch, domain), self.field, output_bound(self.generator), "generator")
+            check_examples(
+                take(batch, domain), self.field, output_bound(self.generator), "generator"
+            )
         self._examples(batch)
         x, y = (blank(batch[domain], self.field) for domain in DOMAINS)
         check_domains(x, y)
@@ -183,7 +185,9 @@ class CycleGAN:
         given = self.cycle_weight
         weights = given if isinstance(given, tuple) else (given, given)
         if len(weights) != 2:
-            raise Refusal(f"cycle_weight is {given}; it must be one number, or (forward, backward).")
+            raise Refusal(
+                f"cycle_weight is {given}; it must be one number, or (forward, backward)."
+            )
         return weights
 
     def _examples(self, batch: Batch) -> tuple[Array, Array]:

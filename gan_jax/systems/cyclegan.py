@@ -36,7 +36,7 @@ MAPS = ("translate", "back")
 
 
 class Judged(NamedTuple):
-    """What a discriminator says of real examples, of new fakes, and of those that the pool gives."""
+    """What a discriminator says of real examples, of new fakes, and of those of the pool."""
 
     real: Array
     fresh: Array

@@ -36,6 +36,7 @@ SIZES = [
     (nets.Unconditional, {"network": nets.PatchDiscriminator()}, []),
     (nets.ACGANDiscriminator, {**FEATURES, "num_classes": 2}, ["num_classes"]),
     (nets.LocationScale, {}, ["dim"]),
+    (nets.ResidualGenerator, {"channels": 1}, ["channels", "width"]),
     (nets.Maxout, {"features": 2, "num_pieces": 2}, ["features", "num_pieces"]),
     (nets.MinibatchDiscrimination, {}, ["num_kernels", "dim"]),
     (nets.Conv, {"features": 2, "kernel_size": (3, 3)}, ["features"]),
@@ -62,6 +63,7 @@ def test_every_network_has_a_row():
     [
         (nets.DCGANGenerator(8, 1, 2), SIGNED),
         (nets.UNet(1), SIGNED),
+        (nets.ResidualGenerator(1, 2), SIGNED),
         (nets.ConditionalGenerator((3,), 2), UNIT),
         (nets.goodfellow_generator((3,)), UNIT),
         (nets.MLPGenerator((3,), (), output=nn.tanh), SIGNED),

@@ -30,6 +30,7 @@ SGD = optax.sgd(1e-2)
 ADAM = optax.adam(1e-2)
 IMAGES = {"image": jax.random.uniform(jax.random.key(1), (NUM, 2, 2, 1))}
 LABELLED = {**IMAGES, "label": jnp.arange(NUM) % 3}
+DOMAINS = {"source": IMAGES, "target": IMAGES}
 COMPLETED = {"condition": jnp.ones((NUM, 3)), "target": jnp.ones((NUM, 2, 1))}
 
 
@@ -121,6 +122,12 @@ def gmmn(dtype):
         generator=players(dtype)["generator"],
         kernel=losses.gaussian_kernel([1.0]),
         latents=networks.uniform(3),
+    )
+
+
+def cyclegan(dtype):
+    return systems.CycleGAN(
+        **players(dtype), loss=losses.least_squares(), identity_weight=5.0, pool_size=NUM + 2
     )
 
 
@@ -235,6 +242,7 @@ ROWS = {
         lambda dtype: systems.Autoencoder(**encoder_and_decoder(dtype, 3), latent_dim=3), IMAGES
     ),
     "gmmn": Row(gmmn, IMAGES),
+    "cyclegan": Row(cyclegan, DOMAINS),
 }
 VARIANTS = {
     "gan",
@@ -266,6 +274,15 @@ def rows(by_default):
 
 every_system = rows(set(ROWS) - VARIANTS)
 WEIGHTED = [name for name, row in ROWS.items() if hasattr(row.build(None), "trained_log_weights")]
+
+
+def examples_of(batch):
+    """What the generator makes the like of, and a way to put others in its place."""
+    if "source" in batch:
+        domain, put = examples_of(batch["source"])
+        return domain, lambda x: {**batch, "source": put(x)}
+    (field,) = {"image", "target"} & set(batch)
+    return batch[field], lambda x: {**batch, field: x}
 
 
 def start(system, batch, optimizer=SGD):
@@ -340,7 +357,7 @@ def test_it_steps_is_traced_once_and_resumes(row, tmp_path):
 def test_it_samples(row):
     system = row.build(None)
     if not hasattr(system, "sample"):
-        pytest.skip("nothing is said of how its codes are distributed")
+        pytest.skip("it makes nothing without an example")
     weights = weights_of(jax.eval_shape(lambda: start(system, row.batch)))
     made = jax.eval_shape(lambda key, w: system.sample(key, w, 4, *row.conditions), KEY, weights)
     (field,) = {"image", "target"} & set(row.batch)
@@ -392,9 +409,9 @@ def test_what_is_kept_keeps_its_type_where_64_bit_numbers_are_switched_on(row):
 @every_system
 def test_a_batch_that_does_not_fit_is_refused_in_words(row):
     system = row.build(None)
-    (field,) = {"image", "target"} & set(row.batch)
+    examples, put = examples_of(row.batch)
     state = jax.eval_shape(lambda: start(system, row.batch))
-    shape = row.batch[field].shape
+    shape = examples.shape
     for name in row.batch:
         less = {other: array for other, array in row.batch.items() if other != name}
         words = f"this system needs `{name}`: name it among the fields"
@@ -403,11 +420,11 @@ def test_a_batch_that_does_not_fit_is_refused_in_words(row):
         with pytest.raises(ValueError, match=words) as refusal:
             jax.eval_shape(step_of(system), KEY, state, less)
         assert "\n" not in str(refusal.value)
-    bytes_ = {**row.batch, field: jnp.zeros(shape, jnp.uint8)}
-    with pytest.raises(ValueError, match=f"`{field}` is uint8; scale it to floating-point numbers"):
+    bytes_ = put(jnp.zeros(shape, jnp.uint8))
+    with pytest.raises(ValueError, match="` is uint8; scale it to floating-point numbers"):
         jax.eval_shape(step_of(system), KEY, state, bytes_)
-    with pytest.raises(ValueError, match=rf"`{field}` holds examples of shape .*give the"):
-        jax.eval_shape(lambda: start(system, {**row.batch, field: jnp.zeros((*shape, 1))}))
+    with pytest.raises(ValueError, match=r"` holds examples of shape .*give the|bring both to one"):
+        jax.eval_shape(lambda: start(system, put(jnp.zeros((*shape, 1)))))
 
 
 @pytest.mark.parametrize(
@@ -445,7 +462,7 @@ def test_no_random_key_serves_twice(row):
     state = jax.eval_shape(lambda: start(system, row.batch))
 
     def play(key, state):
-        if isinstance(system, GAN):
+        if hasattr(system, "game"):
             weights = dict(zip(("generator", "discriminator"), players_of(state), strict=True))
             return system.game(**weights, batch=row.batch, key=key)
         return system.objective(weights=weights_of(state), batch=row.batch, key=key)

@@ -43,6 +43,11 @@ class PictureOptions(RunOptions):
     background: str = "white"
     """The colour that transparent pixels show."""
 
+    @property
+    def pairs(self) -> bool:
+        """Whether each picture is two images side by side."""
+        return False
+
     def centered(self, dataset: data.Dataset) -> data.Dataset:
         """The training images as an evaluation sees them: cropped at the centre."""
         return dataset if self.crop == "center" else self.images(crop="center")
@@ -55,6 +60,7 @@ class PictureOptions(RunOptions):
             image_size=self.image_size,
             crop=crop or (self.crop if split == "train" else "center"),
             background=self.background,
+            pairs=self.pairs,
         )
 
     def picture_feed(self, dataset: data.Dataset, fields: data.Fields) -> Feed:
@@ -66,12 +72,16 @@ class PictureOptions(RunOptions):
 
         def seen(key: KeyArray, batch: Batch) -> Batch:
             key_crop, key_flip = jax.random.split(key)
-            image = batch["image"]
-            if self.image_size is not None and is_cropped:
-                image = signals.random_crop(key_crop, image, batch["extent"], self.image_size)
-            if self.flip:
-                image = signals.flip(key_flip, image)
-            return {field: image if field == "image" else batch[field] for field in fields}
+            shown = {field: batch[field] for field in fields}
+            for field in shown.keys() & {"image", "condition"}:  # both of a pair alike
+                if self.image_size is not None and is_cropped:
+                    extents = batch["extent"]
+                    shown[field] = signals.random_crop(
+                        key_crop, shown[field], extents, self.image_size
+                    )
+                if self.flip:
+                    shown[field] = signals.flip(key_flip, shown[field])
+            return shown
 
         return data.map_feed(seen, stored)
 

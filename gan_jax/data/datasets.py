@@ -28,6 +28,9 @@ def load(
       in `test`. Fields `image`: uint8 (28, 28, 1); `label`: int32. The first call takes 2 s.
     - `optdigits`: 1,797 digits of other hands inside scikit-learn's wheel (UCI's test set of
       optdigits), 1,498 in `train` and 299 in `test`. Fields `image`: uint8 (8, 8, 1); `label`.
+    - `photographs`: squares of the two pictures inside scikit-learn's wheel, 64 pixels wide and 16
+      apart, of the left two thirds in `train` and of the right third in `test`. Field `image`:
+      uint8 (64, 64, 3).
     - A name that begins with `.`, `/` or `~`, or has a `/` and is no dataset's, is a folder of
       pictures (png, jpeg, webp, bmp), nested or not; what is hidden is not read. The splits are its
       folders `train` and `test`; else about one picture in ten is in `test`, by a checksum of its

@@ -12,6 +12,8 @@ from gan_jax.errors import require_extra
 
 NUM_POINTS = 100_000  # as PacGAN
 NUM_TRAIN_DIGITS = 4_500
+CROP = 64
+CROP_STRIDE = 16
 
 
 def _points(mixture: Mixture, split: str) -> ArrayDataset:
@@ -36,6 +38,16 @@ def _digits(split: str) -> ArrayDataset:
     return ArrayDataset({"image": images, "label": labels[rows]}, tuple("0123456789"))
 
 
+def _photographs(split: str) -> ArrayDataset:
+    """Take every square that begins at a multiple of the stride in its part of either picture."""
+    photographs = np.stack(require_extra("sklearn.datasets").load_sample_images().images)
+    seam = 2 * photographs.shape[2] // 3
+    part = photographs[:, :, :seam] if split == "train" else photographs[:, :, seam:]
+    windows = np.lib.stride_tricks.sliding_window_view(part, (CROP, CROP), axis=(1, 2))
+    squares = windows[:, ::CROP_STRIDE, ::CROP_STRIDE].reshape(-1, 3, CROP, CROP)
+    return ArrayDataset({"image": np.ascontiguousarray(squares.transpose(0, 2, 3, 1))})
+
+
 def _optdigits(split: str) -> ArrayDataset:
     """Take every sixth of scikit-learn's 1,797 digits of each class for `test`."""
     found = require_extra("sklearn.datasets").load_digits()
@@ -51,6 +63,7 @@ EMBEDDED: dict[str, Callable[[str], ArrayDataset]] = {
     "digits": _digits,
     "grid": lambda split: _points(grid(), split),
     "optdigits": _optdigits,
+    "photographs": _photographs,
     "ring": lambda split: _points(ring(), split),
 }
 """Name -> its examples of the split `train` or `test`."""

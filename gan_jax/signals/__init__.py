@@ -1,5 +1,14 @@
 """Transformations of images and sounds: arrays in, arrays out. They know no parameters."""
 
+from gan_jax.signals.conditions import (
+    coarse,
+    grey,
+    outline,
+    pad_to_multiple,
+    unpad,
+    without_centre,
+    without_lower_half,
+)
 from gan_jax.signals.images import center_crop, flip, random_crop, random_patches, resize
 from gan_jax.signals.pyramids import (
     binomial_down,
@@ -13,11 +22,18 @@ __all__ = [
     "binomial_down",
     "binomial_up",
     "center_crop",
+    "coarse",
     "flip",
     "from_laplacian_pyramid",
+    "grey",
     "laplacian_pyramid",
     "mean_down",
+    "outline",
+    "pad_to_multiple",
     "random_crop",
     "random_patches",
     "resize",
+    "unpad",
+    "without_centre",
+    "without_lower_half",
 ]

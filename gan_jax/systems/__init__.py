@@ -10,6 +10,7 @@ from gan_jax.systems.gmmn import GMMN
 from gan_jax.systems.hierarchical_vae import HierarchicalVAE
 from gan_jax.systems.iwae import iwae
 from gan_jax.systems.latents import Gaussian
+from gan_jax.systems.pix2pix import pix2pix
 from gan_jax.systems.relativistic import relativistic_gan
 from gan_jax.systems.svi import SVI
 from gan_jax.systems.vae import VAE, Bound
@@ -29,6 +30,7 @@ __all__ = [
     "acgan",
     "iwae",
     "networks",
+    "pix2pix",
     "relativistic_gan",
     "views",
     "walks",

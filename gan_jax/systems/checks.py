@@ -108,7 +108,7 @@ def check_shape(real: Any, made: Any, field: str, network: str = "generator") ->
 def check_logits(x: Any, logits: Any) -> None:
     """Raise ValueError unless a discriminator gives each example one number, or a map of them."""
     num, *rest = jnp.shape(logits) or (None,)
-    places = {len(rest), len(rest) - (rest[-1:] == [1])}  # 1 is a channel, or a map's last axis
+    places = {len(rest), len(rest) - (rest[-1:] == [1])}
     if num != x.shape[0] or not places & {0, x.ndim - 2}:
         raise Refusal(
             f"The discriminator gives {x.shape[0]} examples of shape {x.shape[1:]} logits of shape "

@@ -53,6 +53,18 @@ def test_digits_of_other_hands_are_scikit_learns_in_bytes():
     assert sorted(zip(labels.tolist(), both.tolist(), strict=True)) == wanted
 
 
+def test_photographs_are_squares_of_either_side_of_a_seam():
+    pictures = pytest.importorskip("sklearn.datasets").load_sample_images().images
+    assert [picture.shape for picture in pictures] == [(427, 640, 3)] * 2
+    train, test = (load("photographs", split=split) for split in ("train", "test"))
+    assert (len(train), len(test)) == (2 * 23 * 23, 2 * 23 * 10)
+    np.testing.assert_array_equal(train[np.array([24])]["image"][0], pictures[0][16:80, 16:80])
+    last = test[np.array([len(test) - 1])]["image"][0]
+    np.testing.assert_array_equal(last, pictures[1][352:416, 426 + 144 : 426 + 208])
+    columns = 16 * 22 + 64
+    assert columns <= 426  # none of train reaches into test
+
+
 @pytest.mark.parametrize(("name", "mixture"), [("ring", ring), ("grid", grid)])
 def test_points_are_fixed_draws_of_their_mixture(name, mixture):
     means, std = mixture()

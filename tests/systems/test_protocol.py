@@ -31,6 +31,10 @@ ADAM = optax.adam(1e-2)
 IMAGES = {"image": jax.random.uniform(jax.random.key(1), (NUM, 2, 2, 1))}
 LABELLED = {**IMAGES, "label": jnp.arange(NUM) % 3}
 DOMAINS = {"source": IMAGES, "target": IMAGES}
+TRANSLATED = {
+    "condition": jax.random.uniform(jax.random.key(2), (NUM, 12, 12, 2)),
+    "target": jax.random.uniform(jax.random.key(3), (NUM, 12, 12, 1)),
+}
 COMPLETED = {"condition": jnp.ones((NUM, 3)), "target": jnp.ones((NUM, 2, 1))}
 
 
@@ -167,6 +171,15 @@ def wrong(r):
     return jax.nn.softplus(r.judge(r.real, *(jnp.roll(y, 1, axis=0) for y in r.conditions)))
 
 
+def pix2pix(dtype):
+    told = {"norm": "batch", "dtype": dtype}
+    return systems.pix2pix(
+        generator=nets.UNet(1, 2, **told),
+        discriminator=nets.PatchDiscriminator(1, 2, **told),
+        loss=losses.non_saturating(),
+    )
+
+
 def penalised(dtype):
     critic = MLPDiscriminator((4,), spectral_norm=True, dtype=dtype)
     penalty = lambda r: losses.gradient_penalty(r.critic, r.real, r.fake, r.key)  # noqa: E731
@@ -234,6 +247,7 @@ ROWS = {
         LABELLED,
         LABELS,
     ),
+    "pix2pix": Row(pix2pix, TRANSLATED, (jnp.ones((4, 12, 12, 2)),)),
     "vae": Row(vae, IMAGES),
     "vae, sampled": Row(partial(vae, kl="sampled", num_samples=2), IMAGES),
     "hierarchical vae": Row(hierarchical_vae, IMAGES),

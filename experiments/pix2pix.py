@@ -1,0 +1,208 @@
+"""Images from images: pix2pix (Isola et al. 2017).    python -m experiments.pix2pix
+
+Learns to make an image again from what is left of it: its outline, its upper half, a quarter of its
+resolution, its grey; or one image of a pair from the other. Scored on unseen images by the mean
+absolute difference, and where images have classes by whether a classifier of real ones reads what
+was made.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.harness import command, options, pictures, play
+from experiments.harness.bounds import Count, CountOr0, Decay, Size, Weight
+from experiments.harness.feature_networks import Features
+from experiments.harness.measures import Measure
+from gan_jax import data, nets, plots, signals
+from gan_jax.games import averaged
+from gan_jax.systems import GAN, pix2pix
+from gan_jax.training import Evaluation, batch_shapes
+from gan_jax.typing import Batch
+
+NUM_SHOWN = 8
+NUM_UNSEEN = 500
+CHUNK = 100  # images that are made at a time
+TASKS = {
+    "edges": signals.outline,
+    "inpainting": signals.without_lower_half,
+    "hole": signals.without_centre,
+    "super_resolution": partial(signals.coarse, factor=4),
+    "colourisation": signals.grey,
+}
+"""What is left of an image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(play.GameOptions, pictures.SampleOptions):
+    task: Literal["edges", "inpainting", "hole", "super_resolution", "colourisation", "pairs"] = (
+        "edges"
+    )
+    """What an image is made from: its outline, its upper half, all but its centre, the image four
+    times smaller, its grey; or pairs, the left half of a picture, of which the right is made."""
+    critic: Literal["conditional", "unconditional", "none"] = "conditional"
+    """The critic sees the condition beside the image, or the image alone, or is not heard."""
+    l1_weight: Weight = 100.0
+    patch_layers: CountOr0 = 2
+    """Layers of stride 2 in the critic: with 0, 1, 2, 3 a logit sees 1, 16, 34, 70 pixels."""
+    depth: Size = 5
+    """How often the U-Net halves images; they are padded to multiples of 2^depth."""
+    width: Size = 16
+    """Channels of the first layer of both networks; the paper's are 64."""
+    dropout: Decay = 0.5
+    """Of the first three layers of the decoder, also when the network is asked."""
+    norm: Literal["instance", "batch"] = "instance"
+    evaluate: tuple[Measure, ...] = ("fid",)
+    steps: Count = 2_000
+    batch_size: Size = 16
+    learning_rate: float = 2e-4
+    average_decay: float = 0.0
+    steps_per_dispatch: Count = 25
+    evaluate_every: Count = 500
+    checkpoint_every: Count = 500
+
+    @property
+    def pairs(self) -> bool:
+        return self.task == "pairs"
+
+    def examples(self, batch: Batch) -> Batch:
+        """Images in [-1, 1], and what they are made from, padded as the network needs it."""
+        image = batch["image"]
+        condition = batch["condition"] if self.pairs else TASKS[self.task](image)
+        multiple = 1 << self.depth
+        return {
+            "condition": signals.pad_to_multiple(condition, multiple),
+            "target": signals.pad_to_multiple(image, multiple),
+        }
+
+
+CONFIGS = {
+    "edges": Config(),
+    "inpainting": Config(task="inpainting"),
+    "super_resolution": Config(task="super_resolution"),
+    "colourisation": Config(task="colourisation", dataset="photographs"),
+    "pairs": Config(task="pairs", dataset="./pairs"),
+    "paper": Config(
+        task="pairs",
+        dataset="./facades",
+        image_size=256,
+        flip=True,
+        depth=8,
+        width=64,
+        patch_layers=3,
+        batch_size=1,
+        steps=80_000,  # 200 epochs of 400 images
+    ),
+}
+TABLE = Config(width=16, steps=1_000, evaluate_every=1_000, checkpoint_every=1_000)
+OBJECTIVES = {
+    "l1": {"critic": "none"},
+    "cgan": {"l1_weight": 0.0},
+    "l1_cgan": {},
+    "l1_gan": {"critic": "unconditional"},
+}
+PATCHES = {"patch_1": {"patch_layers": 0}, "patch_16": {"patch_layers": 1}}
+TABLES = {
+    "objectives": {
+        f"{task}_{name}": replace(TABLE, task=task, **changes)
+        for task in ("inpainting", "super_resolution")
+        for name, changes in OBJECTIVES.items()
+    },
+    "patches": {
+        f"inpainting_{name}": replace(TABLE, task="inpainting", **changes)
+        for name, changes in PATCHES.items()
+    },
+}
+
+
+def build(config: Config, batch: Batch) -> GAN:
+    told = {"norm": config.norm, "dtype": config.network_dtype, "axis_name": config.axis_name}
+    critic = nets.PatchDiscriminator(config.patch_layers, config.width, **told)
+    loss = play.LOSSES[config.loss]()
+    return pix2pix(
+        generator=nets.UNet(
+            batch["target"].shape[-1],
+            config.width,
+            config.depth,
+            dropout=config.dropout,
+            **told,
+        ),
+        discriminator=nets.Unconditional(critic) if config.critic == "unconditional" else critic,
+        loss=loss._replace(generator=jnp.zeros_like) if config.critic == "none" else loss,
+        weight=config.l1_weight,
+    )
+
+
+def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Evaluate:
+    """Make unseen images from what is left of them, and compare them with what they were."""
+    unseen = options.first_examples(config.images("test"), NUM_UNSEEN)
+    images = {field: data.signed(unseen[field]) for field in unseen.keys() & {"image", "condition"}}
+    batch = config.examples(images)
+    _, height, width, _ = images["image"].shape
+    real = config.real_images(dataset) if config.evaluate else None
+    is_read = real is not None and real.features.logits is not None and "label" in unseen
+    sample = jax.jit(system.sample, static_argnums=2)
+
+    def made(key, state) -> jax.Array:
+        weights, condition = averaged(state).generator, batch["condition"]
+        chunks = [
+            sample(jax.random.fold_in(key, at), weights, len(some), some)
+            for at, some in enumerate(jnp.split(condition, [*range(CHUNK, len(condition), CHUNK)]))
+        ]
+        return signals.unpad(jnp.concatenate(chunks), (height, width))
+
+    def evaluate(key, state) -> Evaluation:
+        found = made(key, state)
+        l1 = jnp.mean(jnp.abs(found - images["image"]))
+        metrics = {"unseen/l1": l1}
+        if real is not None:
+            metrics |= config.measured(real, found)
+            if is_read:
+                metrics["read"], metrics["read/real"] = (
+                    share_read(real.features, some, unseen["label"])
+                    for some in (found, images["image"])
+                )
+        shown = (signals.unpad(batch["condition"], (height, width)), found, images["image"])
+        return Evaluation({"samples": rows_of(*(row[:NUM_SHOWN] for row in shown))}, metrics)
+
+    return evaluate
+
+
+def share_read(features: Features, images: jax.Array, labels: np.ndarray) -> float:
+    """The share of images that a classifier of real ones takes for what they should be."""
+    assert features.logits is not None
+    return float(np.mean(np.argmax(features.logits(np.asarray(images)), axis=-1) == labels))
+
+
+def rows_of(given: jax.Array, made: jax.Array, real: jax.Array) -> plots.Picture:
+    """What was given above what was made of it, and that above what it was."""
+    rows = [np.broadcast_to(row, made.shape) for row in (given, made, real)]
+    return plots.image_grid(
+        np.concatenate(rows), columns=len(made), row_names=("given", "made", "real")
+    )
+
+
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
+    """Train, and compare what is made of unseen conditions with what is real."""
+    dataset = config.images()
+    fields = {"image": data.signed} | ({"condition": data.signed} if config.pairs else {})
+    feed = data.map_feed(
+        lambda key, batch: config.examples(batch), config.picture_feed(dataset, fields)
+    )
+    system = build(config, batch_shapes(feed))
+    result = config.play(
+        system, feed, evaluator(config, system, dataset), workdir=workdir, fresh=fresh
+    )
+    said = "unseen images are made with a mean absolute difference of {unseen/l1:.3f}"
+    if "read" in result.metrics:
+        said += "; a classifier reads {read:.1%} of them, and {read/real:.1%} of real ones"
+    return result.says(said.format_map(result.metrics))
+
+
+if __name__ == "__main__":
+    command.main("pix2pix", run, CONFIGS, __doc__ or "")

@@ -1,0 +1,156 @@
+"""Equations of pix2pix: both losses by hand, the GAN that is left of it, and what L1 makes."""
+
+import inspect
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax import losses, nets
+from gan_jax.games import Optimizers, simultaneous_step
+from gan_jax.systems import GAN, networks, pix2pix
+
+KEY = jax.random.key(0)
+SGD = optax.sgd(0.05)
+OPTIMIZERS = Optimizers(SGD, SGD)
+BATCH = {
+    "condition": jax.random.uniform(jax.random.key(1), (3, 12, 12, 2)),
+    "target": jax.random.uniform(jax.random.key(2), (3, 12, 12, 1), minval=-1.0),
+}
+
+
+def build(**changes):
+    arguments = {
+        "generator": nets.UNet(1, 2, dropout=0.0),
+        "discriminator": nets.PatchDiscriminator(1, 2),
+        "loss": losses.non_saturating(),
+    }
+    return pix2pix(**arguments | changes)
+
+
+def test_both_losses_are_those_of_the_paper():
+    system = build(weight=7.0)
+    state = system.init(KEY, BATCH, optimizers=OPTIMIZERS)
+    players = {"generator": state.generator.weights, "discriminator": state.discriminator.weights}
+    outcome = system.game(**players, batch=BATCH, key=KEY)
+    made = system.generate(players["generator"], None, BATCH["condition"])
+    of_real, of_fake = (
+        np.asarray(system.discriminate(players["discriminator"], x, BATCH["condition"]))
+        for x in (BATCH["target"], made)
+    )
+    assert of_real.shape == (3, 4, 4)
+    judged = np.logaddexp(0, -of_real).mean() + np.logaddexp(0, of_fake).mean()
+    np.testing.assert_allclose(outcome.discriminator.loss, judged / 2, rtol=1e-5)
+    l1 = 7 * np.abs(np.asarray(BATCH["target"] - made)).mean()
+    np.testing.assert_allclose(outcome.generator.metrics["l1"], l1, rtol=1e-5)
+    fooling = np.logaddexp(0, -of_fake).mean()
+    np.testing.assert_allclose(outcome.generator.loss, fooling + l1, rtol=1e-5)
+
+
+class FromNoise(nn.Module):
+    """Makes images of its own noise, whatever it is given."""
+
+    @nn.compact
+    def __call__(self, given, *, train=False):
+        noise = jax.random.normal(self.make_rng("noise"), (len(given), 3))
+        return nn.tanh(nn.Dense(36)(noise)).reshape(-1, 6, 6, 1)
+
+
+def test_with_a_constant_condition_and_no_l1_it_is_the_gan():
+    """Bit for bit: the condition says nothing, and half of D's objective is half its rate."""
+    batch = {"target": BATCH["target"][:, :6, :6], "condition": jnp.ones((3, 6, 6, 1))}
+    critic = nets.Unconditional(nets.PatchDiscriminator(1, 2))
+    of_pairs = build(generator=FromNoise(), discriminator=critic, weight=0.0)
+    ones = lambda key, num: jnp.ones((num, 6, 6, 1))  # noqa: E731
+    plain = GAN(
+        generator=FromNoise(),
+        discriminator=critic,
+        loss=losses.non_saturating(),
+        latents=ones,
+        field="target",
+    )
+    halved = Optimizers(SGD, optax.chain(optax.scale(0.5), SGD))
+
+    def played(system, optimizers):
+        state = system.init(KEY, batch, optimizers=optimizers)
+        step = partial(simultaneous_step, game=system.game, optimizers=optimizers)
+        state, _ = jax.jit(step)(jax.random.key(5), state, batch)
+        return jax.tree.leaves((state.generator.weights, state.discriminator.weights.params))
+
+    for a, b in zip(played(of_pairs, OPTIMIZERS), played(plain, halved), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
+
+
+class Constant(nn.Module):
+    @nn.compact
+    def __call__(self, given, *, train=False):
+        value = self.param("value", nn.initializers.constant(0.9), (1, 6, 6, 1))
+        return jnp.tile(value, (len(given), 1, 1, 1))
+
+
+def test_the_median_and_not_the_mean_minimises_l1():
+    """Of pixels that are -1 twice and 0.5 once the answer is -1: an uncertain answer is no mean."""
+    values = jnp.array([-1.0, 0.5, -1.0])[:, None, None, None]
+    batch = {"target": jnp.tile(values, (1, 6, 6, 1)), "condition": jnp.ones((3, 6, 6, 1))}
+    silent = losses.least_squares()._replace(generator=jnp.zeros_like)
+    system = build(generator=Constant(), loss=silent)
+    rate = Optimizers(optax.sgd(0.01), SGD)
+    state = system.init(KEY, batch, optimizers=rate)
+    step = partial(simultaneous_step, game=system.game, optimizers=rate)
+    keys = jax.random.split(KEY, 300)
+    state, _ = jax.jit(partial(jax.lax.scan, lambda s, key: step(key, s, batch)))(state, keys)
+    value = state.generator.weights.params["value"]
+    np.testing.assert_allclose(value, -1.0, atol=0.03)
+
+
+def test_the_noise_is_the_dropout():
+    system = build(generator=nets.UNet(1, 4, dropout=0.5))
+    weights = system.init(KEY, BATCH, optimizers=OPTIMIZERS).generator.weights
+    one, other = (system.sample(jax.random.key(k), weights, 3, BATCH["condition"]) for k in (1, 2))
+    assert float(jnp.abs(one - other).max()) > 1e-4
+
+
+def test_a_batch_of_one_is_allowed():
+    system = build(generator=nets.UNet(1, 2))
+    one = jax.tree.map(lambda field: field[:1], BATCH)
+    state = system.init(KEY, one, optimizers=OPTIMIZERS)
+    step = partial(simultaneous_step, game=system.game, optimizers=OPTIMIZERS)
+    _, metrics = jax.jit(step)(KEY, state, one)
+    assert all(np.isfinite(value).all() for value in jax.tree.leaves(metrics))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"weight": -1.0}, "weight is -1.0"),
+        ({"generator_terms": {"l1": lambda r: 0.0}}, "term of the generator is called l1"),
+    ],
+)
+def test_what_makes_no_game_is_refused(changes, said):
+    with pytest.raises(ValueError, match=said):
+        build(**changes)
+
+
+def test_other_fields_and_conditions_can_be_named():
+    system = build(field="image", condition="sketch")
+    batch = {"image": BATCH["target"], "sketch": BATCH["condition"]}
+    state = system.init(KEY, batch, optimizers=OPTIMIZERS)
+    made = system.sample(KEY, state.generator.weights, 3, networks.first(batch["sketch"]))
+    assert made.shape == (3, 12, 12, 1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (losses.non_saturating, r"call it, as in losses.non_saturating\(\)"),
+        (losses.fdivergence.kl(), r"losses.f_gan\(divergence\)"),
+    ],
+)
+def test_what_is_no_loss_is_refused(loss, said):
+    pair = {"generator": nets.UNet(1), "discriminator": nets.PatchDiscriminator()}
+    with pytest.raises(ValueError, match=said):
+        inspect.unwrap(pix2pix)(**pair, loss=loss)

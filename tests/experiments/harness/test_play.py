@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import dcgan, ring, wgan
+from experiments import cyclegan, dcgan, ring, wgan
 from experiments.harness.play import LOSSES, LossName
 from gan_jax.games import (
     Optimizers,
@@ -90,6 +90,25 @@ def test_each_player_may_have_a_learning_rate_of_its_own():
     np.testing.assert_allclose(first_moves(), [0.5, 0.5], rtol=1e-5)
     np.testing.assert_allclose(first_moves(generator_learning_rate=0.1), [0.1, 0.5], rtol=1e-5)
     np.testing.assert_allclose(first_moves(discriminator_learning_rate=0.2), [0.5, 0.2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 100])
+def test_learning_rates_are_constant_and_then_fall_to_0(steps):
+    """After moves that are told, however long the run is to be."""
+    config = cyclegan.Config(
+        learning_rate=0.5,
+        discriminator_learning_rate=0.25,
+        constant_steps=4,
+        decay_steps=5,
+        steps=steps,
+    )
+    for player, rate in zip(config.optimizers(), (0.5, 0.25), strict=True):
+        state, moves = player.init(jnp.zeros(1)), []
+        for _ in range(11):
+            update, state = player.update(jnp.ones(1), state)
+            moves.append(-float(update[0]))
+        expected = rate * np.array([1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0, 0])
+        np.testing.assert_allclose(moves, expected, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("module", [dcgan, ring, wgan])

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness import command, options, pictures, play
+from experiments.harness import command, options, pictures, play, runs
 from experiments.harness.bounds import Count, CountOr0, Decay, Size, Weight
 from experiments.harness.feature_networks import Features
 from experiments.harness.measures import Measure
@@ -28,11 +28,12 @@ from gan_jax.typing import Batch
 NUM_SHOWN = 8
 NUM_UNSEEN = 500
 CHUNK = 100  # images that are made at a time
+FACTOR = 4
 TASKS = {
     "edges": signals.outline,
     "inpainting": signals.without_lower_half,
     "hole": signals.without_centre,
-    "super_resolution": partial(signals.coarse, factor=4),
+    "super_resolution": partial(signals.coarse, factor=FACTOR),
     "colourisation": signals.grey,
 }
 """What is left of an image."""
@@ -185,6 +186,23 @@ def rows_of(given: jax.Array, made: jax.Array, real: jax.Array) -> plots.Picture
     return plots.image_grid(
         np.concatenate(rows), columns=len(made), row_names=("given", "made", "real")
     )
+
+
+def translators(config: Config, system: GAN, batch: Batch) -> dict[str, runs.Translator]:
+    """Make images of a user's own pictures: drawn outlines, small or grey images, left halves."""
+    generate = jax.jit(lambda key, *given: system.generate(*given, key=key))
+
+    def translate(key, weights, images) -> jax.Array:
+        _, height, width, _ = images.shape
+        if config.task == "super_resolution":
+            height, width = FACTOR * height, FACTOR * width
+            images = signals.resize(images, (height, width))
+        elif config.task in ("inpainting", "hole"):
+            images = TASKS[config.task](images)
+        padded = signals.pad_to_multiple(images, 1 << config.depth)
+        return signals.unpad(generate(key, weights, None, padded), (height, width))
+
+    return {"forth": runs.Translator(batch["condition"].shape[-1], translate)}
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:

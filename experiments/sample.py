@@ -1,19 +1,25 @@
 """Images of a run that is finished or was stopped.    python -m experiments.sample runs/dcgan
 
 The run directory says all there is to know of the training. Of a run with labels the images are
-files in one folder a label, so that they are a dataset again, and rows of the grid.
+files in one folder a label, so that they are a dataset again, and rows of the grid. A run that
+translates images is given pictures of yours, of any sizes, by --input FOLDER.
 """
 
 import dataclasses
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
+import jax
 import numpy as np
 
 from experiments.harness import runs
 from experiments.harness.bounds import Count
-from experiments.harness.runs import RunAgain, new_directory, opened
+from experiments.harness.runs import RunAgain, new_directory, opened, translating
 from gan_jax import data, plots
+from gan_jax.data.paths import pictures_in, some
+from gan_jax.data.pictures import background_colour, read_header, read_picture
+from gan_jax.errors import Refusal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,6 +28,10 @@ class Options(RunAgain):
     """How many images."""
     out: str | None = None
     """A new or empty directory for them, by default <run>/images."""
+    input: str | None = None
+    """A folder of pictures to translate, each to a file of its name."""
+    back: bool = False
+    """Translate from the target to the source, where a run goes both ways."""
     label: str | None = None
     """The name or the number of the one label to draw; without it each label has its turn."""
     grid: bool = False
@@ -30,6 +40,10 @@ class Options(RunAgain):
 
 def run(options: Options) -> str:
     """Write the images; say where they are."""
+    if options.input is not None:
+        return translate(options, Path(options.input))
+    if options.back:
+        raise Refusal("--back translates pictures of yours: name their folder by --input.")
     run = opened(options)
     labels = run.labels(options.num, options.label)
     folder = new_directory(options.out, options.run, "images")
@@ -51,6 +65,34 @@ def run(options: Options) -> str:
         plots.save_images(images, [folder / w / f for w, f in zip(within, files, strict=True)])
         written += len(images)
     return f"{written} images in {folder}"
+
+
+def translate(options: Options, source: Path) -> str:
+    """Translate every picture of a folder; say where they are."""
+    if options.label is not None or options.grid:
+        raise Refusal("--input gives each picture a file of its own: leave out --label and --grid.")
+    run, translator, weights = translating(options, "back" if options.back else "forth")
+    names = pictures_in(source)
+    folder = new_directory(options.out, options.run, "translated")
+    background = background_colour(run.config.background)
+    broken = []
+    for index, name in enumerate(names):
+        try:
+            header = read_header(source / name, background)
+            picture = read_picture(
+                source / name, header.orientation, translator.channels, background
+            )
+        except Exception as error:  # Pillow raises whatever a broken file makes it raise
+            broken.append(f"{name} ({error})")
+            continue
+        image = np.asarray(picture).reshape(1, header.height, header.width, -1)
+        key = jax.random.fold_in(options.key, index)
+        made = data.to_uint8(translator.translate(key, weights, data.signed(image)))
+        path = folder / (name if name.lower().endswith(".png") else f"{name}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plots.save_images(np.asarray(made), [path])
+    left_out = f"; left out, as they cannot be read: {some(broken)}" if broken else ""
+    return f"{len(names) - len(broken)} images in {folder}{left_out}"
 
 
 def grid_of(images: np.ndarray, labels: np.ndarray | None = None) -> plots.Picture:

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -23,6 +24,18 @@ from gan_jax.typing import Batch, KeyArray
 
 CHUNK = 100  # images that are made at a time
 NUM_NAMED = 20
+
+
+class Translator(NamedTuple):
+    """How a run makes images of a user's own, one way; of pictures of so many channels.
+
+    An experiment that can has `translators(config, system, batch)`, by the names `forth` and, where
+    it goes both ways, `back`.
+    translate: (key, weights, images in [-1, 1], of any size) -> images in [-1, 1].
+    """
+
+    channels: int
+    translate: Callable[[KeyArray, Weights, jax.Array], jax.Array]
 
 
 class Maker(NamedTuple):
@@ -60,6 +73,15 @@ class RunAgain:
     @property
     def key(self) -> KeyArray:
         return jax.random.key(self.seed)
+
+
+class Built(NamedTuple):
+    """A run's experiment and configuration, and the system that they describe."""
+
+    restored: training.Restored
+    module: ModuleType
+    config: Any
+    system: Any
 
 
 class Opened(NamedTuple):
@@ -118,11 +140,11 @@ class Opened(NamedTuple):
             yield self.to_bytes(images)[: num - start]
 
 
-def opened(again: RunAgain) -> Opened:
-    """Open a run that makes images.
+def built(again: RunAgain) -> Built:
+    """Read what a run is, and build its system.
 
     Raises:
-        ValueError: the directory is none of a run of these experiments, or its run makes no images.
+        ValueError: the directory is none of a run of these experiments.
     """
     restored = training.restore(again.run)
     try:
@@ -138,14 +160,41 @@ def opened(again: RunAgain) -> Opened:
             f"has options that this one has not ({', '.join(unknown)}): take that version."
         )
     config = module.Config(**restored.config)
-    system = module.build(config, restored.batch)
+    return Built(restored, module, config, module.build(config, restored.batch))
+
+
+def opened(again: RunAgain) -> Opened:
+    """Open a run that makes images.
+
+    Raises:
+        ValueError: the directory is none of a run of these experiments, or its run makes no images.
+    """
+    restored, module, config, system = built(again)
     maker = module.maker(config, system) if hasattr(module, "maker") else system
     if not {"image", "target"} & set(restored.batch) or not hasattr(maker, "generate"):
         raise Refusal(f"{again.run} is a run of {restored.experiment}, which makes no images.")
     if others := [name for name in getattr(maker, "conditions", ()) if name != "label"]:
-        raise Refusal(f"The images of {again.run} depend on {', '.join(others)}, not on labels.")
+        raise Refusal(
+            f"The images of {again.run} depend on {', '.join(others)}, not on labels: make some of "
+            f"pictures of yours, by python -m experiments.sample {again.run} --input FOLDER."
+        )
     weights = _weights(restored, getattr(maker, "at", ()), again.live)
     return Opened(restored, config, system, maker, weights)
+
+
+def translating(again: RunAgain, way: str) -> tuple[Built, Translator, Weights]:
+    """Open a run that translates images, one way.
+
+    Raises:
+        ValueError: as `built`, or its run translates none, or not this way.
+    """
+    run = built(again)
+    find = getattr(run.module, "translators", None)
+    ways = find(run.config, run.system, run.restored.batch) if find else {}
+    if way not in ways:
+        what = "translates pictures one way, without --back" if ways else "translates no pictures"
+        raise Refusal(f"{again.run} is a run of {run.restored.experiment}, which {what}.")
+    return run, ways[way], _weights(run.restored, (), again.live)
 
 
 def main(name: str, options: type[Any], run: Callable[..., str], description: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from experiments import conv_vae, dcgan, evaluate, ring, sample, vae, walk, wgan
+from experiments import conv_vae, dcgan, evaluate, pix2pix, ring, sample, vae, walk, wgan
 from experiments.harness import options
 from gan_jax import data, training
 from gan_jax.data.embedded import EMBEDDED
@@ -58,7 +58,31 @@ def test_an_experiment_runs(running, small, tmp_path):
     pictures = [p.stem for p in (tmp_path / "samples").iterdir() if p.stat().st_size > 1_000]
     assert {name.rpartition("-")[2] for name in pictures} >= {"000001", "000002"}
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"1", "2"}
-    look_again(tmp_path, makes_images={"image", "target"} & set(written["batch"]))
+    if hasattr(running, "translators"):
+        translate(tmp_path, running)
+    else:
+        look_again(tmp_path, makes_images={"image", "target"} & set(written["batch"]))
+
+
+def translate(workdir, module):
+    """A user's own pictures, of two sizes that the networks halve to no whole numbers."""
+    own = workdir / "own"
+    for name, size in (("some/one.jpg", (21, 9)), ("other.png", (30, 13))):
+        (own / name).parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.new("L", size, "grey").save(own / name)
+    for back in (False, True):
+        out = workdir / f"translated_{back}"
+        options = sample.Options(run=str(workdir), input=str(own), out=str(out), back=back)
+        if back and module is pix2pix:
+            with pytest.raises(ValueError, match="one way, without --back"):
+                sample.run(options)
+            continue
+        assert sample.run(options) == f"2 images in {out}"
+        for name, size in {"some/one.jpg.png": (21, 9), "other.png": (30, 13)}.items():
+            with PIL.Image.open(out / name) as made:
+                assert made.size == size
+    with pytest.raises(ValueError, match="--input FOLDER"):
+        walk.run(walk.Options(run=str(workdir)))
 
 
 def look_again(workdir, makes_images):

@@ -170,14 +170,16 @@ def opened(again: RunAgain) -> Opened:
         ValueError: the directory is none of a run of these experiments, or its run makes no images.
     """
     restored, module, config, system = built(again)
+    if hasattr(module, "translators"):
+        raise Refusal(
+            f"{again.run} is a run of {restored.experiment}, which makes images of other images: "
+            f"give some, by python -m experiments.sample {again.run} --input FOLDER."
+        )
     maker = module.maker(config, system) if hasattr(module, "maker") else system
     if not {"image", "target"} & set(restored.batch) or not hasattr(maker, "generate"):
         raise Refusal(f"{again.run} is a run of {restored.experiment}, which makes no images.")
     if others := [name for name in getattr(maker, "conditions", ()) if name != "label"]:
-        raise Refusal(
-            f"The images of {again.run} depend on {', '.join(others)}, not on labels: make some of "
-            f"pictures of yours, by python -m experiments.sample {again.run} --input FOLDER."
-        )
+        raise Refusal(f"The images of {again.run} depend on {', '.join(others)}, not on labels.")
     weights = _weights(restored, getattr(maker, "at", ()), again.live)
     return Opened(restored, config, system, maker, weights)
 

@@ -12,7 +12,7 @@ from gan_jax.errors import Refusal
 from gan_jax.nets.layers import Conv, ConvTranspose
 from gan_jax.nets.layers.norms import normalization, weights_init
 
-_STEP = 4
+STEP = 4
 """How many pixels one place of the smallest maps stands for, along each side."""
 
 
@@ -92,9 +92,9 @@ def mirrored(
 
 
 def _check_sides(size: tuple[int, ...]) -> None:
-    if size[0] % _STEP or size[1] % _STEP:
-        near = "x".join(str(max(round(side / _STEP), 1) * _STEP) for side in size)
+    if size[0] % STEP or size[1] % STEP:
+        near = "x".join(str(max(round(side / STEP), 1) * STEP) for side in size)
         raise Refusal(
             f"A ResidualGenerator has no images of {size[0]}x{size[1]}: both sides must be "
-            f"multiples of {_STEP}; pad or resize them, such as to {near}."
+            f"multiples of {STEP}; pad or resize them, such as to {near}."
         )

@@ -25,7 +25,8 @@ def with_data_at_hand(config):
     """Take the digits, which are as large, where a dataset is not embedded."""
     if getattr(config, "dataset", "digits") in EMBEDDED:
         return config
-    return dataclasses.replace(config, dataset="digits")
+    changes = {"target_dataset": "optdigits"} if hasattr(config, "target_dataset") else {}
+    return dataclasses.replace(config, dataset="digits", **changes)
 
 
 def test_every_file_with_a_command_is_among_the_experiments_that_are_tested(found):

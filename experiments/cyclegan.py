@@ -106,7 +106,13 @@ PAPER = Config(
 )
 INVERTED = Config(known="inverted", target_dataset=None)
 TURNED = replace(INVERTED, known="turned")
-CONFIGS = {"digits": Config(), "inverted": INVERTED, "turned": TURNED, "paper": PAPER}
+CONFIGS = {
+    "digits": Config(),
+    "inverted": INVERTED,
+    "turned": TURNED,
+    "folder": Config(dataset="./unaligned", target_dataset=None, image_size=64, width=16),
+    "paper": PAPER,
+}
 
 
 def ablation(full: Config) -> dict[str, Config]:
@@ -188,8 +194,9 @@ def translators(config: Config, system: CycleGAN, batch: Batch) -> dict[str, run
 
     def padded(ask: Callable[[Weights, jax.Array, KeyArray], jax.Array]) -> runs.Translator:
         def translate(key: KeyArray, weights: Weights, images: jax.Array) -> jax.Array:
+            _, height, width, _ = images.shape
             made = jax.jit(ask)(weights, signals.pad_to_multiple(images, STEP), key)
-            return signals.unpad(made, images.shape[1:3])
+            return signals.unpad(made, (height, width))
 
         return runs.Translator(batch["source"]["image"].shape[-1], translate)
 

@@ -191,7 +191,8 @@ class CycleGAN:
         return weights
 
     def _examples(self, batch: Batch) -> tuple[Array, Array]:
-        return tuple(take_floats(take(batch, domain), self.field) for domain in DOMAINS)
+        x, y = (take_floats(take(batch, domain), self.field) for domain in DOMAINS)
+        return x, y
 
     def _map(self, name: str, weights: Weights, key: KeyArray, x: Array) -> tuple[Array, Weights]:
         made, after = of_part(train, name)(self.generator, weights, key, x)

@@ -26,6 +26,8 @@ def with_data_at_hand(config):
     if getattr(config, "dataset", "digits") in EMBEDDED:
         return config
     changes = {"target_dataset": "optdigits"} if hasattr(config, "target_dataset") else {}
+    if getattr(config, "image_size", None) is not None:
+        changes["image_size"] = 32
     return dataclasses.replace(config, dataset="digits", **changes)
 
 

@@ -161,8 +161,8 @@ def evaluator(config: Config, system: CycleGAN, domains: Domains) -> options.Eva
     readers = {}
     if "label" in source and "label" in target:
         centered = replace(config, crop="center").domains() if config.crop == "random" else domains
-        readers["translated"] = Reader.of(centered.target), source["label"]
-        readers["back"] = Reader.of(centered.source), target["label"]
+        readers["translated"] = Reader.of(centered.target), x, source["label"]
+        readers["back"] = Reader.of(centered.source), y, target["label"]
     columns = min(NUM_SHOWN, len(x), len(y))
 
     def evaluate(key, state) -> Evaluation:
@@ -182,8 +182,11 @@ def evaluator(config: Config, system: CycleGAN, domains: Domains) -> options.Eva
             metrics["error/back"] = distance(back(weights, truth), x)
             metrics["error/identity"] = distance(x, truth)
             metrics["error/blank"] = distance(jnp.ones_like(x), truth)
-        for name, (read, labels) in readers.items():
-            metrics[f"read/{name}"], metrics[f"lenet/fid/{name}"] = read(made[name], labels)
+        for name, (read, given, labels) in readers.items():
+            for images, suffix in ((made[name], ""), (given, "/unchanged")):
+                reading = read(images, labels)
+                metrics[f"read/{name}{suffix}"] = reading.right
+                metrics[f"lenet/fid/{name}{suffix}"] = reading.fid
         return Evaluation({"translated": grid}, metrics)
 
     return evaluate
@@ -193,9 +196,11 @@ def translators(config: Config, system: CycleGAN, batch: Batch) -> dict[str, run
     """Map a user's own pictures, of any size."""
 
     def padded(ask: Callable[[Weights, jax.Array, KeyArray], jax.Array]) -> runs.Translator:
+        mapped = jax.jit(ask)
+
         def translate(key: KeyArray, weights: Weights, images: jax.Array) -> jax.Array:
             _, height, width, _ = images.shape
-            made = jax.jit(ask)(weights, signals.pad_to_multiple(images, STEP), key)
+            made = mapped(weights, signals.pad_to_multiple(images, STEP), key)
             return signals.unpad(made, (height, width))
 
         return runs.Translator(batch["source"]["image"].shape[-1], translate)
@@ -214,7 +219,10 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     if config.known is not None:
         said.append("the true map by {error:.3f} (no map {error/identity:.3f})")
     if "read/translated" in result.metrics:
-        said.append("{read/translated:.1%} are read as what they were, {read/back:.1%} back")
+        said.append(
+            "{read/translated:.1%} are read as what they were ({read/translated/unchanged:.1%} of "
+            "unchanged ones), {read/back:.1%} back"
+        )
     return result.says("; ".join(said).format_map(result.metrics))
 
 

@@ -49,7 +49,7 @@ class CycleGAN:
 
     With the three curves of `loss`, (λ₁, λ₂) = `cycle_weight` and μ = `identity_weight`,
 
-        L_{G,F} = Σ generator(D_Y(G(x))) + generator(D_X(F(y)))
+        L_{G,F} = generator(D_Y(G(x))) + generator(D_X(F(y)))
                   + λ₁ ‖F(G(x)) - x‖₁ + λ₂ ‖G(F(y)) - y‖₁ + μ (‖G(y) - y‖₁ + ‖F(x) - x‖₁),
         L_D = real(D_Y(y)) + fake(D_Y(y')) + real(D_X(x)) + fake(D_X(x')),
 
@@ -65,8 +65,8 @@ class CycleGAN:
 
     A batch is {"source": {field: ...}, "target": {field: ...}}, of any two numbers of examples. G
     and F are two `generator`s, of params {"translate": ..., "back": ...}; D_X and D_Y are two
-    `discriminator`s, {"source": ..., "target": ...}, with the pools in their state. With one of
-    the two cycle weights 0 and silent curves these are the ablations of the paper's table 4.
+    `discriminator`s, {"source": ..., "target": ...}, with the pools in their state under "pool".
+    Cycle weights of 0, and curves that are 0, make the ablations of the paper's tables 4 and 5.
 
     Zhu et al. 2017, equations (1) to (3); the identity term is that of section 5.2.
 
@@ -209,7 +209,12 @@ class CycleGAN:
         fresh, seen = judge(self.discriminator, after, keys[1], fake)
         past = fresh
         if self.pool_size:
-            pools = weights.state["pool"]
+            pools = weights.state.get("pool")
+            if pools is None:
+                raise Refusal(
+                    f"The discriminator's weights have no pool, and pool_size is {self.pool_size}: "
+                    "give the pool_size that they were started with."
+                )
             given, pool = exchange(keys[2], pools[name], fake)
             past, seen = judge(self.discriminator, after, keys[3], given)
             seen = seen.replace(state={**seen.state, "pool": {**pools, name: pool}})

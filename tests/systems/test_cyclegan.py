@@ -275,3 +275,7 @@ def test_what_makes_no_cycle_is_refused():
     wide = {**batch_of(2), "target": {"point": jnp.zeros((2, 3))}}
     with pytest.raises(ValueError, match=r"source are of shape \(2,\), those of the target \(3,\)"):
         system().init(KEY, wide, optimizers=SGD)
+    state = start(system(pool_size=0))
+    weights = {name: getattr(state, name).weights for name in ("generator", "discriminator")}
+    with pytest.raises(ValueError, match="have no pool, and pool_size is 50: give the pool_size"):
+        system().game(**weights, batch=batch_of(2), key=KEY)

@@ -65,6 +65,7 @@ def test_a_full_one_gives_the_past_half_of_the_time_and_any_of_it():
     mean = 2 * SIZE  # of the geometric distribution, whose deviation is as large
     assert abs(settled.mean() / mean - 1) < 4 / np.sqrt(len(settled))
     assert abs(settled.std() / mean - 1) < 8 / np.sqrt(len(settled))
+    assert pool.examples.min() > num - 20 * mean  # no place is passed over
     both = np.sort(np.concatenate([np.ravel(given), np.ravel(pool.examples)]))
     assert len(set(np.ravel(given)[SIZE:])) == len(ages)  # the past is given once
     np.testing.assert_array_equal(np.unique(both), np.arange(num))

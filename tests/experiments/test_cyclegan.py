@@ -45,7 +45,7 @@ def test_known_domains_are_halves_of_which_one_is_changed(at_hand, known):
     assert source.label_names == target.label_names == ("a", "b", "c")
 
 
-@pytest.mark.parametrize("known", ["inverted", "turned"])
+@pytest.mark.parametrize("known", [pytest.param("inverted", marks=pytest.mark.slow), "turned"])
 def test_a_system_that_knows_the_truth_makes_no_error(at_hand, monkeypatch, known):
     """And all is read as what it was, by classifiers that know the images of their domain."""
     quarters = {"inverted": 0, "turned": 1}[known]
@@ -112,9 +112,11 @@ def test_no_population_may_be_empty(monkeypatch, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_sizes_that_cannot_be_halved_twice_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"30x30: both sides must be multiples of 4.*to 32x32"):
-        cyclegan.run(Config(image_size=30), tmp_path / "run")
+def test_sizes_that_cannot_be_halved_twice_are_refused(tmp_path, monkeypatch):
+    odd = data.ArrayDataset({"image": np.zeros((9, 6, 6, 1), np.uint8)})
+    monkeypatch.setattr(pictures, "load_images", lambda *_, **__: odd)
+    with pytest.raises(ValueError, match=r"6x6: both sides must be multiples of 4.*to 8x8"):
+        cyclegan.run(Config(), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     one = dataclasses.replace(Config(), target_dataset=None)
     with pytest.raises(ValueError, match="--dataset is digits, one domain: name the other"):

@@ -1,5 +1,6 @@
 """Contenders timed side by side: every repeat times each once, and ratios are within a repeat."""
 
+import importlib
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -82,14 +83,13 @@ def in_one_dispatch(
     return timed
 
 
-def torch_side() -> ModuleType | None:
-    """Import the benchmarks in PyTorch, or say that there is none."""
+def torch_side(name: str = "in_torch") -> ModuleType | None:
+    """Import a file of benchmarks in PyTorch, or say that there is none."""
     try:
-        from experiments.benchmarks import in_torch
+        return importlib.import_module(f"experiments.benchmarks.{name}")
     except ModuleNotFoundError:
         print("PyTorch is not installed: no ratios.")
         return None
-    return in_torch
 
 
 def compared(times: list[float], reference: list[float]) -> str:

@@ -80,6 +80,61 @@ def test_severed_skips_leave_the_bottleneck_alone():
     )
 
 
+def convolved(x, layer, strides, padding):
+    dims = ("NHWC", "HWIO", "NHWC")
+    y = jax.lax.conv_general_dilated(x, layer["kernel"], strides, padding, dimension_numbers=dims)
+    return y + layer.get("bias", jnp.zeros(y.shape[-1])).reshape(1, 1, 1, -1)
+
+
+def doubled(x, layer):
+    y = jax.lax.conv_transpose(
+        x, layer["kernel"], (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    return y + layer.get("bias", jnp.zeros(y.shape[-1])).reshape(1, 1, 1, -1)
+
+
+def normed(x, layer):
+    mean, var = (f(x, axis=(1, 2), keepdims=True) for f in (jnp.mean, jnp.var))
+    gain, bias = (layer[name].reshape(1, 1, 1, -1) for name in ("scale", "bias"))
+    return gain * (x - mean) / jnp.sqrt(var + 1e-5) + bias
+
+
+def leaky(x):
+    return jnp.where(x > 0, x, 0.2 * x)
+
+
+def test_the_unet_is_its_equations():
+    network, x = UNet(3, width=2, depth=3, dropout=0.0), images(2, 16, 16, 1)
+    variables = started(network, x)
+    params = jax.tree.map(lambda leaf: leaf + 0.1, variables["params"])
+    halve = lambda x, i: convolved(x, params[f"Conv_{i}"], (2, 2), [(1, 1)] * 2)  # noqa: E731
+    one = halve(x, 0)
+    two = normed(halve(leaky(one), 1), params["InstanceNorm_0"])
+    three = halve(leaky(two), 2)
+    up = normed(doubled(jax.nn.relu(three), params["ConvTranspose_0"]), params["InstanceNorm_1"])
+    up = jax.nn.relu(jnp.concatenate([up, two], axis=-1))
+    up = normed(doubled(up, params["ConvTranspose_1"]), params["InstanceNorm_2"])
+    up = jax.nn.relu(jnp.concatenate([up, one], axis=-1))
+    wanted = jnp.tanh(doubled(up, params["ConvTranspose_2"]))
+    found = network.apply({"params": params}, x, rngs={"dropout": KEY})
+    np.testing.assert_allclose(found, wanted, atol=2e-5)
+
+
+@pytest.mark.parametrize("num_layers", [0, 1])
+def test_the_critic_is_its_equations(num_layers):
+    network, x = PatchDiscriminator(num_layers, width=2), images(2, 8, 8, 1)
+    y = images(2, 8, 8, 2, seed=4)
+    variables = started(network, x, y)
+    params = jax.tree.map(lambda leaf: leaf + 0.1, variables["params"])
+    padding = [(1, 1)] * 2 if num_layers else "VALID"
+    strides = [(2, 2) if num_layers else (1, 1), (1, 1), (1, 1)]
+    h = jnp.concatenate([x, y], axis=-1)
+    h = leaky(convolved(h, params["Conv_0"], strides[0], padding))
+    h = leaky(normed(convolved(h, params["Conv_1"], strides[1], padding), params["InstanceNorm_0"]))
+    wanted = convolved(h, params["Conv_2"], strides[2], padding)[..., 0]
+    np.testing.assert_allclose(network.apply({"params": params}, x, y), wanted, atol=2e-5)
+
+
 def test_dropout_is_the_only_noise_also_when_asked():
     network, x = UNet(1, width=4, depth=3), images(2, 16, 16, 1)
     variables = started(network, x)

@@ -23,7 +23,7 @@ from gan_jax import data, plots, signals
 from gan_jax.games import Weights, averaged
 from gan_jax.losses import AdversarialLoss
 from gan_jax.nets import PatchDiscriminator, ResidualGenerator
-from gan_jax.nets.cyclegan import STEP
+from gan_jax.nets.cyclegan import STEP, check_sides
 from gan_jax.systems import CycleGAN
 from gan_jax.systems.cyclegan import distance
 from gan_jax.training import Evaluation, batch_shapes
@@ -142,7 +142,8 @@ def build(config: Config, batch: Batch) -> CycleGAN:
     else:
         loss = AdversarialLoss(jnp.zeros_like, jnp.zeros_like, jnp.zeros_like)
     told: Any = {"width": config.width, "dtype": config.network_dtype}
-    channels = batch["source"]["image"].shape[-1]
+    _, *size, channels = batch["source"]["image"].shape
+    check_sides(tuple(size))  # before judges are trained
     return CycleGAN(
         generator=ResidualGenerator(channels, num_blocks=config.num_blocks, **told),
         discriminator=PatchDiscriminator(config.num_layers, **told),

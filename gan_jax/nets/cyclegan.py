@@ -57,7 +57,7 @@ class ResidualGenerator(nn.Module):
     def __call__(
         self, x: Float[Array, "num height width given"], *, train: bool = False
     ) -> Float[Array, "num height width {self.channels}"]:
-        _check_sides(x.shape[1:3])
+        check_sides(x.shape[1:3])
         norm = normalization("instance", train=train, dtype=self.dtype)
         layer = partial(Conv, kernel_init=weights_init, use_bias=False, dtype=self.dtype)
         inner = partial(layer, kernel_size=(3, 3), padding="VALID")
@@ -91,7 +91,8 @@ def mirrored(
     return jnp.pad(images, ((0, 0), (margin,) * 2, (margin,) * 2, (0, 0)), mode="reflect")
 
 
-def _check_sides(size: tuple[int, ...]) -> None:
+def check_sides(size: tuple[int, ...]) -> None:
+    """Raise ValueError unless a height and a width can be halved twice."""
     if size[0] % STEP or size[1] % STEP:
         near = "x".join(str(max(round(side / STEP), 1) * STEP) for side in size)
         raise Refusal(

@@ -31,7 +31,9 @@ from gan_jax.typing import Batch
 
 NUM_COMPARED = 10_000
 COLUMNS, NUM_ROWS = 8, 20
-IMAGE = {"image": data.unit}
+PHASES = ("source", "target")
+SCALE = data.unit
+IMAGE = {"image": SCALE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +127,7 @@ def evaluator(config: Config, system: ADDA, found: domains.Domains) -> options.E
     classify = jax.jit(system.classify)
 
     def named(weights, images) -> np.ndarray:
-        logits = features.in_chunks(lambda x: classify(weights, data.unit(x)), images)
+        logits = features.in_chunks(lambda x: classify(weights, SCALE(x)), images)
         return np.argmax(logits, axis=-1)
 
     def evaluate(key, state) -> Evaluation:
@@ -140,7 +142,7 @@ def evaluator(config: Config, system: ADDA, found: domains.Domains) -> options.E
         if labels is not None:
             for name, guess in guesses.items():
                 metrics[f"accuracy/{name}"] = np.mean(guess == labels)
-        shown = 2 * np.asarray(data.unit(target["image"])) - 1
+        shown = np.asarray(data.signed(target["image"]))
         return Evaluation({"named": sheet(shown, guesses.values(), labels, names)}, metrics)
 
     return evaluate
@@ -200,8 +202,8 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     first, last = map(config.timetable, steps)
     result = config.train_phases(
         [
-            Phase("source", start, learn, labelled, size, first),
-            Phase("target", adapt, config.step(system), both, size, last),
+            Phase(PHASES[0], start, learn, labelled, size, first),
+            Phase(PHASES[1], adapt, config.step(system), both, size, last),
         ],
         evaluator(config, system, found),
         workdir=workdir,

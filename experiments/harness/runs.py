@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -125,19 +126,7 @@ def opened(again: RunAgain) -> Opened:
         ValueError: the directory is none of a run of these experiments, or its run makes no images.
     """
     restored = training.restore(again.run)
-    try:
-        module = importlib.import_module(f"experiments.{restored.experiment}")
-        known = {field.name for field in dataclasses.fields(module.Config)}
-    except (ImportError, AttributeError, TypeError):
-        raise Refusal(
-            f"{again.run} is a run of {restored.experiment!r}, which is none of these experiments."
-        ) from None
-    if unknown := sorted(restored.config.keys() - known):
-        raise Refusal(
-            f"{again.run} was written by gan_jax {restored.version}, whose {restored.experiment} "
-            f"has options that this one has not ({', '.join(unknown)}): take that version."
-        )
-    config = module.Config(**restored.config)
+    module, config = experiment_of(again.run, restored)
     system = module.build(config, restored.batch)
     maker = module.maker(config, system) if hasattr(module, "maker") else system
     if not {"image", "target"} & set(restored.batch) or not hasattr(maker, "generate"):
@@ -146,6 +135,27 @@ def opened(again: RunAgain) -> Opened:
         raise Refusal(f"The images of {again.run} depend on {', '.join(others)}, not on labels.")
     weights = _weights(restored, getattr(maker, "at", ()), again.live)
     return Opened(restored, config, system, maker, weights)
+
+
+def experiment_of(run: str, restored: training.Restored) -> tuple[ModuleType, Any]:
+    """The experiment that a run is of, and the configuration that it had.
+
+    Raises:
+        ValueError: it is none of these experiments, or has no longer such options.
+    """
+    try:
+        module = importlib.import_module(f"experiments.{restored.experiment}")
+        known = {field.name for field in dataclasses.fields(module.Config)}
+    except (ImportError, AttributeError, TypeError):
+        raise Refusal(
+            f"{run} is a run of {restored.experiment!r}, which is none of these experiments."
+        ) from None
+    if unknown := sorted(restored.config.keys() - known):
+        raise Refusal(
+            f"{run} was written by gan_jax {restored.version}, whose {restored.experiment} "
+            f"has options that this one has not ({', '.join(unknown)}): take that version."
+        )
+    return module, module.Config(**restored.config)
 
 
 def main(name: str, options: type[Any], run: Callable[..., str], description: str) -> None:

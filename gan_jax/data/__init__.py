@@ -16,6 +16,7 @@ from gan_jax.data.batches import (
 )
 from gan_jax.data.binary import binarize, binarized, join_quadrants, split_quadrants
 from gan_jax.data.datasets import load
+from gan_jax.data.folders import read_pictures
 from gan_jax.data.framing import FramedDataset
 from gan_jax.data.grey import grey
 from gan_jax.data.mixtures import Mixture, grid, ring
@@ -46,6 +47,7 @@ __all__ = [
     "load",
     "map_feed",
     "mixtures",
+    "read_pictures",
     "read_weights",
     "resident_feed",
     "ring",

@@ -1,12 +1,13 @@
 """ADDA: an encoder of another domain learns to give features like those of a labelled one."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from gan_jax import games
 from gan_jax.errors import Refusal
@@ -216,7 +217,7 @@ class ADDA:
         features = self.encode(weights, x, key=key_encoder)
         return logits(infer(self.classifier, classifier, features, key=key_classifier))
 
-    def _labels(self, batch: Batch) -> Array:
+    def _labels(self, batch: Batch) -> Any:
         labels = take(batch, self.label)
         if not jnp.issubdtype(labels.dtype, jnp.integer) or labels.ndim != 1:
             raise Refusal(

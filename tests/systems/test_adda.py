@@ -39,8 +39,12 @@ class Normalised(nn.Module):
 
 
 def start(system=LINEAR, both=BOTH):
-    source = system.init_source(KEY, SOURCE, optimizer=optax.sgd(0.1)).player.weights
-    return source, system.init_target(KEYS[2], source, both, optimizers=SGD)
+    @jax.jit
+    def both_phases():
+        source = system.init_source(KEY, SOURCE, optimizer=optax.sgd(0.1)).player.weights
+        return source, system.init_target(KEYS[2], source, both, optimizers=SGD)
+
+    return both_phases()
 
 
 def affine(params, x):
@@ -89,8 +93,8 @@ def test_a_step_moves_the_players_by_the_gradients_of_the_paper(order):
     shifted = jax.tree.map(lambda p: p + 0.1, state.generator.weights.params)
     weights = state.generator.weights.replace(params=shifted)  # no longer the source's
     state = state.replace(generator=state.generator.replace(weights=weights))
-    after, _ = order(KEY, state, BOTH, game=LINEAR.game, optimizers=SGD)
-    encoder, psi = played(order, state)
+    after, _ = jax.jit(partial(order, game=LINEAR.game, optimizers=SGD))(KEY, state, BOTH)
+    encoder, psi = jax.jit(partial(played, order))(state)
     for found, expected in (
         (after.generator.weights.params, {"encoder": encoder}),
         (after.discriminator.weights.params, psi),
@@ -158,11 +162,13 @@ def test_on_three_devices_no_bit_of_the_source_moves():
         assert bits(weights.state["encoder"]) != bits(source.state["encoder"])
 
 
+@pytest.mark.slow
 def test_several_devices_are_one():
     _, state = start()
     states, reported = on_three_devices(LINEAR, state)
+    step = jax.jit(partial(simultaneous_step, game=LINEAR.game, optimizers=SGD))
     for key in jax.random.split(KEY, 3):
-        state, metrics = simultaneous_step(key, state, BOTH, game=LINEAR.game, optimizers=SGD)
+        state, metrics = step(key, state, BOTH)
     same = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
     jax.tree.map(lambda one, all_: same(all_[0], one), state, states)
     jax.tree.map(lambda one, all_: same(all_[0, -1], one), metrics, reported)

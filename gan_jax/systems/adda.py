@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from gan_jax import games
 from gan_jax.errors import Refusal

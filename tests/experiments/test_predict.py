@@ -58,7 +58,7 @@ def of_phases(tmp_path):
 
     def leave(**phases):
         workdir = tmp_path / "run"
-        left(workdir, None, phases=["source", "target"])
+        left(workdir, {}, phases=["source", "target"])
         for name, state in phases.items():
             left(workdir / name, LABELLED if name == "source" else BOTH, state)
         return workdir

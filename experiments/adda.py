@@ -184,8 +184,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     optimizer = optax.adam(config.source_learning_rate, b1=0.5)
     key_source, key_target = jax.random.split(config.key("init"))
 
-    def start(_):
-        return system.init_source(key_source, first_batch(labelled), optimizer=optimizer)
+    source = system.init_source(key_source, first_batch(labelled), optimizer=optimizer)
 
     def adapt(state):
         weights, batch = state.player.weights, first_batch(both)
@@ -202,7 +201,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     first, last = map(config.timetable, steps)
     result = config.train_phases(
         [
-            Phase(PHASES[0], start, learn, labelled, size, first),
+            Phase(PHASES[0], lambda _: source, learn, labelled, size, first),
             Phase(PHASES[1], adapt, config.step(system), both, size, last),
         ],
         evaluator(config, system, found),

@@ -31,11 +31,11 @@ LINEAR = ADDA(
 
 
 class Normalised(nn.Module):
-    """Batch normalisation, so that the encoder keeps statistics."""
+    """Batch normalisation, so that the encoder keeps statistics: many, for means to move some."""
 
     @nn.compact
     def __call__(self, x, *, train=False):
-        return nn.Dense(2)(nn.BatchNorm(not train)(x))
+        return nn.Dense(2)(nn.BatchNorm(not train)(nn.Dense(40)(x)))
 
 
 def start(system=LINEAR, both=BOTH):

@@ -100,6 +100,27 @@ class RunOptions:
         rows = process_rows(batch_size)
         return data.feed(dataset, fields, batch_size=batch_size, seed=self.seed, rows=rows)
 
+    def timetable(self, num_steps: int) -> Timetable:
+        return Timetable(num_steps, self.steps_per_dispatch, self.checkpoint_every)
+
+    def looking(self, evaluate: Evaluate) -> Hook:
+        """Evaluate at intervals, always with the same key."""
+
+        def look(step: int, state: PyTree) -> Evaluation:
+            return evaluate(self.key("evaluate"), state)
+
+        return Hook(self.evaluate_every, look)
+
+    def told(self, label_names: Sequence[str] | None) -> dict[str, Any]:
+        """What every run is told of itself."""
+        return {
+            "key": self.key("run"),
+            "experiment": Path(inspect.getfile(type(self))).stem,
+            "config": asdict(self),
+            "label_names": label_names,
+            "parallel": self.parallel,
+        }
+
     def train(
         self,
         step: Step,
@@ -122,26 +143,20 @@ class RunOptions:
                 )
             state = continue_from(self.continue_from, state)
 
-        def look(step: int, state: PyTree) -> Evaluation:
-            return evaluate(self.key("evaluate"), state)
-
+        hook = self.looking(evaluate)
         state, evaluation = train(
             step,
             state,
             feed,
-            key=self.key("run"),
-            timetable=Timetable(self.steps, self.steps_per_dispatch, self.checkpoint_every),
+            timetable=self.timetable(self.steps),
             batch_size=self.examples_per_step,
             workdir=workdir,
-            experiment=Path(inspect.getfile(type(self))).stem,
-            config=asdict(self),
-            label_names=label_names,
             fresh=fresh,
-            parallel=self.parallel,
-            hooks=[Hook(self.evaluate_every, look)],
+            hooks=[hook],
+            **self.told(label_names),
             **shown,
         )
-        metrics = (evaluation or look(self.steps, state)).metrics
+        metrics = (evaluation or hook.call(self.steps, state) or Evaluation()).metrics
         return Result(state, metrics, workdir / SAMPLES)
 
 

@@ -13,7 +13,7 @@ from experiments.harness.bounds import Count, CountOr0, Decay, Rate, Size
 from experiments.harness.options import Dtype, Evaluate, Result, RunOptions
 from gan_jax import games, losses
 from gan_jax.errors import Refusal
-from gan_jax.systems import GAN, CycleGAN
+from gan_jax.systems import ADDA, GAN, CycleGAN
 from gan_jax.training import first_batch
 from gan_jax.training.compile import AXIS, Parallel
 from gan_jax.typing import Feed, Step
@@ -89,7 +89,7 @@ class GameOptions(RunOptions):
     def optimizers(self) -> games.Optimizers:
         return self.each(partial(optax.adam, b1=0.5))
 
-    def step(self, system: GAN | CycleGAN) -> Step:
+    def step(self, system: GAN | ADDA | CycleGAN) -> Step:
         """The update, with the generator's moving average kept beside it."""
         chosen = games.simultaneous_step
         if self.update == "alternating":

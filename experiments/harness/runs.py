@@ -147,19 +147,7 @@ def built(again: RunAgain) -> Built:
         ValueError: the directory is none of a run of these experiments.
     """
     restored = training.restore(again.run)
-    try:
-        module = importlib.import_module(f"experiments.{restored.experiment}")
-        known = {field.name for field in dataclasses.fields(module.Config)}
-    except (ImportError, AttributeError, TypeError):
-        raise Refusal(
-            f"{again.run} is a run of {restored.experiment!r}, which is none of these experiments."
-        ) from None
-    if unknown := sorted(restored.config.keys() - known):
-        raise Refusal(
-            f"{again.run} was written by gan_jax {restored.version}, whose {restored.experiment} "
-            f"has options that this one has not ({', '.join(unknown)}): take that version."
-        )
-    config = module.Config(**restored.config)
+    module, config = experiment_of(again.run, restored)
     return Built(restored, module, config, module.build(config, restored.batch))
 
 
@@ -197,6 +185,27 @@ def translating(again: RunAgain, way: str) -> tuple[Built, Translator, Weights]:
         what = "translates pictures one way, without --back" if ways else "translates no pictures"
         raise Refusal(f"{again.run} is a run of {run.restored.experiment}, which {what}.")
     return run, ways[way], _weights(run.restored, (), again.live)
+
+
+def experiment_of(run: str, restored: training.Restored) -> tuple[ModuleType, Any]:
+    """The experiment that a run is of, and the configuration that it had.
+
+    Raises:
+        ValueError: it is none of these experiments, or has no longer such options.
+    """
+    try:
+        module = importlib.import_module(f"experiments.{restored.experiment}")
+        known = {field.name for field in dataclasses.fields(module.Config)}
+    except (ImportError, AttributeError, TypeError):
+        raise Refusal(
+            f"{run} is a run of {restored.experiment!r}, which is none of these experiments."
+        ) from None
+    if unknown := sorted(restored.config.keys() - known):
+        raise Refusal(
+            f"{run} was written by gan_jax {restored.version}, whose {restored.experiment} "
+            f"has options that this one has not ({', '.join(unknown)}): take that version."
+        )
+    return module, module.Config(**restored.config)
 
 
 def main(name: str, options: type[Any], run: Callable[..., str], description: str) -> None:

@@ -16,7 +16,9 @@ from gan_jax.data.batches import (
 )
 from gan_jax.data.binary import binarize, binarized, join_quadrants, split_quadrants
 from gan_jax.data.datasets import load
+from gan_jax.data.folders import read_pictures
 from gan_jax.data.framing import FramedDataset
+from gan_jax.data.grey import grey
 from gan_jax.data.mixtures import Mixture, grid, ring
 from gan_jax.data.scaling import signed, to_uint8, unit
 from gan_jax.data.sources import ArrayDataset, Dataset, Examples
@@ -39,11 +41,13 @@ __all__ = [
     "binarized",
     "drawn_feed",
     "feed",
+    "grey",
     "grid",
     "join_quadrants",
     "load",
     "map_feed",
     "mixtures",
+    "read_pictures",
     "read_weights",
     "resident_feed",
     "ring",

@@ -1,15 +1,17 @@
 """A user's own folder of pictures; `load` says what it may hold."""
 
 import math
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import UInt8
 
 from gan_jax.data import tfds
-from gan_jax.data.framing import Framing, check_halves, in_threads
+from gan_jax.data.framing import WHITE, Framing, check_halves, in_threads
 from gan_jax.data.metadata import Known, known
 from gan_jax.data.paths import PARTS, folder_of, is_in, pictures_in, some
 from gan_jax.data.pictures import Header, background_colour, read_header
@@ -46,6 +48,42 @@ def read(root: Path, *, split: str, framing: Framing) -> Dataset:
         return dataset.resident()
     warn_of(folder, broken, len(chosen))
     return dataset
+
+
+def read_pictures(
+    folder: str | os.PathLike[str], shape: tuple[int, int, int], *, background: str = WHITE
+) -> tuple[list[str], UInt8[np.ndarray, "num height width channels"]]:
+    """Read all pictures in a folder and its folders, by their names: no split, and no classes.
+
+    They are brought to the shape (height, width, channels). Where it is square, the shorter side is
+    resized and the centre taken; else they must be of this height and width. One broken picture in
+    a hundred is left out with a warning.
+
+    Raises:
+        ValueError: there are no pictures there, more are broken, or one is of another size.
+    """
+    folder = Path(folder).expanduser()
+    height, width, _ = shape
+    framing = Framing(height if height == width else None, background=background)
+    names = sorted(pictures_in(folder))
+    headers, broken = _headers(folder, names, framing)
+    refuse_many(folder, broken, len(names))
+    for name, header in headers.items():
+        if framing.extent(*header[:2]) != (height, width):
+            raise Refusal(
+                f"{folder / name} is {header.width} pixels wide and {header.height} high; it must "
+                f"be {width} wide and {height} high."
+            )
+    found = FolderDataset(
+        folder=folder,
+        names=tuple(headers),
+        headers=tuple(headers.values()),
+        framing=framing,
+        shape=shape,
+        arrays={"row": np.arange(len(headers))},
+        broken=broken,
+    ).resident()
+    return [list(headers)[row] for row in found.arrays["row"]], found.arrays["image"]
 
 
 def _look(folder: Path, framing: Framing) -> Found:

@@ -8,6 +8,7 @@ alone, as `inception.preprocess` makes them.
 """
 
 from gan_jax.nets.acgan import ACGANDiscriminator
+from gan_jax.nets.adda import ADDAEncoder
 from gan_jax.nets.conditional import ConditionalDiscriminator, ConditionalGenerator
 from gan_jax.nets.conv_vae import ConvDecoder, ConvEncoder
 from gan_jax.nets.cyclegan import ResidualGenerator
@@ -22,6 +23,7 @@ from gan_jax.nets.projection import ProjectionDiscriminator
 
 __all__ = [
     "ACGANDiscriminator",
+    "ADDAEncoder",
     "ConditionalDiscriminator",
     "ConditionalGenerator",
     "Conv",

@@ -2,6 +2,7 @@
 
 from gan_jax.systems import networks, views, walks
 from gan_jax.systems.acgan import acgan
+from gan_jax.systems.adda import ADDA
 from gan_jax.systems.autoencoder import Autoencoder
 from gan_jax.systems.cvae import CVAE
 from gan_jax.systems.cyclegan import CycleGAN
@@ -16,6 +17,7 @@ from gan_jax.systems.svi import SVI
 from gan_jax.systems.vae import VAE, Bound
 
 __all__ = [
+    "ADDA",
     "CVAE",
     "GAN",
     "GMMN",

@@ -21,6 +21,8 @@ RING = """ring --steps 300 --width 8 --batch-size 16 --steps-per-dispatch 5 --ev
     --checkpoint-every 10 --seed 3"""
 DCGAN = """dcgan --steps 60 --width 4 --batch-size 8 --steps-per-dispatch 1 --evaluate-every 20
     --checkpoint-every 2 --num-discriminator-steps 2"""
+ADDA = """adda --steps 20 --source-steps 6 --image-size 16 --num-features 8 --widths 8
+    --batch-size 8 --steps-per-dispatch 1 --evaluate-every 10 --checkpoint-every 2"""
 PATIENCE = 120
 
 
@@ -107,11 +109,11 @@ def ring(tmp_path_factory, cache):
     run.end()
 
 
-def assert_same_results(run, whole, step):
+def assert_same_results(run, whole, step, phase=""):
     assert run.end() == 0, run.errors
     assert whole.end() == 0, whole.errors
-    digests, *rest = results(run.workdir)
-    expected, *expected_rest = results(whole.workdir)
+    digests, *rest = results(run.workdir / phase)
+    expected, *expected_rest = results(whole.workdir / phase)
     assert max(digests) == step
     assert digests[step] == expected[step]
     assert rest == expected_rest
@@ -159,6 +161,18 @@ def test_a_run_killed_at_many_moments_ends_in_the_same_bits(cache, tmp_path, com
         time.sleep(moments.uniform(0, 0.05))
         assert run.kill() == -signal.SIGKILL
     assert_same_results(Run(command, workdir, cache), whole, step=num_steps)
+
+
+@pytest.mark.slow
+def test_a_run_killed_in_its_second_phase_ends_in_the_same_bits(cache, tmp_path):
+    whole, workdir = Run(ADDA, tmp_path / "whole", cache), tmp_path / "run"
+    killed = Run(ADDA, workdir, cache).until(lambda: len(saved(workdir / "target")) > 1)
+    assert killed.kill() == -signal.SIGKILL
+    last = Run(ADDA, workdir, cache)
+    assert_same_results(last, whole, step=20, phase="target")
+    assert_same_results(last, whole, step=6, phase="source")
+    assert "the phase is finished, at step 6" in last.errors
+    assert re.search(r"resuming at step \d+ of 20", last.errors)
 
 
 def free_port():

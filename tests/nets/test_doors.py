@@ -21,6 +21,7 @@ SIZES = [
         ["size", "channels", "width", "kernel_size", "num_classes"],
     ),
     (nets.DCGANDiscriminator, {}, ["width", "kernel_size", "num_classes"]),
+    (nets.ADDAEncoder, {}, ["num_features", "widths"]),
     (nets.LeNet, {"num_classes": 2}, ["num_classes", "num_features"]),
     (nets.goodfellow_generator, {"shape": (2, 1)}, ["shape", "widths"]),
     (nets.GoodfellowDiscriminator, {}, ["widths", "num_pieces"]),

@@ -13,6 +13,12 @@ from gan_jax.nets.conv_vae import ConvDecoder, ConvEncoder
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_jax.nets.fgan import LocationScale
 from gan_jax.nets.goodfellow import GoodfellowDiscriminator, goodfellow_generator
+from gan_jax.nets.lapgan import (
+    LAPGANBaseDiscriminator,
+    LAPGANBaseGenerator,
+    LAPGANDiscriminator,
+    LAPGANGenerator,
+)
 from gan_jax.nets.layers import Conv, ConvTranspose, Maxout, MinibatchDiscrimination
 from gan_jax.nets.lenet import LeNet
 from gan_jax.nets.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
@@ -29,6 +35,10 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "GoodfellowDiscriminator",
+    "LAPGANBaseDiscriminator",
+    "LAPGANBaseGenerator",
+    "LAPGANDiscriminator",
+    "LAPGANGenerator",
     "LeNet",
     "LocationScale",
     "MLPDiscriminator",

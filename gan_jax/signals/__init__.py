@@ -1,12 +1,14 @@
 """Transformations of images and sounds: arrays in, arrays out. They know no parameters."""
 
-from gan_jax.signals.images import center_crop, flip, random_crop, random_patches, resize
-from gan_jax.signals.pyramids import (
-    binomial_down,
-    binomial_up,
+from gan_jax.signals.filters import binomial_down, binomial_up, mean_down, nearest_up
+from gan_jax.signals.images import (
+    center_crop,
+    flip,
     from_laplacian_pyramid,
     laplacian_pyramid,
-    mean_down,
+    random_crop,
+    random_patches,
+    resize,
 )
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "from_laplacian_pyramid",
     "laplacian_pyramid",
     "mean_down",
+    "nearest_up",
     "random_crop",
     "random_patches",
     "resize",

@@ -8,6 +8,7 @@ from gan_jax.systems.gan import GAN, Round
 from gan_jax.systems.gmmn import GMMN
 from gan_jax.systems.hierarchical_vae import HierarchicalVAE
 from gan_jax.systems.iwae import iwae
+from gan_jax.systems.lapgan import LAPGAN
 from gan_jax.systems.latents import Gaussian
 from gan_jax.systems.relativistic import relativistic_gan
 from gan_jax.systems.svi import SVI
@@ -17,6 +18,7 @@ __all__ = [
     "CVAE",
     "GAN",
     "GMMN",
+    "LAPGAN",
     "SVI",
     "VAE",
     "Autoencoder",

@@ -37,19 +37,21 @@ class LAPGANGenerator(nn.Module):
     (2, 32, 32, 3)
 
     Raises:
-        ValueError: a number is below 1, or labels are given without `num_classes`, or missing with
-            it.
+        ValueError: a number is below 1, there are not three kernel sizes, or labels are given
+            without `num_classes`, or missing with it.
     """
 
     channels: int
     width: int = 64
-    kernel_sizes: tuple[int, int, int] = (7, 7, 5)
+    kernel_sizes: Sequence[int] = (7, 7, 5)
     num_classes: int | None = None
     dtype: Any = None
 
     def __post_init__(self) -> None:
         check_bound(AT_LEAST_1, channels=self.channels, width=self.width)
         check_sizes(kernel_sizes=self.kernel_sizes)
+        if len(self.kernel_sizes) != 3:
+            raise Refusal(f"kernel_sizes is {self.kernel_sizes}; give three, one a convolution.")
         check_num_classes(self.num_classes)
         super().__post_init__()
 

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from typing import Any
 
 import jax
@@ -80,7 +79,7 @@ class LAPGAN:
         height, width = self.size
         check_bound(AT_LEAST_1, **{"size[0]": height, "size[1]": width})
         check_bound(AT_LEAST_1, **{"The number of levels": len(self.levels)})
-        for name, level in self._named.items():
+        for name, level in self.named.items():
             check_made(GAN, "systems.GAN(...)", {}, **{name: level})
             expected = self.conditions if level is self.levels[-1] else (COARSE, *self.conditions)
             if (level.field, level.conditions) != (self.field, expected) or COARSE in (
@@ -106,6 +105,17 @@ class LAPGAN:
         """What an image depends on besides latents."""
         return self.levels[-1].conditions
 
+    @property
+    def named(self) -> dict[str, GAN]:
+        """The levels by their names, the finest first."""
+        return {f"level{k}": level for k, level in enumerate(self.levels)}
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width of each level's images: halves, rounded up."""
+        height, width = self.size
+        return [(-(-height >> k), -(-width >> k)) for k in range(len(self.levels))]
+
     def batches(self, batch: Batch) -> dict[str, Batch]:
         """What each level is trained on: its bands, the coarser images, enlarged, and y.
 
@@ -129,7 +139,7 @@ class LAPGAN:
             coarse = enlarged(image, band.shape, up=self.up)
             found.append({self.field: band, COARSE: coarse, **given})
             image = coarse + band
-        return dict(zip(self._named, reversed(found), strict=True))
+        return dict(zip(self.named, reversed(found), strict=True))
 
     def init(self, key: KeyArray, batch: Batch, *, optimizers: Optimizers) -> dict[str, GameState]:
         """Start the game of every level, each with these optimisers. Of the batch as `GAN.init`.
@@ -156,7 +166,7 @@ class LAPGAN:
         def of_level(name: str, move: Step) -> Step:
             return lambda key, state, batch: move(key, state, self.batches(batch)[name])
 
-        return {name: of_level(name, play(level)) for name, level in self._named.items()}
+        return {name: of_level(name, play(level)) for name, level in self.named.items()}
 
     def step(self, play: Callable[[GAN], Step]) -> Step:
         """Move all levels at once, on the same images, by keys of their own: one program."""
@@ -202,31 +212,21 @@ class LAPGAN:
         *_, finest = self._made(weights, latents, conditions, fixed(key))
         return finest
 
-    @property
-    def _named(self) -> dict[str, GAN]:
-        return {f"level{k}": level for k, level in enumerate(self.levels)}
-
-    @property
-    def _sizes(self) -> list[tuple[int, int]]:
-        """Height and width of each level's images: halves, rounded up."""
-        height, width = self.size
-        return [(-(-height >> k), -(-width >> k)) for k in range(len(self.levels))]
-
     def _keyed(self, key: KeyArray) -> list[tuple[str, GAN, KeyArray]]:
         """The levels and their names, with a key for each."""
         keys = jax.random.split(key, len(self.levels))
-        return [(*named, own) for named, own in zip(self._named.items(), keys, strict=True)]
+        return [(*named, own) for named, own in zip(self.named.items(), keys, strict=True)]
 
     def _made(
         self, weights: Mapping[str, Weights], latents: Array, given: tuple[Any, ...], key: KeyArray
     ) -> Iterator[Array]:
         """The images after each level, from the coarsest on."""
-        if set(weights) != set(self._named):
+        if set(weights) != set(self.named):
             raise Refusal(
                 f"The weights are those of {', '.join(map(str, weights))}; give the generator's "
-                f"weights of each level: {', '.join(self._named)}."
+                f"weights of each level: {', '.join(self.named)}."
             )
-        parts = zip(self._keyed(key), self._split(latents), self._sizes, strict=True)
+        parts = zip(self._keyed(key), self._split(latents), self.sizes, strict=True)
         *finer, ((name, base, key_base), z, _) = parts
         image = base.generate(weights[name], z, *given, key=key_base)
         yield image

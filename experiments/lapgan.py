@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import flax.linen as nn
 import jax
 import numpy as np
 import optax
@@ -26,6 +27,7 @@ from gan_jax.typing import Batch, KeyArray
 
 NUM_SHOWN = 64
 COLUMNS = 16
+NUM_KERNELS = 16  # of minibatch discrimination
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,10 @@ class Config(play.GameOptions, pictures.SampleOptions):
     """Channels of the networks of all levels but the coarsest."""
     kernel_sizes: tuple[Size, ...] = (5, 5, 5)
     """Of their generators' three convolutions."""
-    widths: tuple[Size, ...] = (512, 512)
+    base: Literal["relu", "paper"] = "relu"
+    """The coarsest level's pair: ReLUs, tanh at the end, and minibatch discrimination, without
+    which it drops most digits; or as the authors' code has it."""
+    widths: tuple[Size, ...] = (256, 256)
     """Units of the hidden layers of the coarsest level's generator."""
     discriminator_widths: tuple[Size, ...] = (256, 256)
     """Those of its discriminator."""
@@ -50,13 +55,13 @@ class Config(play.GameOptions, pictures.SampleOptions):
     """SGD has a momentum that grows from 0 to 0.7."""
     momentum_steps: Count = 342_000
     """Steps in which it does; 875 epochs of CIFAR-10, as in the authors' code."""
-    steps: Count = 3_000
-    batch_size: Size = 64
+    steps: Count = 4_000
+    batch_size: Size = 32
     learning_rate: float = 5e-4
     average_decay: float = 0.99
-    steps_per_dispatch: Count = 25
-    evaluate_every: Count = 500
-    checkpoint_every: Count = 250
+    steps_per_dispatch: Count = 50
+    evaluate_every: Count = 1_000
+    checkpoint_every: Count = 500
 
     def optimizers(self) -> games.Optimizers:
         if self.optimizer == "adam":
@@ -71,6 +76,7 @@ CONFIGS = {
         dataset="cifar10",
         width=64,
         kernel_sizes=(7, 7, 5),
+        base="paper",
         widths=(8_000, 8_000),
         discriminator_widths=(1_600, 1_600),
         optimizer="sgd",
@@ -106,13 +112,28 @@ def build(config: Config, batch: Batch) -> LAPGAN:
         for size in finer
     ]
     base = GAN(
-        generator=nets.LAPGANBaseGenerator((*smallest, channels), config.widths, **told),
-        discriminator=nets.LAPGANBaseDiscriminator(config.discriminator_widths, **told),
+        **base_networks(config, (*smallest, channels), told),
         loss=loss,
         latents=networks.uniform(config.latent_dim),
         conditions=given,
     )
     return LAPGAN(size=(height, width), levels=(*levels, base))
+
+
+def base_networks(config: Config, shape: tuple[int, ...], told: dict[str, Any]) -> dict[str, Any]:
+    """The coarsest level's pair; with classes the authors' code, too, has ReLUs alone."""
+    of_generator, of_critic = dict(told), dict(told)
+    if config.base == "relu":
+        of_generator["output"] = nn.tanh
+        of_critic |= {"dropout": 0.0, "num_minibatch_kernels": NUM_KERNELS}
+    if config.base == "relu" or told["num_classes"]:
+        start = nn.initializers.lecun_normal()
+        of_generator |= {"activation": nn.relu, "kernel_init": start}
+        of_critic["kernel_init"] = start
+    return {
+        "generator": nets.LAPGANBaseGenerator(shape, config.widths, **of_generator),
+        "discriminator": nets.LAPGANBaseDiscriminator(config.discriminator_widths, **of_critic),
+    }
 
 
 def maker(config: Config, system: LAPGAN) -> runs.Maker:

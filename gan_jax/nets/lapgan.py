@@ -8,17 +8,18 @@ defaults here.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from gan_jax.checks import AT_LEAST_1, DECAY, check_bound
+from gan_jax.checks import AT_LEAST_0, AT_LEAST_1, DECAY, SIGNED, Bound, check_bound
 from gan_jax.errors import Refusal
-from gan_jax.nets.layers import Conv, check_num_classes, told_classes
+from gan_jax.nets.layers import Conv, MinibatchDiscrimination, check_num_classes, told_classes
 from gan_jax.nets.mlp import check_sizes
 
 
@@ -125,12 +126,12 @@ class LAPGANDiscriminator(nn.Module):
 
 
 class LAPGANBaseGenerator(nn.Module):
-    """Map latents to the coarsest images, of `shape`, by perceptrons that are linear at the end.
+    """Map latents to the coarsest images, of `shape`, by layers of perceptrons.
 
-    Without classes the last hidden layer is one of sigmoids, the others are ReLUs, and weights
-    start in N(0, 0.05²), where the authors' code has it so; with classes, which are joined to the
-    latents, all are ReLUs, and weights start as Flax has them. The paper's latents are 100 numbers
-    from U(-1, 1).
+    `activation` is that of the last hidden layer, the others are ReLUs; `output` is at the end,
+    which is linear by default: `nn.tanh` for images in [-1, 1]. Classes are joined to the latents,
+    of which the paper has 100, from U(-1, 1). For those networks that are told classes the authors'
+    code has ReLUs alone, and weights that start as its framework has them.
 
     Raises:
         ValueError: a number is below 1, or labels are given without `num_classes`, or missing with
@@ -139,6 +140,9 @@ class LAPGANBaseGenerator(nn.Module):
 
     shape: Sequence[int]
     widths: Sequence[int] = (8000, 8000)
+    activation: Callable[[jax.Array], jax.Array] = nn.sigmoid
+    output: Callable[[jax.Array], jax.Array] | None = None
+    kernel_init: nn.initializers.Initializer = nn.initializers.normal(0.05)
     num_classes: int | None = None
     dtype: Any = None
 
@@ -146,6 +150,11 @@ class LAPGANBaseGenerator(nn.Module):
         check_sizes(shape=self.shape, widths=self.widths)
         check_num_classes(self.num_classes)
         super().__post_init__()
+
+    @property
+    def output_bound(self) -> Bound | None:
+        """The range of tanh; None of any other output."""
+        return SIGNED if self.output is nn.tanh else None
 
     @nn.compact
     def __call__(
@@ -155,33 +164,36 @@ class LAPGANBaseGenerator(nn.Module):
         *,
         train: bool = False,
     ) -> Float[Array, "num *shape"]:
-        dense = _dense(self, 0.05)
-        last = nn.sigmoid if self.num_classes is None else nn.relu
+        dense = partial(nn.Dense, kernel_init=self.kernel_init, dtype=self.dtype)
         x = _joined(self, latents, labels)
         for place, width in enumerate(self.widths, start=1):
-            x = (last if place == len(self.widths) else nn.relu)(dense(width)(x))
-        x = dense(math.prod(self.shape))(x)
-        return x.reshape(-1, *self.shape).astype(jnp.float32)
+            x = (self.activation if place == len(self.widths) else nn.relu)(dense(width)(x))
+        x = dense(math.prod(self.shape))(x).reshape(-1, *self.shape).astype(jnp.float32)
+        return x if self.output is None else self.output(x)
 
 
 class LAPGANBaseDiscriminator(nn.Module):
     """Map the coarsest images to one logit each, by ReLUs with dropout.
 
-    Without classes weights start in N(0, 0.005²), as in the authors' code; with classes, which are
-    joined to the pixels, as Flax has them.
+    Classes are joined to the pixels; of `kernel_init` see `LAPGANBaseGenerator`.
+    `num_minibatch_kernels` appends as many features of `MinibatchDiscrimination` to the last hidden
+    layer; 0, as in the paper, appends none.
 
     Raises:
-        ValueError: a number is below 1, `dropout` is not in [0, 1), or labels are given without
-            `num_classes`, or missing with it.
+        ValueError: a number is below 1, `num_minibatch_kernels` negative, or `dropout` not in
+            [0, 1); labels are given without `num_classes`, or missing with it.
     """
 
     widths: Sequence[int] = (1600, 1600)
     dropout: float = 0.5
+    kernel_init: nn.initializers.Initializer = nn.initializers.normal(0.005)
+    num_minibatch_kernels: int = 0
     num_classes: int | None = None
     dtype: Any = None
 
     def __post_init__(self) -> None:
         check_sizes(widths=self.widths)
+        check_bound(AT_LEAST_0, num_minibatch_kernels=self.num_minibatch_kernels)
         check_bound(DECAY, dropout=self.dropout)
         check_num_classes(self.num_classes)
         super().__post_init__()
@@ -194,18 +206,14 @@ class LAPGANBaseDiscriminator(nn.Module):
         *,
         train: bool = False,
     ) -> Float[Array, " num"]:
-        dense = _dense(self, 0.005)
+        dense = partial(nn.Dense, kernel_init=self.kernel_init, dtype=self.dtype)
         x = _joined(self, x.reshape(len(x), -1), labels)
         for width in self.widths:
             x = nn.relu(dense(width)(x))
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        if self.num_minibatch_kernels:
+            x = MinibatchDiscrimination(self.num_minibatch_kernels)(x)
         return dense(1)(x)[:, 0].astype(jnp.float32)
-
-
-def _dense(module: Any, deviation: float) -> Any:
-    """A perceptron's layers, which start as the authors' code has them."""
-    told = {} if module.num_classes else {"kernel_init": nn.initializers.normal(deviation)}
-    return partial(nn.Dense, dtype=module.dtype, **told)
 
 
 def _joined(module: Any, x: Array, labels: Array | None) -> Array:

@@ -79,16 +79,15 @@ class LAPGAN:
         height, width = self.size
         check_bound(AT_LEAST_1, **{"size[0]": height, "size[1]": width})
         check_bound(AT_LEAST_1, **{"The number of levels": len(self.levels)})
+        check_made(GAN, "systems.GAN(...)", {}, **self.named)
+        *finer, last = self.named
+        expected = dict.fromkeys(finer, (COARSE, *self.conditions)) | {last: self.conditions}
         for name, level in self.named.items():
-            check_made(GAN, "systems.GAN(...)", {}, **{name: level})
-            expected = self.conditions if level is self.levels[-1] else (COARSE, *self.conditions)
-            if (level.field, level.conditions) != (self.field, expected) or COARSE in (
-                self.conditions
-            ):
+            if (level.field, level.conditions) != (self.field, expected[name]):
                 raise Refusal(
-                    f"{name} has the field {level.field!r} and the conditions {level.conditions}; "
-                    "all have one field, the last has the conditions of the whole, and the others "
-                    f"{COARSE!r} in front of them."
+                    f"{name} has the field {level.field!r} and the conditions {level.conditions}, "
+                    f"and should have {self.field!r} and {expected[name]}: all have the field and "
+                    f"the conditions of the last, and all but the last {COARSE!r} in front of them."
                 )
         if self.levels[-1].latents is None:
             raise Refusal(
@@ -255,4 +254,4 @@ def _shape(latents: Latents | None) -> tuple[int, ...]:
     """Of one example; no numbers where there are no latents."""
     if latents is None:
         return (0,)
-    return jax.eval_shape(lambda key: latents(key, 1), jax.random.key(0)).shape[1:]
+    return jax.eval_shape(lambda: latents(jax.random.key(0), 1)).shape[1:]

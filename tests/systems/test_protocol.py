@@ -116,6 +116,17 @@ def hierarchical_vae(dtype):
     )
 
 
+def lapgan(dtype):
+    def level(shape, *conditions):
+        return gan(
+            dtype,
+            generator=Normalised(MLPGenerator(shape, (4,), dtype=dtype)),
+            conditions=(*conditions, "label"),
+        )
+
+    return systems.LAPGAN(size=(2, 2), levels=(level((2, 2, 1), "coarse"), level((1, 1, 1))))
+
+
 def gmmn(dtype):
     return systems.GMMN(
         generator=players(dtype)["generator"],
@@ -235,6 +246,7 @@ ROWS = {
         lambda dtype: systems.Autoencoder(**encoder_and_decoder(dtype, 3), latent_dim=3), IMAGES
     ),
     "gmmn": Row(gmmn, IMAGES),
+    "lapgan": Row(lapgan, LABELLED, LABELS),
 }
 VARIANTS = {
     "gan",
@@ -269,15 +281,17 @@ WEIGHTED = [name for name, row in ROWS.items() if hasattr(row.build(None), "trai
 
 
 def start(system, batch, optimizer=SGD):
-    if hasattr(system, "game"):
-        return system.init(KEY, batch, optimizers=Optimizers(optimizer, optimizer))
-    return system.init(KEY, batch, optimizer=optimizer)
+    if hasattr(system, "objective"):
+        return system.init(KEY, batch, optimizer=optimizer)
+    return system.init(KEY, batch, optimizers=Optimizers(optimizer, optimizer))
 
 
 def step_of(system, objective=None, optimizer=SGD):
     """One step; of a game both orders of play, one after the other."""
-    if not hasattr(system, "game"):
+    if hasattr(system, "objective"):
         return partial(descent_step, objective=objective or system.objective, optimizer=optimizer)
+    if hasattr(system, "step"):
+        return system.step(partial(step_of, optimizer=optimizer))
     optimizers = Optimizers(optimizer, optimizer)
 
     def both(key, state, batch):
@@ -289,10 +303,14 @@ def step_of(system, objective=None, optimizer=SGD):
 
 
 def weights_of(state):
+    if isinstance(state, dict):
+        return {name: weights_of(of_level) for name, of_level in state.items()}
     return state.generator.weights if hasattr(state, "generator") else state.player.weights
 
 
 def players_of(state):
+    if isinstance(state, dict):
+        return [player for of_level in state.values() for player in players_of(of_level)]
     if hasattr(state, "player"):
         return [state.player.weights]
     return [state.generator.weights, state.discriminator.weights]
@@ -445,6 +463,10 @@ def test_no_random_key_serves_twice(row):
     state = jax.eval_shape(lambda: start(system, row.batch))
 
     def play(key, state):
+        if hasattr(system, "step"):
+            sgd = Optimizers(SGD, SGD)
+            one = lambda level: partial(simultaneous_step, game=level.game, optimizers=sgd)  # noqa: E731
+            return system.step(one)(key, state, row.batch)
         if isinstance(system, GAN):
             weights = dict(zip(("generator", "discriminator"), players_of(state), strict=True))
             return system.game(**weights, batch=row.batch, key=key)

@@ -97,8 +97,8 @@ def test_a_run_on_cifar10_that_is_told_classes_is_sampled_by_them(small, tmp_pat
     assert training.restore(run).config["num_classes"] == 10
     out = tmp_path / "made"
     sample.run(sample.Options(run=run, num=2, out=str(out), label="8", live=True))
-    sizes = [PIL.Image.open(path).size for path in (out / "8").iterdir()]
-    assert sizes == [(32, 32)] * 2
+    images = [np.asarray(PIL.Image.open(path)) for path in (out / "8").iterdir()]
+    assert [image.shape for image in images] == [(32, 32, 3)] * 2
     measured = evaluate.run(
         evaluate.Options(run=run, num_samples=12, num_draws=1, measures=("fid",), features="pixels")
     )

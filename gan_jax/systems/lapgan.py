@@ -63,7 +63,7 @@ class LAPGAN:
     >>> [made.shape for made in system.making(jax.random.key(2), weights, 2)]
     [(2, 5, 5, 1), (2, 9, 9, 1)]
 
-    Denton et al. 2015, equations (3), (5) and (6).
+    Denton et al. 2015, equations (3) and (5).
 
     Raises:
         ValueError: a side is below 1; a level is no `GAN`, or there is none; its field or its

@@ -2,7 +2,7 @@
 
 import dataclasses
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, NamedTuple
@@ -43,17 +43,19 @@ class Maker(NamedTuple):
 
     An experiment whose system makes something else has a function `maker(config, system)`.
     sample: (key, weights, num) -> images.
-    generate: (weights, latents) -> images.
+    generate: (weights, latents) -> images. Both are also given what `conditions` name.
     unseen: the batch whose likelihood is estimated, of a maker that starts from real images; its
         images are not compared with these.
-    at: where the system's state is in that of the run.
+    at: where the system's state is in that of the run; of several, whose weights are a dict, by
+        their names there.
     """
 
     sample: Callable[..., Any]
     latents: Latents
     generate: Callable[..., Any]
-    at: tuple[str, ...] = ()
+    at: tuple[str, ...] | Mapping[str, tuple[str, ...]] = ()
     unseen: Batch | None = None
+    conditions: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,7 +93,7 @@ class Opened(NamedTuple):
     config: Any
     system: Any
     maker: Any
-    weights: Weights
+    weights: Weights | dict[str, Weights]
 
     @property
     def is_signed(self) -> bool:
@@ -168,7 +170,11 @@ def opened(again: RunAgain) -> Opened:
         raise Refusal(f"{again.run} is a run of {restored.experiment}, which makes no images.")
     if others := [name for name in getattr(maker, "conditions", ()) if name != "label"]:
         raise Refusal(f"The images of {again.run} depend on {', '.join(others)}, not on labels.")
-    weights = _weights(restored, getattr(maker, "at", ()), again.live)
+    at = getattr(maker, "at", ())
+    if isinstance(at, Mapping):
+        weights = {name: _weights(restored, place, again.live) for name, place in at.items()}
+    else:
+        weights = _weights(restored, at, again.live)
     return Opened(restored, config, system, maker, weights)
 
 

@@ -10,7 +10,7 @@ from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_points, check_same_shape, check_values
 from gan_jax.losses.precision import at_least_float32
 from gan_jax.metrics.blocks import placed
-from gan_jax.signals import laplacian_pyramid, random_patches
+from gan_jax.signals import binomial_down, binomial_up, laplacian_pyramid, random_patches
 from gan_jax.typing import KeyArray, Scalar
 
 NUM_PATCHES, PATCH_SIZE = 128, 7  # of each image at each level, as in the paper
@@ -99,8 +99,8 @@ def laplacian_descriptors(
     Karras et al. 2018, section 5.
 
     Raises:
-        ValueError: the images cannot be halved as often, or are smaller than a patch; they hold a
-            number that is not finite (traced, it makes the descriptors nan); `smallest` is below 1.
+        ValueError: the images are smaller than a patch; they hold a number that is not finite
+            (traced, it makes the descriptors nan); `smallest` is below 1.
     """
     check_bound(AT_LEAST_1, smallest=smallest)
     check_values(FINITE, images=images)
@@ -108,11 +108,10 @@ def laplacian_descriptors(
     images = jnp.where(jnp.all(jnp.isfinite(images)), images, jnp.nan)
     num_levels = max(1, (min(images.shape[1:3]) // smallest).bit_length())
     noise = 1e-6 * jnp.max(jnp.abs(images))
+    levels = laplacian_pyramid(images, num_levels=num_levels, down=binomial_down, up=binomial_up)
     return tuple(
         _standardised(random_patches(key, level, NUM_PATCHES, PATCH_SIZE), noise)
-        for key, level in zip(
-            jax.random.split(key, num_levels), laplacian_pyramid(images, num_levels), strict=True
-        )
+        for key, level in zip(jax.random.split(key, num_levels), levels, strict=True)
     )
 
 

@@ -15,6 +15,12 @@ from gan_jax.nets.cyclegan import ResidualGenerator
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_jax.nets.fgan import LocationScale
 from gan_jax.nets.goodfellow import GoodfellowDiscriminator, goodfellow_generator
+from gan_jax.nets.lapgan import (
+    LAPGANBaseDiscriminator,
+    LAPGANBaseGenerator,
+    LAPGANDiscriminator,
+    LAPGANGenerator,
+)
 from gan_jax.nets.layers import Conv, ConvTranspose, Maxout, MinibatchDiscrimination
 from gan_jax.nets.lenet import LeNet
 from gan_jax.nets.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
@@ -33,6 +39,10 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "GoodfellowDiscriminator",
+    "LAPGANBaseDiscriminator",
+    "LAPGANBaseGenerator",
+    "LAPGANDiscriminator",
+    "LAPGANGenerator",
     "LeNet",
     "LocationScale",
     "MLPDiscriminator",

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int
 
 from gan_jax.checks import AT_LEAST_1, SIGNED, Bound, check_bound
 from gan_jax.errors import Refusal
-from gan_jax.nets.layers import Conv, ConvTranspose, one_hot
+from gan_jax.nets.layers import Conv, ConvTranspose, check_num_classes, told_classes
 from gan_jax.nets.layers.norms import normalization, weights_init
 
 
@@ -60,7 +60,7 @@ class DCGANGenerator(nn.Module):
         sides = {"size": height} if height == width else {"size[0]": height, "size[1]": width}
         check_bound(AT_LEAST_1, **sides, channels=self.channels)
         check_bound(AT_LEAST_1, width=self.width, kernel_size=self.kernel_size)
-        _check_classes(self.num_classes)
+        check_num_classes(self.num_classes)
         super().__post_init__()
 
     @property
@@ -125,7 +125,7 @@ class DCGANDiscriminator(nn.Module):
 
     def __post_init__(self) -> None:
         check_bound(AT_LEAST_1, width=self.width, kernel_size=self.kernel_size)
-        _check_classes(self.num_classes)
+        check_num_classes(self.num_classes)
         super().__post_init__()
 
     @nn.compact
@@ -187,21 +187,11 @@ def _sides(size: int | Sequence[int]) -> tuple[int, int]:
     return sides
 
 
-def _check_classes(num_classes: int | None) -> None:
-    if num_classes is not None:
-        check_bound(AT_LEAST_1, num_classes=num_classes)
-
-
 def _joining(module, labels: Array | None):
     """What joins the class of each example to its features; to no classes nothing is joined."""
-    if (labels is None) != (module.num_classes is None):
-        raise Refusal(
-            f"{type(module).__name__} of num_classes {module.num_classes} is given "
-            f"{'no labels' if labels is None else 'labels'}: give it both, or neither."
-        )
-    if labels is None:
+    classes = told_classes(module, labels)
+    if classes is None:
         return lambda x: x
-    classes = one_hot(labels, module.num_classes)
 
     def join(x):
         ones = (1,) * (x.ndim - 2)

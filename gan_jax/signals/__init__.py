@@ -9,13 +9,15 @@ from gan_jax.signals.conditions import (
     without_centre,
     without_lower_half,
 )
-from gan_jax.signals.images import center_crop, flip, random_crop, random_patches, resize
-from gan_jax.signals.pyramids import (
-    binomial_down,
-    binomial_up,
+from gan_jax.signals.filters import binomial_down, binomial_up, mean_down, nearest_up
+from gan_jax.signals.images import (
+    center_crop,
+    flip,
     from_laplacian_pyramid,
     laplacian_pyramid,
-    mean_down,
+    random_crop,
+    random_patches,
+    resize,
 )
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "grey",
     "laplacian_pyramid",
     "mean_down",
+    "nearest_up",
     "outline",
     "pad_to_multiple",
     "random_crop",

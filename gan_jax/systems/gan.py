@@ -236,7 +236,7 @@ class GAN:
                 them than `num`; the weights are another network's.
         """
         check_bound(AT_LEAST_1, num=num)
-        self._check_conditions(conditions, num)
+        self.check_conditions(conditions, num)
         key_latents, key_network = jax.random.split(key)
         latents = None if self.latents is None else self.latents(key_latents, num)
         return self.generate(weights, latents, *conditions, key=key_network)
@@ -269,10 +269,11 @@ class GAN:
         Raises:
             ValueError: more or fewer conditions than the system's, or of another number.
         """
-        self._check_conditions(conditions, len(x))
+        self.check_conditions(conditions, len(x))
         return logits(infer(self.discriminator, weights, pack(x, self.packing), *conditions))
 
-    def _check_conditions(self, conditions: tuple[Any, ...], num: int) -> None:
+    def check_conditions(self, conditions: tuple[Any, ...], num: int) -> None:
+        """Raise ValueError unless there are as many of each of the system's conditions."""
         lengths = [len(condition) for condition in conditions]
         if lengths != [num] * len(self.conditions):
             raise Refusal(

@@ -122,6 +122,17 @@ def hierarchical_vae(dtype):
     )
 
 
+def lapgan(dtype):
+    def level(shape, *conditions):
+        return gan(
+            dtype,
+            generator=Normalised(MLPGenerator(shape, (4,), dtype=dtype)),
+            conditions=(*conditions, "label"),
+        )
+
+    return systems.LAPGAN(size=(2, 2), levels=(level((2, 2, 1), "coarse"), level((1, 1, 1))))
+
+
 def gmmn(dtype):
     return systems.GMMN(
         generator=players(dtype)["generator"],
@@ -291,6 +302,7 @@ ROWS = {
     "cyclegan": Row(cyclegan, DOMAINS),
     "adda, source": Row(partial(adda, phase=Source), LABELLED),
     "adda, target": Row(partial(adda, phase=Target), DOMAINS),
+    "lapgan": Row(lapgan, LABELLED, LABELS),
 }
 VARIANTS = {
     "gan",
@@ -334,15 +346,17 @@ def examples_of(batch):
 
 
 def start(system, batch, optimizer=SGD):
-    if hasattr(system, "game"):
-        return system.init(KEY, batch, optimizers=Optimizers(optimizer, optimizer))
-    return system.init(KEY, batch, optimizer=optimizer)
+    if hasattr(system, "objective"):
+        return system.init(KEY, batch, optimizer=optimizer)
+    return system.init(KEY, batch, optimizers=Optimizers(optimizer, optimizer))
 
 
 def step_of(system, objective=None, optimizer=SGD):
     """One step; of a game both orders of play, one after the other."""
-    if not hasattr(system, "game"):
+    if hasattr(system, "objective"):
         return partial(descent_step, objective=objective or system.objective, optimizer=optimizer)
+    if hasattr(system, "step"):
+        return system.step(partial(step_of, optimizer=optimizer))
     optimizers = Optimizers(optimizer, optimizer)
 
     def both(key, state, batch):
@@ -354,10 +368,14 @@ def step_of(system, objective=None, optimizer=SGD):
 
 
 def weights_of(state):
+    if isinstance(state, dict):
+        return {name: weights_of(of_level) for name, of_level in state.items()}
     return state.generator.weights if hasattr(state, "generator") else state.player.weights
 
 
 def players_of(state):
+    if isinstance(state, dict):
+        return [player for of_level in state.values() for player in players_of(of_level)]
     if hasattr(state, "player"):
         return [state.player.weights]
     return [state.generator.weights, state.discriminator.weights]
@@ -516,6 +534,10 @@ def test_no_random_key_serves_twice(row):
     state = jax.eval_shape(lambda: start(system, row.batch))
 
     def play(key, state):
+        if hasattr(system, "step"):
+            sgd = Optimizers(SGD, SGD)
+            one = lambda level: partial(simultaneous_step, game=level.game, optimizers=sgd)  # noqa: E731
+            return system.step(one)(key, state, row.batch)
         if hasattr(system, "game"):
             weights = dict(zip(("generator", "discriminator"), players_of(state), strict=True))
             return system.game(**weights, batch=row.batch, key=key)

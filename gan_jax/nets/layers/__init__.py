@@ -2,7 +2,7 @@
 
 from gan_jax.nets.layers.adjoints import conv_general_dilated
 from gan_jax.nets.layers.conv import Conv, ConvTranspose
-from gan_jax.nets.layers.labels import one_hot
+from gan_jax.nets.layers.labels import check_num_classes, one_hot, told_classes
 from gan_jax.nets.layers.maxout import Maxout
 from gan_jax.nets.layers.minibatch import MinibatchDiscrimination
 
@@ -11,6 +11,8 @@ __all__ = [
     "ConvTranspose",
     "Maxout",
     "MinibatchDiscrimination",
+    "check_num_classes",
     "conv_general_dilated",
     "one_hot",
+    "told_classes",
 ]

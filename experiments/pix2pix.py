@@ -9,7 +9,7 @@ was made.
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +17,7 @@ import numpy as np
 
 from experiments.harness import command, options, pictures, play, runs
 from experiments.harness.bounds import Count, CountOr0, Decay, Size, Weight
-from experiments.harness.feature_networks import Features
-from experiments.harness.measures import Measure
+from experiments.harness.readers import Reader
 from gan_jax import data, nets, plots, signals
 from gan_jax.games import averaged
 from gan_jax.systems import GAN, pix2pix
@@ -40,7 +39,7 @@ TASKS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(play.GameOptions, pictures.SampleOptions):
+class Config(play.GameOptions, pictures.PictureOptions):
     task: Literal["edges", "inpainting", "hole", "super_resolution", "colourisation", "pairs"] = (
         "edges"
     )
@@ -58,7 +57,6 @@ class Config(play.GameOptions, pictures.SampleOptions):
     dropout: Decay = 0.5
     """Of the first three layers of the decoder, also when the network is asked."""
     norm: Literal["instance", "batch"] = "instance"
-    evaluate: tuple[Measure, ...] = ("fid",)
     steps: Count = 2_000
     batch_size: Size = 16
     learning_rate: float = 2e-4
@@ -145,8 +143,7 @@ def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Eva
     images = {field: data.signed(unseen[field]) for field in unseen.keys() & {"image", "condition"}}
     batch = config.examples(images)
     _, height, width, _ = images["image"].shape
-    real = config.real_images(dataset) if config.evaluate else None
-    is_read = real is not None and real.features.logits is not None and "label" in unseen
+    read = Reader.of(config.centered(dataset)) if "label" in unseen else None
     sample = jax.jit(system.sample, static_argnums=2)
 
     def made(key, state) -> jax.Array:
@@ -159,25 +156,15 @@ def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Eva
 
     def evaluate(key, state) -> Evaluation:
         found = made(key, state)
-        l1 = jnp.mean(jnp.abs(found - images["image"]))
-        metrics = {"unseen/l1": l1}
-        if real is not None:
-            metrics |= config.measured(real, found)
-            if is_read:
-                metrics["read"], metrics["read/real"] = (
-                    share_read(real.features, some, unseen["label"])
-                    for some in (found, images["image"])
-                )
+        metrics: dict[str, Any] = {"unseen/l1": jnp.mean(jnp.abs(found - images["image"]))}
+        if read is not None:
+            for name, some in (("", found), ("/real", images["image"])):
+                reading = read(some, unseen["label"])
+                metrics[f"read{name}"], metrics[f"lenet/fid{name}"] = reading
         shown = (signals.unpad(batch["condition"], (height, width)), found, images["image"])
         return Evaluation({"samples": rows_of(*(row[:NUM_SHOWN] for row in shown))}, metrics)
 
     return evaluate
-
-
-def share_read(features: Features, images: jax.Array, labels: np.ndarray) -> float:
-    """The share of images that a classifier of real ones takes for what they should be."""
-    assert features.logits is not None
-    return float(np.mean(np.argmax(features.logits(np.asarray(images)), axis=-1) == labels))
 
 
 def rows_of(given: jax.Array, made: jax.Array, real: jax.Array) -> plots.Picture:

@@ -12,7 +12,7 @@ from experiments import pix2pix, sample
 from experiments.harness import runs
 from gan_jax import data, training
 
-TINY = {"width": 2, "batch_size": 2, "parallel": "none", "evaluate": ()}
+TINY = {"width": 2, "batch_size": 2, "parallel": "none"}
 LENGTHS = ("steps", "steps_per_dispatch", "evaluate_every", "checkpoint_every")
 
 
@@ -148,12 +148,3 @@ def test_pictures_that_cannot_be_read_are_left_out_by_name(tmp_path, monkeypatch
 def test_flags_that_do_not_go_together_are_refused(changes, said):
     with pytest.raises(ValueError, match=said):
         sample.run(sample.Options(run="nowhere", **changes))
-
-
-def test_the_share_that_is_read_is_of_the_labels():
-    class Features:
-        def logits(self, images):
-            return images[:, 0, 0, :]
-
-    images = jnp.eye(3)[:, None, None, :]
-    assert pix2pix.share_read(Features(), images, np.array([0, 1, 1])) == pytest.approx(2 / 3)

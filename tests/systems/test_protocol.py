@@ -35,7 +35,6 @@ TRANSLATED = {
     "condition": jax.random.uniform(jax.random.key(2), (NUM, 12, 12, 2)),
     "target": jax.random.uniform(jax.random.key(3), (NUM, 12, 12, 1)),
 }
-DOMAINS = {"source": IMAGES, "target": IMAGES}
 COMPLETED = {"condition": jnp.ones((NUM, 3)), "target": jnp.ones((NUM, 2, 1))}
 
 

@@ -101,29 +101,14 @@ def build(config: Config, batch: Batch) -> ADDA:
     )
 
 
-def labels_among(names: Sequence[str], dataset: data.Dataset, labels: np.ndarray) -> np.ndarray:
-    """Labels of a dataset as places among other names.
-
-    Raises:
-        ValueError: the dataset has a class that is not among them.
-    """
-    own = options.label_names(dataset)
-    if unknown := [name for name in own if name not in names]:
-        raise Refusal(
-            f"The target has the class {unknown[0]!r}, and the source {', '.join(names)}: call the "
-            "classes of both alike, or give the target no labels."
-        )
-    return np.array([names.index(name) for name in own])[labels]
-
-
 def evaluator(config: Config, system: ADDA, found: domains.Domains) -> options.Evaluate:
     """Name unseen images of both domains: count what is right, and show the target's."""
     names, tests = options.label_names(found.source), config.domains("test")
     source, target = (options.first_examples(dataset, NUM_COMPARED) for dataset in tests)
-    known = labels_among(names, tests.source, source["label"])
+    known = domains.labels_among(names, tests.source, source["label"])
     labels = None
     if "label" in target:
-        labels = labels_among(names, tests.target, target["label"])
+        labels = domains.labels_among(names, tests.target, target["label"])
     classify = jax.jit(system.classify)
 
     def named(weights, images) -> np.ndarray:

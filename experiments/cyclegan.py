@@ -3,7 +3,8 @@
 Learns to map images of one domain to another and back, from images that are no pairs: by default
 MNIST's digits to digits of other hands. `inverted` and `turned` are pairs of domains whose true map
 is known, so that the error to it is measured: one half of the digits, and the other half inverted,
-or inverted and turned by a quarter.
+or inverted and turned by a quarter. `paper` is the authors' training but for their random crops of
+images that are resized to 286 first.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import numpy as np
 
 from experiments.harness import command, options, play, runs
 from experiments.harness.bounds import Count, CountOr0, Size, SizeOr0, Weight
-from experiments.harness.domains import DomainOptions, Domains
+from experiments.harness.domains import DomainOptions, Domains, knows, labels_among
 from experiments.harness.readers import Reader, in_chunks
 from gan_jax import data, plots, signals
 from gan_jax.games import Weights, averaged
@@ -25,7 +26,7 @@ from gan_jax.losses import AdversarialLoss
 from gan_jax.nets import PatchDiscriminator, ResidualGenerator
 from gan_jax.nets.cyclegan import STEP, check_sides
 from gan_jax.systems import CycleGAN
-from gan_jax.systems.cyclegan import distance
+from gan_jax.systems.pix2pix import distance
 from gan_jax.training import Evaluation, batch_shapes
 from gan_jax.typing import Batch, KeyArray
 
@@ -136,11 +137,12 @@ TABLES = {
 
 
 def build(config: Config, batch: Batch) -> CycleGAN:
-    curves = play.LOSSES[config.loss]()
-    if config.adversarial:  # the paper halves the discriminators' loss alone
-        loss = curves._replace(generator=lambda logits: 2 * curves.generator(logits))
-    else:
-        loss = AdversarialLoss(jnp.zeros_like, jnp.zeros_like, jnp.zeros_like)
+    loss = play.LOSSES[config.loss]()
+    if config.loss == "least_squares":  # whose curves are halved, all three
+        loss = scaled(loss, 2.0)
+    loss = scaled(loss, 0.5)._replace(generator=loss.generator)
+    if not config.adversarial:
+        loss = scaled(loss, 0.0)
     told: Any = {"width": config.width, "dtype": config.network_dtype}
     _, *size, channels = batch["source"]["image"].shape
     check_sides(tuple(size))  # before judges are trained
@@ -154,17 +156,30 @@ def build(config: Config, batch: Batch) -> CycleGAN:
     )
 
 
+def scaled(loss: AdversarialLoss, factor: float) -> AdversarialLoss:
+    return AdversarialLoss(*(lambda logits, of=of: factor * of(logits) for of in loss))
+
+
 def evaluator(config: Config, system: CycleGAN, domains: Domains) -> options.Evaluate:
     """Map unseen images of both domains to the other and back: show some, and measure all."""
-    source, target = (options.first_examples(d, NUM_COMPARED) for d in config.domains("test"))
-    x, y = (jnp.asarray(data.signed(examples["image"])) for examples in (source, target))
+    tests = config.domains("test")
+    num = min(NUM_COMPARED, *map(len, tests))
+    examples = [options.first_examples(dataset, num) for dataset in tests]
+    x, y = (jnp.asarray(data.signed(some["image"])) for some in examples)
     translate, back = in_chunks(system.translate), in_chunks(system.back)
+    judges = replace(config, crop="center").domains() if config.crop == "random" else domains
     readers = {}
-    if "label" in source and "label" in target:
-        centered = replace(config, crop="center").domains() if config.crop == "random" else domains
-        readers["translated"] = Reader.of(centered.target), x, source["label"]
-        readers["back"] = Reader.of(centered.source), y, target["label"]
-    columns = min(NUM_SHOWN, len(x), len(y))
+    for name, judge, (given, real) in (
+        ("translated", judges.target, (0, 1)),
+        ("back", judges.source, (1, 0)),
+    ):
+        if all(knows(judge, dataset) for dataset in tests):
+            labels = [
+                labels_among(options.label_names(judge), tests[i], examples[i]["label"])
+                for i in (given, real)
+            ]
+            readers[name] = Reader.of(judge), labels, ((x, y)[given], (x, y)[real])
+    columns = min(NUM_SHOWN, num)
 
     def evaluate(key, state) -> Evaluation:
         weights = averaged(state).generator
@@ -174,18 +189,22 @@ def evaluator(config: Config, system: CycleGAN, domains: Domains) -> options.Eva
         shown = np.concatenate([row[:columns] for row in rows])
         grid = plots.image_grid(shown, columns=columns, row_names=ROWS)
         metrics = {
-            "forward_cycle": distance(cycled[0], x),
-            "backward_cycle": distance(cycled[1], y),
+            "forward_cycle": jnp.mean(distance(cycled[0], x)),
+            "backward_cycle": jnp.mean(distance(cycled[1], y)),
         }
         if config.known is not None:
             truth = -jnp.asarray(TRUTHS[config.known](x))
-            metrics["error"] = distance(made["translated"], truth)
-            metrics["error/back"] = distance(back(weights, truth), x)
-            metrics["error/identity"] = distance(x, truth)
-            metrics["error/blank"] = distance(jnp.ones_like(x), truth)
-        for name, (read, given, labels) in readers.items():
-            for images, suffix in ((made[name], ""), (given, "/unchanged")):
-                reading = read(images, labels)
+            metrics["error"] = jnp.mean(distance(made["translated"], truth))
+            metrics["error/back"] = jnp.mean(distance(back(weights, truth), x))
+            metrics["error/identity"] = jnp.mean(distance(x, truth))
+            metrics["error/blank"] = jnp.mean(distance(jnp.ones_like(x), truth))
+        for name, (read, (labels, real_labels), (given, real)) in readers.items():
+            for suffix, images, meant in (
+                ("", made[name], labels),
+                ("/unchanged", given, labels),
+                ("/real", real, real_labels),
+            ):
+                reading = read(images, meant)
                 metrics[f"read/{name}{suffix}"] = reading.right
                 metrics[f"lenet/fid/{name}{suffix}"] = reading.fid
         return Evaluation({"translated": grid}, metrics)

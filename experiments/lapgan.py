@@ -5,7 +5,9 @@ enlarged. All are trained at once, on the same images: by default embedded digit
 pixels. A picture has a row for what each level makes of the same samples. `paper` has the networks
 and the optimiser of the authors' code for CIFAR-10, at 8, 16 and 32 pixels. The paper's text has 8,
 14 and 28, and a momentum that grows from 0.5 to 0.8; the code has one from 0 to 0.7, and a learning
-rate that is divided by 1.000004 after each epoch, which is left out.
+rate that is divided by 1.000004 after each epoch, which is left out. So are what is before the
+networks (normalising each pixel, bilinear resizing) and batches of 100 for the smallest images.
+Their discriminator's loss is the mean over real and fake together, half of ours, hence its rate.
 """
 
 from dataclasses import dataclass, replace
@@ -81,6 +83,7 @@ CONFIGS = {
         discriminator_widths=(1_600, 1_600),
         optimizer="sgd",
         learning_rate=0.02,
+        discriminator_learning_rate=0.01,
         batch_size=128,
         average_decay=0.0,
         steps=78_000,

@@ -3,7 +3,8 @@
 Learns to make an image again from what is left of it: its outline, its upper half, a quarter of its
 resolution, its grey; or one image of a pair from the other. Scored on unseen images by the mean
 absolute difference, and where images have classes by whether a classifier of real ones reads what
-was made.
+was made. `paper` has the paper's networks and optimiser on a folder of its facades, without the
+random crops of images that are made larger first.
 """
 
 from dataclasses import dataclass, replace
@@ -17,10 +18,13 @@ import numpy as np
 
 from experiments.harness import command, options, pictures, play, runs
 from experiments.harness.bounds import Count, CountOr0, Decay, Size, Weight
+from experiments.harness.domains import knows
 from experiments.harness.readers import Reader
 from gan_jax import data, nets, plots, signals
+from gan_jax.errors import Refusal
 from gan_jax.games import averaged
 from gan_jax.systems import GAN, pix2pix
+from gan_jax.systems.pix2pix import distance
 from gan_jax.training import Evaluation, batch_shapes
 from gan_jax.typing import Batch
 
@@ -44,7 +48,9 @@ class Config(play.GameOptions, pictures.PictureOptions):
         "edges"
     )
     """What an image is made from: its outline, its upper half, all but its centre, the image four
-    times smaller, its grey; or pairs, the left half of a picture, of which the right is made."""
+    times smaller, its grey; or pairs, one half of a picture, of which the other is made."""
+    given: Literal["left", "right"] = "left"
+    """Which half of a picture of a pair is given."""
     critic: Literal["conditional", "unconditional", "none"] = "conditional"
     """The critic sees the condition beside the image, or the image alone, or is not heard."""
     l1_weight: Weight = 100.0
@@ -73,6 +79,8 @@ class Config(play.GameOptions, pictures.PictureOptions):
         """Images in [-1, 1], and what they are made from, padded as the network needs it."""
         image = batch["image"]
         condition = batch["condition"] if self.pairs else TASKS[self.task](image)
+        if self.pairs and self.given == "right":
+            condition, image = image, condition
         multiple = 1 << self.depth
         return {
             "condition": signals.pad_to_multiple(condition, multiple),
@@ -89,6 +97,7 @@ CONFIGS = {
     "paper": Config(
         task="pairs",
         dataset="./facades",
+        given="right",  # labels, from which the paper makes the photograph at the left
         image_size=256,
         flip=True,
         depth=8,
@@ -139,11 +148,14 @@ def build(config: Config, batch: Batch) -> GAN:
 
 def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Evaluate:
     """Make unseen images from what is left of them, and compare them with what they were."""
-    unseen = options.first_examples(config.images("test"), NUM_UNSEEN)
+    test = config.images("test")
+    unseen = options.first_examples(test, NUM_UNSEEN)
     images = {field: data.signed(unseen[field]) for field in unseen.keys() & {"image", "condition"}}
     batch = config.examples(images)
     _, height, width, _ = images["image"].shape
-    read = Reader.of(config.centered(dataset)) if "label" in unseen else None
+    given, real = (signals.unpad(batch[name], (height, width)) for name in ("condition", "target"))
+    judges = config.centered(dataset)
+    read = Reader.of(judges) if knows(judges, test) else None
     sample = jax.jit(system.sample, static_argnums=2)
 
     def made(key, state) -> jax.Array:
@@ -156,13 +168,14 @@ def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Eva
 
     def evaluate(key, state) -> Evaluation:
         found = made(key, state)
-        metrics: dict[str, Any] = {"unseen/l1": jnp.mean(jnp.abs(found - images["image"]))}
+        metrics: dict[str, Any] = {"unseen/l1": jnp.mean(distance(found, real))}
         if read is not None:
-            for name, some in (("", found), ("/real", images["image"])):
+            for name, some in (("", found), ("/real", real)):
                 reading = read(some, unseen["label"])
-                metrics[f"read{name}"], metrics[f"lenet/fid{name}"] = reading
-        shown = (signals.unpad(batch["condition"], (height, width)), found, images["image"])
-        return Evaluation({"samples": rows_of(*(row[:NUM_SHOWN] for row in shown))}, metrics)
+                metrics[f"read{name}"] = reading.right
+                metrics[f"lenet/fid{name}"] = reading.fid
+        rows = (row[:NUM_SHOWN] for row in (given, found, real))
+        return Evaluation({"samples": rows_of(*rows)}, metrics)
 
     return evaluate
 
@@ -195,6 +208,9 @@ def translators(config: Config, system: GAN, batch: Batch) -> dict[str, runs.Tra
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and compare what is made of unseen conditions with what is real."""
     dataset = config.images()
+    channels = dataset[np.arange(1)]["image"].shape[-1]
+    if config.task == "colourisation" and channels != 3:
+        raise Refusal("--task colourisation makes colours, and the images are grey: choose others.")
     fields = {"image": data.signed} | ({"condition": data.signed} if config.pairs else {})
     feed = data.map_feed(
         lambda key, batch: config.examples(batch), config.picture_feed(dataset, fields)

@@ -78,7 +78,7 @@ def newest(run: str) -> Restored:
     if target.is_dir():
         return training.restore(target)
     restored = training.restore(run)
-    if adda.PHASES[1] not in restored.batch and not Path(run, CHECKPOINTS).is_dir():
+    if "target" not in restored.batch and not Path(run, CHECKPOINTS).is_dir():
         raise Refusal(
             f"{run} was stopped in its first phase, so it knows nothing of the target: run the "
             f"same command again, or name {Path(run, adda.PHASES[0])}, whose labels are those of "

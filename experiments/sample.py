@@ -27,9 +27,11 @@ class Options(RunAgain):
     num: Count = 100
     """How many images."""
     out: str | None = None
-    """A new or empty directory for them, by default <run>/images."""
+    """A new or empty directory for them, by default <run>/images, with --input <run>/translated."""
     input: str | None = None
-    """A folder of pictures to translate, each to a file of its name."""
+    """A folder of pictures to translate, each to a file of its name; --num is then their number.
+    pix2pix takes what it was trained to start from: light outlines on black, small or grey images,
+    one half of a pair; of inpainting whole images, of which a part is hidden."""
     back: bool = False
     """Translate from the target to the source, where a run goes both ways."""
     label: str | None = None
@@ -91,6 +93,8 @@ def translate(options: Options, source: Path) -> str:
         path = folder / (name if name.lower().endswith(".png") else f"{name}.png")
         path.parent.mkdir(parents=True, exist_ok=True)
         plots.save_images(np.asarray(made), [path])
+    if len(broken) == len(names):
+        raise Refusal(f"None of the pictures in {source} can be read: {some(broken)}.")
     left_out = f"; left out, as they cannot be read: {some(broken)}" if broken else ""
     return f"{len(names) - len(broken)} images in {folder}{left_out}"
 

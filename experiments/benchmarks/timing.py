@@ -87,7 +87,9 @@ def torch_side(name: str = "in_torch") -> ModuleType | None:
     """Import a file of benchmarks in PyTorch, or say that there is none."""
     try:
         return importlib.import_module(f"experiments.benchmarks.{name}")
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
         print("PyTorch is not installed: no ratios.")
         return None
 

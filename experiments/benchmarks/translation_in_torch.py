@@ -21,13 +21,15 @@ class UNet(nn.Module):
         super().__init__()
         features = [width * min(1 << i, 8) for i in range(depth)]
         self.down = nn.ModuleList(
-            nn.Conv2d(i, o, 4, 2, 1) for i, o in itertools.pairwise([given, *features])
+            nn.Conv2d(i, o, 4, 2, 1, bias=place in (0, depth - 1))
+            for place, (i, o) in enumerate(itertools.pairwise([given, *features]))
         )
         self.down_norms = nn.ModuleList(map(normed, features[1:-1]))
         joined = [features[-1], *(2 * width for width in reversed(features[:-1]))]
         outputs = [*reversed(features[:-1]), channels]
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(i, o, 4, 2, 1) for i, o in zip(joined, outputs, strict=True)
+            nn.ConvTranspose2d(i, o, 4, 2, 1, bias=place == depth - 1)
+            for place, (i, o) in enumerate(zip(joined, outputs, strict=True))
         )
         self.up_norms = nn.ModuleList(map(normed, outputs[:-1]))
 
@@ -50,7 +52,11 @@ def patches(given, width, num_layers):
     layers, channels = [nn.Conv2d(given, width, 4, 2, 1), nn.LeakyReLU(0.2)], width
     for i in range(1, num_layers + 1):
         out, stride = width * min(1 << i, 8), 2 if i < num_layers else 1
-        layers += [nn.Conv2d(channels, out, 4, stride, 1), normed(out), nn.LeakyReLU(0.2)]
+        layers += [
+            nn.Conv2d(channels, out, 4, stride, 1, bias=False),
+            normed(out),
+            nn.LeakyReLU(0.2),
+        ]
         channels = out
     return nn.Sequential(*layers, nn.Conv2d(channels, 1, 4, 1, 1))
 

@@ -134,13 +134,28 @@ class DecliningOptions(GameOptions):
     """
 
     constant_steps: CountOr0
-    """Moves of each player at the full learning rate."""
+    """Steps at the full learning rate."""
     decay_steps: Count
-    """Further moves, in which it falls to 0, and stays there."""
+    """Further steps, in which it falls to 0."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps > self.constant_steps + self.decay_steps:
+            raise Refusal(
+                f"--steps is {self.steps}, but after {self.constant_steps + self.decay_steps} the "
+                "learning rate is 0: raise --constant-steps or --decay-steps in a new run, which "
+                "may go on from this one by --continue-from."
+            )
 
     def optimizers(self) -> games.Optimizers:
-        def adam(rate: float) -> optax.GradientTransformation:
-            falling = optax.linear_schedule(rate, 0.0, self.decay_steps, self.constant_steps)
-            return optax.adam(falling, b1=0.5)
+        def adam(rate: float, moves: int) -> optax.GradientTransformation:
+            constant, falling = moves * self.constant_steps, moves * self.decay_steps
+            return optax.adam(optax.linear_schedule(rate, 0.0, falling, constant), b1=0.5)
 
-        return self.each(adam)
+        return games.Optimizers(
+            generator=adam(self.generator_learning_rate or self.learning_rate, 1),
+            discriminator=adam(
+                self.discriminator_learning_rate or self.learning_rate,
+                self.num_discriminator_steps,
+            ),
+        )

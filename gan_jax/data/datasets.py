@@ -37,7 +37,8 @@ def load(
       path. Any other folder is a split by its name (`trainA`). Field `image`: uint8 (H, W, C), with
       C = 1 where all of `train` is grey. `label`: int32, from the column `label` of
       `metadata.jsonl` or `metadata.csv` beside the files, or of the first level of sub-folders,
-      where each picture lies in one; the names of both are those of `train`. The column `text` is
+      where each picture lies in one; the names of both are those of `train`, of `testA`
+      those of `trainA`. The column `text` is
       the dataset's attribute `text`, and columns of numbers are fields. One broken picture in a
       hundred is left out with a warning.
     - Any other name is an image dataset of TensorFlow Datasets (`mnist`, `cmaterdb/bangla`), and

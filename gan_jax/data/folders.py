@@ -34,8 +34,9 @@ def read(root: Path, *, split: str, framing: Framing) -> Dataset:
     """Read a folder; what fits is decoded at once. `load` says what it raises."""
     folder, is_share = folder_of(root, split)
     found = _look(folder, framing)
-    has_train = split != "train" and not is_share and (root / "train").is_dir()
-    train = _look(root / "train", framing) if has_train else found
+    taught = root / (f"train{split[4:]}" if split.startswith("test") else "train")
+    has_train = split != "train" and not is_share and taught.is_dir()
+    train = _look(taught, framing) if has_train else found
     _check_sizes([train, found], framing)
     chosen = _share(found, split) if is_share else found.names
     broken = {name: found.broken[name] for name in chosen if name in found.broken}

@@ -44,7 +44,7 @@ class ADDAEncoder(nn.Module):
         if min(x.shape[1:3]) < SMALLEST:
             raise Refusal(
                 f"The images are {x.shape[1]}x{x.shape[2]}; ADDA's encoder takes them from "
-                f"{SMALLEST}x{SMALLEST} on: give an --image-size, such as 28."
+                f"{SMALLEST}x{SMALLEST} on: bring them to 28x28, as the paper has them."
             )
         for width in self.widths:
             x = nn.relu(_pooled(Conv(width, (5, 5), padding="VALID", dtype=self.dtype)(x)))

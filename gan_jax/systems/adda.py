@@ -14,7 +14,9 @@ from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, GameState, Optimizers, Outcome, PlayerOutcome, Weights
 from gan_jax.losses import AdversarialLoss
 from gan_jax.systems.checks import (
+    DOMAINS,
     blank,
+    check_domains,
     check_examples,
     check_logits,
     check_made,
@@ -25,8 +27,6 @@ from gan_jax.systems.checks import (
 from gan_jax.systems.gan import OTHER_LOSSES, logits
 from gan_jax.systems.networks import first, fixed, infer, join, of_part, part, start, train
 from gan_jax.typing import Batch, KeyArray
-
-DOMAINS = ("source", "target")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,6 +139,8 @@ class ADDA:
             ValueError: the batch lacks a domain or its field, or holds no floats there; the weights
                 are another network's.
         """
+        if "frozen" not in generator.state:
+            raise Refusal("The weights hold no source: start the second phase by `init_target`.")
         keys = jax.random.split(key, 4)
         source, target = (take_floats(take(batch, name), self.field) for name in DOMAINS)
         real = infer(self.encoder, part(self.source(generator), "encoder"), source, key=keys[0])
@@ -170,11 +172,7 @@ class ADDA:
         for name in DOMAINS:
             check_examples(take(batch, name), self.field, None)
         one, other = (blank(batch[name], self.field) for name in DOMAINS)
-        if one.shape != other.shape:
-            raise Refusal(
-                f"The source's `{self.field}` holds examples of shape {one.shape[1:]} and the "
-                f"target's {other.shape[1:]}: give the two one shape."
-            )
+        check_domains(one, other)
         encoder = join({"encoder": part(source, "encoder")})
         features = first(infer(self.encoder, part(source, "encoder"), other))
         judged, discriminator = start(self.discriminator, key, features)

@@ -13,6 +13,8 @@ from gan_jax.checks import FINITE, SIGNED, UNIT, Bound, is_known
 from gan_jax.errors import Refusal
 from gan_jax.typing import Batch
 
+DOMAINS = ("source", "target")
+
 
 def check_made(kind: type, example: str, others: Mapping[type, str] = {}, **values: Any) -> None:
     """Raise ValueError at the first value, by its name, that is not of a kind.
@@ -159,3 +161,12 @@ def _refuse_derivatives(primals: Any, tangents: Any) -> Any:
         "mixes: give it a discriminator without, such as DCGANDiscriminator(batch_norm=False), or "
         "with spectral norms."
     )
+
+
+def check_domains(source: Array, target: Array) -> None:
+    """Raise ValueError where one network cannot take the examples of both domains."""
+    if source.shape[1:] != target.shape[1:]:
+        raise Refusal(
+            f"The examples of the source are of shape {source.shape[1:]}, those of the target "
+            f"{target.shape[1:]}: bring both to one shape, for one network takes both."
+        )

@@ -16,7 +16,9 @@ from gan_jax.losses import AdversarialLoss
 from gan_jax.losses.adversarial import Curve
 from gan_jax.losses.precision import at_least_float32
 from gan_jax.systems.checks import (
+    DOMAINS,
     blank,
+    check_domains,
     check_examples,
     check_logits,
     check_made,
@@ -28,10 +30,10 @@ from gan_jax.systems.checks import (
 )
 from gan_jax.systems.gan import OTHER_LOSSES, logits
 from gan_jax.systems.networks import first, infer, join, of_part, part, start, train
+from gan_jax.systems.pix2pix import distance
 from gan_jax.systems.pool import empty_pool, exchange
 from gan_jax.typing import Batch, KeyArray, Scalar
 
-DOMAINS = ("source", "target")
 MAPS = ("translate", "back")
 
 
@@ -112,8 +114,8 @@ class CycleGAN:
         of_y, seen = self._judge("target", seen, keys[5], y, fake_y)
         metrics = {
             "adversarial": mean_of(self.loss.generator, of_x.fresh, of_y.fresh),
-            "forward_cycle": distance(cycled_x, x),
-            "backward_cycle": distance(cycled_y, y),
+            "forward_cycle": jnp.mean(distance(cycled_x, x)),
+            "backward_cycle": jnp.mean(distance(cycled_y, y)),
         }
         forward, backward = self._cycle_weights
         loss = metrics["adversarial"]
@@ -121,12 +123,14 @@ class CycleGAN:
         if self.identity_weight:
             same_y, after = self._map("translate", after, keys[6], y)
             same_x, after = self._map("back", after, keys[7], x)
-            metrics["identity"] = distance(same_y, y) + distance(same_x, x)
+            metrics["identity"] = jnp.mean(distance(same_y, y)) + jnp.mean(distance(same_x, x))
             loss += self.identity_weight * metrics["identity"]
         real, fake = (of_x.real, of_y.real), (of_x.past, of_y.past)
         judging = mean_of(self.loss.real, *real) + mean_of(self.loss.fake, *fake)
-        said = {"real_logits": mean_of(jnp.asarray, *real) / 2}
-        said["fake_logits"] = mean_of(jnp.asarray, *fake) / 2
+        said = {
+            "real_logits": (jnp.mean(real[0]) + jnp.mean(real[1])) / 2,
+            "fake_logits": (jnp.mean(fake[0]) + jnp.mean(fake[1])) / 2,
+        }
         return Outcome(
             generator=PlayerOutcome(loss, after.state, metrics),
             discriminator=PlayerOutcome(judging, seen.state, said),
@@ -224,17 +228,3 @@ class CycleGAN:
 def mean_of(curve: Curve, *of_domains: Array) -> Scalar:
     """The sum over domains of the mean of a curve."""
     return sum((jnp.mean(curve(some)) for some in of_domains), jnp.zeros(()))
-
-
-def distance(a: Array, b: Array) -> Scalar:
-    """‖a - b‖₁ in the mean over all numbers."""
-    return jnp.mean(jnp.abs(a - b))
-
-
-def check_domains(source: Array, target: Array) -> None:
-    """Raise ValueError where one network's examples cannot be both domains'."""
-    if source.shape != target.shape:
-        raise Refusal(
-            f"The examples of the source are of shape {source.shape[1:]}, those of the target "
-            f"{target.shape[1:]}: bring both to one shape, for the two maps are of one network."
-        )

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import optax
 
 from gan_jax.errors import Refusal
 from gan_jax.training.packing import describe
@@ -18,8 +20,9 @@ def continue_from(workdir: Path | str, state: PyTree) -> PyTree:
     """Give a new run's state the weights of another run, and its optimisers' states where they fit.
 
     So a run goes on with another learning rate, loss or batch size, in a directory of its own. The
-    new run counts its steps from 0; averages go on. An optimiser whose state is of another form
-    (SGD in place of Adam) starts anew; a line says what of each.
+    new run counts its steps from 0, and so does a schedule of its learning rate; averages go on. An
+    optimiser whose state is of another form (SGD in place of Adam) starts anew; a line says what of
+    each.
 
     Args:
         workdir: that of a run which is finished or was stopped.
@@ -58,7 +61,16 @@ def continue_from(workdir: Path | str, state: PyTree) -> PyTree:
         for player in players
     ]
     say(f"starting with the weights of {workdir} at its step {restored.step}{''.join(said)}")
-    return jax.tree.unflatten(jax.tree.structure(state), leaves)
+    begun = jax.tree.unflatten(jax.tree.structure(state), leaves)
+    return jax.tree.map(_at_its_start, begun, is_leaf=_is_schedule)
+
+
+def _is_schedule(node: Any) -> bool:
+    return isinstance(node, optax.ScaleByScheduleState)
+
+
+def _at_its_start(node: Any) -> Any:
+    return jax.tree.map(jnp.zeros_like, node) if _is_schedule(node) else node
 
 
 def _by_path(state: PyTree) -> dict[tuple[Any, ...], Any]:

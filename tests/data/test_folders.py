@@ -135,6 +135,14 @@ def test_colours_of_test_are_those_of_train(tmp_path):
     assert load(str(tmp_path), split="test").arrays["image"][0, 0, 0].tolist() == [255]
 
 
+def test_colours_and_classes_of_a_population_are_those_it_is_trained_with(tmp_path):
+    red = PIL.Image.new("RGB", (4, 6), "red")
+    write(tmp_path, {"trainA/a/1.png": red, "trainA/b/2.png": red, "testA/b/3.png": 3})
+    unseen = load(str(tmp_path), split="testA")
+    assert unseen.arrays["image"].shape == (1, 6, 4, 3)
+    assert (unseen.label_names, unseen.arrays["label"].tolist()) == (("a", "b"), [1])
+
+
 def test_two_populations_are_splits_by_their_names(tmp_path):
     write(tmp_path, {"trainA/1.png": 1, "trainB/2.png": PIL.Image.new("RGB", (8, 8), "red")})
     shapes = [load(str(tmp_path), split=s).arrays["image"].shape for s in ("trainA", "trainB")]

@@ -54,6 +54,15 @@ def test_all_is_taken_but_the_count_of_steps(tmp_path, capsys):
     )
 
 
+def test_a_falling_rate_starts_anew_and_moments_go_on(tmp_path):
+    falling = optax.adam(optax.linear_schedule(0.1, 0.0, 5))
+    both = Optimizers(falling, falling)
+    state = continue_from(left(tmp_path, game(7, both)), game(1, both))
+    moments, schedule = state.generator.opt_state
+    assert numbers(moments) == {7.0}
+    assert int(schedule.count) == 0
+
+
 @pytest.mark.parametrize(
     ("old", "new"), [(optax.adam(0.1), optax.sgd(0.1)), (optax.sgd(0.1), optax.adam(0.1))]
 )

@@ -99,7 +99,7 @@ def test_what_is_evaluated_is_cropped_at_its_centre(monkeypatch):
     config = vae.Config(dataset="mine", image_size=4, crop="random", background="red")
     for split in ("train", "test"):
         config.images(split)
-    shared = {"image_size": 4, "background": "red"}
+    shared = {"image_size": 4, "background": "red", "pairs": False}
     assert asked == [
         {"split": "train", "crop": "random", **shared},
         {"split": "test", "crop": "center", **shared},

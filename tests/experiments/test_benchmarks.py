@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from experiments.benchmarks import methods, metrics, population, speed, timing, vae
+from experiments.benchmarks import methods, metrics, population, speed, timing, translation, vae
 
-BENCHMARKS = [methods, metrics, population, speed, vae]
+BENCHMARKS = [methods, metrics, population, speed, translation, vae]
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)

@@ -23,6 +23,12 @@ DCGAN = """dcgan --steps 60 --width 4 --batch-size 8 --steps-per-dispatch 1 --ev
     --checkpoint-every 2 --num-discriminator-steps 2"""
 ADDA = """adda --steps 20 --source-steps 6 --image-size 16 --num-features 8 --widths 8
     --batch-size 8 --steps-per-dispatch 1 --evaluate-every 10 --checkpoint-every 2"""
+ONCE = {
+    "cyclegan": """cyclegan --steps 20 --constant-steps 8 --decay-steps 12 --width 2 --num-blocks 1
+        --batch-size 2 --pool-size 5""",
+    "lapgan": "lapgan --steps 20 --width 2 --batch-size 4",
+    "pix2pix": "pix2pix inpainting --steps 20 --width 2 --batch-size 4",
+}
 PATIENCE = 120
 
 
@@ -161,6 +167,20 @@ def test_a_run_killed_at_many_moments_ends_in_the_same_bits(cache, tmp_path, com
         time.sleep(moments.uniform(0, 0.05))
         assert run.kill() == -signal.SIGKILL
     assert_same_results(Run(command, workdir, cache), whole, step=num_steps)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ONCE)
+def test_a_run_killed_once_ends_in_the_same_bits(cache, tmp_path, name):
+    """With what it keeps beside its weights: pools, falling rates, the streams of dropout."""
+    often = " --steps-per-dispatch 1 --evaluate-every 10 --checkpoint-every 2"
+    whole, workdir = Run(ONCE[name] + often, tmp_path / "whole", cache), tmp_path / "run"
+    assert whole.end() == 0, whole.errors
+    killed = Run(ONCE[name] + often, workdir, cache).until(lambda: len(saved(workdir)) > 1)
+    assert killed.kill() == -signal.SIGKILL
+    last = Run(ONCE[name] + often, workdir, cache)
+    assert_same_results(last, whole, step=20)
+    assert re.search(r"resuming at step \d+ of 20", last.errors)
 
 
 @pytest.mark.slow

@@ -154,3 +154,34 @@ def test_what_is_no_loss_is_refused(loss, said):
     pair = {"generator": nets.UNet(1), "discriminator": nets.PatchDiscriminator()}
     with pytest.raises(ValueError, match=said):
         inspect.unwrap(pix2pix)(**pair, loss=loss)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_pmap_is_one_device_with_the_whole_batch(norm):
+    """Without dropout; by instances as it is, by batches over the axis."""
+    batch = {
+        "condition": jax.random.uniform(jax.random.key(1), (4, 12, 12, 2)),
+        "target": jax.random.uniform(jax.random.key(2), (4, 12, 12, 1), minval=-1.0),
+    }
+
+    def step_over(axis_name):
+        told = {"norm": norm, "axis_name": axis_name}
+        system = build(
+            generator=nets.UNet(1, 2, dropout=0.0, **told),
+            discriminator=nets.PatchDiscriminator(1, 2, **told),
+        )
+        arguments = {"optimizers": OPTIMIZERS, "axis_name": axis_name}
+        return system, partial(simultaneous_step, game=system.game, **arguments)
+
+    system, step = step_over(None)
+    state = system.init(KEY, batch, optimizers=OPTIMIZERS)
+    expected, _ = jax.jit(step)(KEY, state, batch)
+    shares = jax.tree.map(lambda x: x.reshape(2, 2, *x.shape[1:]), batch)
+    _, mapped = step_over("data")
+    spread = jax.pmap(mapped, "data", in_axes=(None, None, 0), devices=jax.devices()[:2])
+    after, _ = spread(KEY, state, shares)
+    for device in range(2):
+        own = jax.tree.map(lambda x, d=device: np.asarray(x)[d], after)
+        for one, other in zip(jax.tree.leaves(own), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-6)

@@ -39,13 +39,17 @@ def _digits(split: str) -> ArrayDataset:
 
 
 def _photographs(split: str) -> ArrayDataset:
-    """Take every square that begins at a multiple of the stride in its part of either picture."""
+    """Take every square that begins at a multiple of the stride in its part of either picture.
+
+    In an order of no meaning, so that the first few show both pictures.
+    """
     photographs = np.stack(require_extra("sklearn.datasets").load_sample_images().images)
     seam = 2 * photographs.shape[2] // 3
     part = photographs[:, :, :seam] if split == "train" else photographs[:, :, seam:]
     windows = np.lib.stride_tricks.sliding_window_view(part, (CROP, CROP), axis=(1, 2))
     squares = windows[:, ::CROP_STRIDE, ::CROP_STRIDE].reshape(-1, 3, CROP, CROP)
-    return ArrayDataset({"image": np.ascontiguousarray(squares.transpose(0, 2, 3, 1))})
+    order = np.random.RandomState(0).permutation(len(squares))
+    return ArrayDataset({"image": np.ascontiguousarray(squares[order].transpose(0, 2, 3, 1))})
 
 
 def _optdigits(split: str) -> ArrayDataset:

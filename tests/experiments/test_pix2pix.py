@@ -25,13 +25,13 @@ def config(**changes):
     [("edges", 3, 1), ("inpainting", 3, 3), ("super_resolution", 1, 1), ("colourisation", 3, 1)],
 )
 def test_a_task_pads_an_image_and_what_is_left_of_it_alike(task, channels, given):
-    image = jax.random.uniform(jax.random.key(0), (2, 28, 20, channels), minval=-1.0)
+    image = jax.random.uniform(jax.random.key(0), (2, 36, 20, channels), minval=-1.0)
     batch = config(task=task).examples({"image": image})
-    assert batch["condition"].shape == (2, 32, 32, given)
-    np.testing.assert_array_equal(batch["target"][:, 2:30, 6:26], image)
+    assert batch["condition"].shape == (2, 64, 32, given)
+    np.testing.assert_array_equal(batch["target"][:, 14:50, 6:26], image)
     if task == "inpainting":
-        np.testing.assert_array_equal(batch["condition"][:, 2:16, 6:26], image[:, :14])
-        assert not np.asarray(batch["condition"][:, 16:30]).any()
+        np.testing.assert_array_equal(batch["condition"][:, 14:32, 6:26], image[:, :18])
+        assert not np.asarray(batch["condition"][:, 32:50]).any()
 
 
 def test_of_pairs_the_left_image_is_the_condition():

@@ -27,7 +27,7 @@ ONCE = {
     "cyclegan": """cyclegan --steps 20 --constant-steps 8 --decay-steps 12 --width 2 --num-blocks 1
         --batch-size 2 --pool-size 5""",
     "lapgan": "lapgan --steps 20 --width 2 --batch-size 4",
-    "pix2pix": "pix2pix inpainting --steps 20 --width 2 --batch-size 4",
+    "pix2pix": "pix2pix --task inpainting --steps 20 --width 2 --batch-size 4",
 }
 PATIENCE = 120
 

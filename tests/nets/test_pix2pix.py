@@ -19,7 +19,13 @@ def started(network, *inputs):
     return network.init({"params": KEY, "dropout": jax.random.key(1)}, *inputs)
 
 
-@pytest.mark.parametrize(("num_layers", "side"), PAPER_PATCHES.items())
+@pytest.mark.parametrize(
+    ("num_layers", "side"),
+    [
+        pytest.param(*patch, marks=pytest.mark.slow if patch[0] > 1 else ())
+        for patch in PAPER_PATCHES.items()
+    ],
+)
 def test_a_logit_sees_the_patch_of_the_paper(num_layers, side):
     """Which inputs move one logit, from the network itself, without what looks at whole maps."""
     network = PatchDiscriminator(num_layers, width=1, norm=None)

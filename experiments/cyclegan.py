@@ -26,7 +26,7 @@ from gan_jax.losses import AdversarialLoss
 from gan_jax.nets import PatchDiscriminator, ResidualGenerator
 from gan_jax.nets.cyclegan import STEP, check_sides
 from gan_jax.systems import CycleGAN
-from gan_jax.systems.pix2pix import distance
+from gan_jax.systems.pix2pix import distance, halved_for_discriminator
 from gan_jax.training import Evaluation, batch_shapes
 from gan_jax.typing import Batch, KeyArray
 
@@ -137,12 +137,13 @@ TABLES = {
 
 
 def build(config: Config, batch: Batch) -> CycleGAN:
-    loss = play.LOSSES[config.loss]()
-    if config.loss == "least_squares":  # whose curves are halved, all three
-        loss = scaled(loss, 2.0)
-    loss = scaled(loss, 0.5)._replace(generator=loss.generator)
+    curves = play.LOSSES[config.loss]()
     if not config.adversarial:
-        loss = scaled(loss, 0.0)
+        loss = AdversarialLoss(jnp.zeros_like, jnp.zeros_like, jnp.zeros_like)
+    elif config.loss == "least_squares":  # whose curves are halved, all three
+        loss = curves._replace(generator=lambda logits: 2 * curves.generator(logits))
+    else:
+        loss = halved_for_discriminator(curves)
     told: Any = {"width": config.width, "dtype": config.network_dtype}
     _, *size, channels = batch["source"]["image"].shape
     check_sides(tuple(size))  # before judges are trained
@@ -156,10 +157,6 @@ def build(config: Config, batch: Batch) -> CycleGAN:
     )
 
 
-def scaled(loss: AdversarialLoss, factor: float) -> AdversarialLoss:
-    return AdversarialLoss(*(lambda logits, of=of: factor * of(logits) for of in loss))
-
-
 def evaluator(config: Config, system: CycleGAN, domains: Domains) -> options.Evaluate:
     """Map unseen images of both domains to the other and back: show some, and measure all."""
     tests = config.domains("test")
@@ -168,7 +165,7 @@ def evaluator(config: Config, system: CycleGAN, domains: Domains) -> options.Eva
     x, y = (jnp.asarray(data.signed(some["image"])) for some in examples)
     translate, back = in_chunks(system.translate), in_chunks(system.back)
     judges = replace(config, crop="center").domains() if config.crop == "random" else domains
-    readers = {}
+    readers, constant = {}, {}
     for name, judge, (given, real) in (
         ("translated", judges.target, (0, 1)),
         ("back", judges.source, (1, 0)),
@@ -178,7 +175,10 @@ def evaluator(config: Config, system: CycleGAN, domains: Domains) -> options.Eva
                 labels_among(options.label_names(judge), tests[i], examples[i]["label"])
                 for i in (given, real)
             ]
-            readers[name] = Reader.of(judge), labels, ((x, y)[given], (x, y)[real])
+            read, images = Reader.of(judge), ((x, y)[given], (x, y)[real])
+            readers[name] = read, labels[0]
+            for suffix, some, meant in zip(("/unchanged", "/real"), images, labels, strict=True):
+                constant |= read(some, meant).named(f"/{name}{suffix}")
     columns = min(NUM_SHOWN, num)
 
     def evaluate(key, state) -> Evaluation:
@@ -198,16 +198,9 @@ def evaluator(config: Config, system: CycleGAN, domains: Domains) -> options.Eva
             metrics["error/back"] = jnp.mean(distance(back(weights, truth), x))
             metrics["error/identity"] = jnp.mean(distance(x, truth))
             metrics["error/blank"] = jnp.mean(distance(jnp.ones_like(x), truth))
-        for name, (read, (labels, real_labels), (given, real)) in readers.items():
-            for suffix, images, meant in (
-                ("", made[name], labels),
-                ("/unchanged", given, labels),
-                ("/real", real, real_labels),
-            ):
-                reading = read(images, meant)
-                metrics[f"read/{name}{suffix}"] = reading.right
-                metrics[f"lenet/fid/{name}{suffix}"] = reading.fid
-        return Evaluation({"translated": grid}, metrics)
+        for name, (read, labels) in readers.items():
+            metrics |= read(made[name], labels).named(f"/{name}")
+        return Evaluation({"translated": grid}, {**metrics, **constant})
 
     return evaluate
 

@@ -156,6 +156,7 @@ def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Eva
     given, real = (signals.unpad(batch[name], (height, width)) for name in ("condition", "target"))
     judges = config.centered(dataset)
     read = Reader.of(judges) if knows(judges, test) else None
+    constant = read(real, unseen["label"]).named("/real") if read else {}
     sample = jax.jit(system.sample, static_argnums=2)
 
     def made(key, state) -> jax.Array:
@@ -170,10 +171,7 @@ def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Eva
         found = made(key, state)
         metrics: dict[str, Any] = {"unseen/l1": jnp.mean(distance(found, real))}
         if read is not None:
-            for name, some in (("", found), ("/real", real)):
-                reading = read(some, unseen["label"])
-                metrics[f"read{name}"] = reading.right
-                metrics[f"lenet/fid{name}"] = reading.fid
+            metrics |= read(found, unseen["label"]).named() | constant
         rows = (row[:NUM_SHOWN] for row in (given, found, real))
         return Evaluation({"samples": rows_of(*rows)}, metrics)
 

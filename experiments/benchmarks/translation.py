@@ -17,8 +17,8 @@ from experiments.benchmarks import timing
 from experiments.benchmarks.timing import Timed
 from experiments.harness.bounds import Count, Size
 from gan_jax import losses, nets
-from gan_jax.games import Optimizers, alternating_step, simultaneous_step
-from gan_jax.systems import GAN, CycleGAN, pix2pix
+from gan_jax.games import GameState, Optimizers, alternating_step, simultaneous_step
+from gan_jax.systems import CycleGAN, pix2pix
 from gan_jax.typing import Batch, Step
 
 LEARNING_RATE = 2e-4
@@ -42,8 +42,8 @@ class Config(timing.Options):
     repeats: Count = 7
 
 
-def build(config: Config) -> tuple[GAN | CycleGAN, Step, Batch]:
-    """The system, one step of it in the authors' order of play, and a batch."""
+def build(config: Config) -> tuple[GameState, Step, Batch]:
+    """A state, one step of it in the authors' order of play, and a batch."""
     shape = config.batch_size, config.size, config.size, 3
     x, y = (jax.random.uniform(jax.random.key(i), shape, minval=-1.0) for i in range(2))
     critic = nets.PatchDiscriminator(config.num_layers, config.width)
@@ -59,14 +59,12 @@ def build(config: Config) -> tuple[GAN | CycleGAN, Step, Batch]:
         loss = losses.least_squares()
         system = CycleGAN(generator=network, discriminator=critic, loss=loss)
         update, batch = simultaneous_step, {"source": {"image": x}, "target": {"image": y}}
-    return system, partial(update, game=system.game, optimizers=optimizers), batch
+    state = jax.jit(partial(system.init, optimizers=optimizers))(jax.random.key(0), batch)
+    return state, partial(update, game=system.game, optimizers=optimizers), batch
 
 
 def in_jax(config: Config) -> dict[str, Timed]:
-    system, step, batch = build(config)
-    adam = optax.adam(LEARNING_RATE, b1=0.5)
-    init = partial(system.init, optimizers=Optimizers(generator=adam, discriminator=adam))
-    state = jax.jit(init)(jax.random.key(0), batch)
+    state, step, batch = build(config)
     copied = jax.tree.map(jnp.copy, state)
     chunk = np.zeros((config.num_steps, config.batch_size))
     name = config.network

@@ -156,6 +156,12 @@ class RunOptions:
             **self.told(label_names),
             **shown,
         )
+        return self.ended(state, evaluation, hook, workdir)
+
+    def ended(
+        self, state: PyTree, evaluation: Evaluation | None, hook: Hook, workdir: Path
+    ) -> Result:
+        """The result of a run, looked at where it has not been at its end."""
         metrics = (evaluation or hook.call(self.steps, state) or Evaluation()).metrics
         return Result(state, metrics, workdir / SAMPLES)
 

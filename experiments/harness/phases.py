@@ -7,8 +7,7 @@ from typing import Any
 
 from experiments.harness.options import Evaluate, Result, RunOptions
 from gan_jax.errors import Refusal
-from gan_jax.training import Evaluation, Phase, train_phases
-from gan_jax.training.rundir import SAMPLES
+from gan_jax.training import Phase, train_phases
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,5 +43,4 @@ class PhaseOptions(RunOptions):
             **self.told(label_names),
             **shown,
         )
-        metrics = (evaluation or hook.call(self.steps, state) or Evaluation()).metrics
-        return Result(state, metrics, workdir / phases[-1].name / SAMPLES)
+        return self.ended(state, evaluation, hook, workdir / phases[-1].name)

@@ -21,6 +21,10 @@ class Reading(NamedTuple):
     right: float
     fid: float
 
+    def named(self, suffix: str = "") -> dict[str, float]:
+        """The two numbers as metrics."""
+        return {f"read{suffix}": self.right, f"lenet/fid{suffix}": self.fid}
+
 
 class Reader(NamedTuple):
     """A classifier of a domain, and the features of real images that it has not learned from."""

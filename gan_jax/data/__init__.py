@@ -3,7 +3,7 @@
 And files of weights -> arrays.
 """
 
-from gan_jax.data import mixtures
+from gan_jax.data import mixtures, shapes, text
 from gan_jax.data.batches import (
     Fields,
     batch_indices,
@@ -23,6 +23,7 @@ from gan_jax.data.mixtures import Mixture, grid, ring
 from gan_jax.data.scaling import signed, to_uint8, unit
 from gan_jax.data.sources import ArrayDataset, Dataset, Examples
 from gan_jax.data.streamed_folders import FolderDataset
+from gan_jax.data.text import captioned, characters
 from gan_jax.data.tfds import DatasetUnavailable, TFDSDataset
 from gan_jax.data.weights import read_weights, weights_digest
 
@@ -39,6 +40,8 @@ __all__ = [
     "batch_indices",
     "binarize",
     "binarized",
+    "captioned",
+    "characters",
     "drawn_feed",
     "feed",
     "grey",
@@ -51,10 +54,12 @@ __all__ = [
     "read_weights",
     "resident_feed",
     "ring",
+    "shapes",
     "side_by_side",
     "signed",
     "split_quadrants",
     "streamed_feed",
+    "text",
     "to_uint8",
     "unit",
     "weights_digest",

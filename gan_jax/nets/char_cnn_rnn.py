@@ -97,7 +97,8 @@ class CharCNNRNN(nn.Module):
             x = _pooled(x, pool)
         cells = {"rnn": partial(nn.SimpleCell, activation_fn=nn.relu), "gru": nn.GRUCell}
         cell = cells[self.cell](self.hidden, recurrent_kernel_init=small_uniform, **told)
-        states = nn.RNN(cell)(x, initial_carry=jnp.zeros((num, self.hidden), x.dtype))
+        start = jnp.zeros((num, self.hidden), x.dtype)
+        _, states = nn.RNN(cell, return_carry=True)(x, initial_carry=start)
         return nn.Dense(self.num_outputs, **told)(states.mean(axis=1)).astype(jnp.float32)
 
 

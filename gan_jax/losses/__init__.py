@@ -14,6 +14,7 @@ from gan_jax.losses.adversarial import (
     smooth_labels,
     wasserstein,
 )
+from gan_jax.losses.embedding import structured_joint_embedding
 from gan_jax.losses.fdivergence import (
     FDivergence,
     density_ratio,
@@ -89,6 +90,7 @@ __all__ = [
     "relativistic",
     "relativistic_average",
     "smooth_labels",
+    "structured_joint_embedding",
     "threshold",
     "wasserstein",
 ]

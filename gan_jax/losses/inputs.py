@@ -43,6 +43,16 @@ def check_features(**samples: Any) -> None:
             )
 
 
+def check_labels(num: int, **labels: Any) -> None:
+    """Raise ValueError unless these are one whole number for each of so many examples."""
+    for name, values in labels.items():
+        if np.shape(values) != (num,) or not jnp.issubdtype(values.dtype, jnp.integer):
+            raise Refusal(
+                f"{name} is {values.dtype} of shape {np.shape(values)}; it must be one whole "
+                f"number for each of the {num} examples, its class."
+            )
+
+
 def check_values(bound: Bound, **arrays: Any) -> None:
     """Raise ValueError at the first array, by its name, that holds a number out of bounds.
 

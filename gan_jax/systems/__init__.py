@@ -10,6 +10,7 @@ from gan_jax.systems.gan import GAN, Round
 from gan_jax.systems.gmmn import GMMN
 from gan_jax.systems.hierarchical_vae import HierarchicalVAE
 from gan_jax.systems.iwae import iwae
+from gan_jax.systems.joint_embedding import JointEmbedding
 from gan_jax.systems.lapgan import LAPGAN
 from gan_jax.systems.latents import Gaussian
 from gan_jax.systems.pix2pix import pix2pix
@@ -30,6 +31,7 @@ __all__ = [
     "CycleGAN",
     "Gaussian",
     "HierarchicalVAE",
+    "JointEmbedding",
     "Round",
     "acgan",
     "iwae",

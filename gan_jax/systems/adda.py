@@ -1,7 +1,6 @@
 """ADDA: an encoder of another domain learns to give features like those of a labelled one."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -23,6 +22,7 @@ from gan_jax.systems.checks import (
     check_networks,
     take,
     take_floats,
+    take_labels,
 )
 from gan_jax.systems.gan import OTHER_LOSSES, logits
 from gan_jax.systems.networks import first, fixed, infer, join, of_part, part, start, train
@@ -96,7 +96,7 @@ class ADDA:
                 weights are another network's.
         """
         key_encoder, key_classifier = jax.random.split(key)
-        x, labels = take_floats(batch, self.field), self._labels(batch)
+        x, labels = take_floats(batch, self.field), take_labels(batch, self.label)
         encode, name = of_part(train, "encoder"), of_part(train, "classifier")
         features, weights = encode(self.encoder, weights, key_encoder, x)
         output, weights = name(self.classifier, weights, key_classifier, first(features))
@@ -119,7 +119,7 @@ class ADDA:
         """
         key_encoder, key_classifier = jax.random.split(key)
         check_examples(batch, self.field, None)
-        self._labels(batch)
+        take_labels(batch, self.label)
         features, encoder = start(self.encoder, key_encoder, blank(batch, self.field))
         output, classifier = start(self.classifier, key_classifier, first(features))
         if jnp.ndim(first(output)) != 2:
@@ -214,12 +214,3 @@ class ADDA:
         classifier = part(self.source(weights), "classifier")
         features = self.encode(weights, x, key=key_encoder)
         return logits(infer(self.classifier, classifier, features, key=key_classifier))
-
-    def _labels(self, batch: Batch) -> Any:
-        labels = take(batch, self.label)
-        if not jnp.issubdtype(labels.dtype, jnp.integer) or labels.ndim != 1:
-            raise Refusal(
-                f"The batch's `{self.label}` is {labels.dtype} of shape {labels.shape}; it must be "
-                "one whole number for each example, its class."
-            )
-        return labels

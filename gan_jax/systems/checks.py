@@ -64,6 +64,28 @@ def take_floats(batch: Batch, field: str) -> Array:
     return examples
 
 
+def take_integers(batch: Batch, field: str) -> Array:
+    """As `take`, of whole numbers."""
+    tokens = take(batch, field)
+    if not jnp.issubdtype(tokens.dtype, jnp.integer):
+        raise Refusal(
+            f"The batch's `{field}` is {tokens.dtype}; it must hold whole numbers, such as the "
+            "places of characters in an alphabet."
+        )
+    return tokens
+
+
+def take_labels(batch: Batch, field: str) -> Array:
+    """As `take`, of one whole number for each example."""
+    labels = take(batch, field)
+    if not jnp.issubdtype(labels.dtype, jnp.integer) or labels.ndim != 1:
+        raise Refusal(
+            f"The batch's `{field}` is {labels.dtype} of shape {labels.shape}; it must be one "
+            "whole number for each example, its class."
+        )
+    return labels
+
+
 def check_examples(batch: Batch, field: str, bound: Bound | None, maker: str = "") -> None:
     """Raise ValueError where examples are not finite, or lie outside of what a network makes.
 

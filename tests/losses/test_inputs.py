@@ -15,6 +15,7 @@ KEY = jax.random.key(0)
 ROW, COLUMN, THREE = jnp.ones(4), jnp.ones((4, 1)), jnp.ones((4, 3))
 NAN, KERNEL = THREE.at[2, 1].set(jnp.nan), losses.gaussian_kernel([1.0])
 HALVES = jnp.full(2, 0.5)
+KINDS = jnp.arange(4)
 PAIR, AVERAGE = (
     make(losses.non_saturating()) for make in (losses.relativistic, losses.relativistic_average)
 )
@@ -41,6 +42,30 @@ REFUSED = {
     "deviation": (
         lambda: losses.dragan(jnp.sum, THREE, KEY, deviation=-1.0),
         "deviation is -1.0; it must be finite, and not below 0.",
+    ),
+    "embeddings of images": (
+        lambda: losses.structured_joint_embedding(THREE[None], THREE, KINDS),
+        "image_embeddings has the shape (1, 4, 3); give it as points, (num, features)",
+    ),
+    "embeddings of other sizes": (
+        lambda: losses.structured_joint_embedding(THREE, COLUMN, KINDS),
+        "The points of image_embeddings have 3 features, those of text_embeddings 1; give both",
+    ),
+    "embeddings of more texts": (
+        lambda: losses.structured_joint_embedding(THREE, jnp.ones((5, 3)), KINDS),
+        "image_embeddings has the shape (4, 3), text_embeddings has (5, 3); give both the same",
+    ),
+    "too few labels": (
+        lambda: losses.structured_joint_embedding(THREE, THREE, KINDS[:3]),
+        "labels is int32 of shape (3,); it must be one whole number for each of the 4 examples",
+    ),
+    "labels that are no classes": (
+        lambda: losses.structured_joint_embedding(THREE, THREE, ROW),
+        "labels is float32 of shape (4,); it must be one whole number for each of the 4 examples",
+    ),
+    "margin": (
+        lambda: losses.structured_joint_embedding(THREE, THREE, KINDS, margin=-0.1),
+        "margin is -0.1; it must be finite, and not below 0.",
     ),
     "kl": (lambda: losses.gaussian_kl(COLUMN, THREE), "log_variance has (4, 3)"),
     "bernoulli": (lambda: losses.bernoulli_log_likelihood(COLUMN, THREE), "logits has (4, 3)"),

@@ -14,6 +14,7 @@ KEY = jax.random.key(0)
 ROW, COLUMN, PLANE = jnp.ones(5), jnp.ones((5, 1)), jnp.ones((5, 2))
 NAN = PLANE.at[0, 0].set(jnp.nan)
 HALVES = np.full(2, 0.5)
+KINDS = np.arange(5)
 GRID = np.linspace(-1, 1, 5)
 KL = losses.fdivergence.kl()
 
@@ -179,6 +180,30 @@ REFUSED = {
     "theta": (
         lambda: metrics.between_parallel_lines(np.array([np.nan])),
         "theta holds nan; every number in it must be finite.",
+    ),
+    "retrieval of nan": (
+        lambda: metrics.retrieval_accuracy(PLANE, NAN, KINDS, KINDS),
+        "candidates holds nan; every number in it must be finite.",
+    ),
+    "retrieval in another space": (
+        lambda: metrics.retrieval_accuracy(PLANE, COLUMN, KINDS, KINDS),
+        "The points of queries have 2 features, those of candidates 1",
+    ),
+    "labels of queries": (
+        lambda: metrics.precision_at(PLANE, PLANE, KINDS[:2], KINDS, num=2),
+        "query_labels is int64 of shape (2,); it must be one whole number for each of the 5",
+    ),
+    "labels of candidates": (
+        lambda: metrics.precision_at(PLANE, PLANE, KINDS, ROW, num=2),
+        "candidate_labels is float32 of shape (5,); it must be one whole number for each",
+    ),
+    "no candidate": (
+        lambda: metrics.precision_at(PLANE, PLANE, KINDS, KINDS, num=0),
+        "num is 0; it must be an integer, at least 1.",
+    ),
+    "more than all candidates": (
+        lambda: metrics.precision_at(PLANE, PLANE, KINDS, KINDS),
+        "num is 50, and there are 5 candidates; take at most so many.",
     ),
     "values": (
         lambda: metrics.spread(np.ones((2, 2))),

@@ -22,6 +22,11 @@ SIZES = [
     ),
     (nets.DCGANDiscriminator, {}, ["width", "kernel_size", "num_classes"]),
     (nets.ADDAEncoder, {}, ["num_features", "widths"]),
+    (
+        nets.CharCNNRNN,
+        {"pools": (1, 1), "widths": (4, 4)},
+        ["num_outputs", "widths", "pools", "kernel_size", "hidden", "num_characters"],
+    ),
     (nets.LeNet, {"num_classes": 2}, ["num_classes", "num_features"]),
     (nets.goodfellow_generator, {"shape": (2, 1)}, ["shape", "widths"]),
     (nets.GoodfellowDiscriminator, {}, ["widths", "num_pieces"]),
@@ -53,7 +58,7 @@ SIZES = [
 def test_every_size_is_at_least_1(network, given, names):
     network(**given)
     for name in names:
-        several = name in ("shape", "widths")
+        several = name in ("shape", "widths", "pools")
         said = rf"{name}\[1\] is 0" if several else f"{name} is 0"
         with pytest.raises(ValueError, match=f"{said}; it must be an integer, at least 1"):
             network(**given | {name: (2, 0) if several else 0})

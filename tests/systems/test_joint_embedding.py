@@ -1,0 +1,88 @@
+"""The joint embedding against its loss and its shares, and what it learns."""
+
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax import losses
+from gan_jax.games import descent_step
+from gan_jax.nets import CharCNNRNN, MLPDiscriminator, MLPEncoder
+from gan_jax.systems import JointEmbedding
+
+KEY = jax.random.key(0)
+SGD = optax.sgd(0.1)
+TEXT = CharCNNRNN(3, widths=(8,), pools=(3,), hidden=8, num_characters=5)
+SYSTEM = JointEmbedding(image_encoder=MLPEncoder(3, ()), text_encoder=TEXT, margin=0.2)
+BATCH = {
+    "image": jax.random.normal(KEY, (6, 2, 2, 1)),
+    "text": jax.random.randint(KEY, (6, 9), 0, 6),
+    "label": jnp.arange(6) % 4,
+}
+
+
+def start(system=SYSTEM, batch=BATCH):
+    return jax.jit(lambda: system.init(jax.random.key(2), batch, optimizer=SGD))()
+
+
+def test_a_step_descends_on_the_loss_of_the_embeddings_and_counts_the_right_ones():
+    state = start()
+    params = state.player.weights.params
+    apart = params | {"text": jax.tree.map(lambda p: 10 * p, params["text"])}
+    weights = state.player.weights.replace(params=apart)
+    state = state.replace(player=state.player.replace(weights=weights))
+    step = partial(descent_step, objective=SYSTEM.objective, optimizer=SGD)
+    after, metrics = jax.jit(step)(KEY, state, BATCH)
+    v = SYSTEM.embed_image(weights, BATCH["image"])
+    t = SYSTEM.embed_text(weights, BATCH["text"])
+    labels = np.asarray(BATCH["label"])
+    errors = losses.structured_joint_embedding(v, t, BATCH["label"], margin=0.2)
+    np.testing.assert_allclose(metrics["loss"], errors.mean(), rtol=1e-5)
+    scores = np.float64(v) @ np.float64(t).T
+    shares = [np.mean(labels[scores.argmax(axis)] == labels) for axis in (1, 0)]
+    assert shares == [1 / 6, 2 / 6]  # of their own pair 0 and 1 / 6
+    np.testing.assert_allclose([metrics["image_to_text"], metrics["text_to_image"]], shares)
+
+    def loss(params):
+        pair = (
+            SYSTEM.image_encoder.apply({"params": params["image"]}, BATCH["image"]),
+            TEXT.apply({"params": params["text"]}, BATCH["text"]),
+        )
+        return losses.structured_joint_embedding(*pair, BATCH["label"], margin=0.2).mean()
+
+    slope = jax.jit(jax.grad(loss))(weights.params)
+    moved = jax.tree.map(lambda p, g: p - 0.1 * g, weights.params, slope)
+    same = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
+    jax.tree.map(same, after.player.weights.params, moved)
+    for part in ("image", "text"):
+        assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(slope[part])) > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"image_encoder": MLPEncoder(4)},
+            r"gives an example the shape \(4,\), the text encoder \(3,\); both must give one vec",
+        ),
+        ({"image_encoder": MLPDiscriminator()}, r"shape \(\), the text encoder \(3,\)"),
+        ({"label": "text"}, "`text` is int32 of shape .*; it must be one whole number for each"),
+        ({"label": "image"}, "`image` is float32 of shape .*; it must be one whole number"),
+        ({"text": "image"}, "`image` is float32; it must hold whole numbers, such as the places"),
+        ({"image": "text"}, "`text` is int32; scale it to floating-point numbers"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        start(dataclasses.replace(SYSTEM, **changes))
+
+
+def test_images_that_are_not_finite_and_margins_below_0_are_refused():
+    with pytest.raises(ValueError, match="`image` holds what is not finite"):
+        SYSTEM.init(KEY, {**BATCH, "image": jnp.full((6, 2, 2, 1), jnp.nan)}, optimizer=SGD)
+    with pytest.raises(ValueError, match="margin is -1; it must be finite, and not below 0"):
+        dataclasses.replace(SYSTEM, margin=-1)

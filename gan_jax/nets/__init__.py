@@ -26,12 +26,15 @@ from gan_jax.nets.lenet import LeNet
 from gan_jax.nets.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from gan_jax.nets.pix2pix import PatchDiscriminator, Unconditional, UNet
 from gan_jax.nets.projection import ProjectionDiscriminator
+from gan_jax.nets.stackgan import ConditioningAugmentation, StageOneGenerator, StageTwoGenerator
+from gan_jax.nets.text_to_image import TextToImageDiscriminator, TextToImageGenerator
 
 __all__ = [
     "ACGANDiscriminator",
     "ADDAEncoder",
     "ConditionalDiscriminator",
     "ConditionalGenerator",
+    "ConditioningAugmentation",
     "Conv",
     "ConvDecoder",
     "ConvEncoder",
@@ -53,6 +56,10 @@ __all__ = [
     "PatchDiscriminator",
     "ProjectionDiscriminator",
     "ResidualGenerator",
+    "StageOneGenerator",
+    "StageTwoGenerator",
+    "TextToImageDiscriminator",
+    "TextToImageGenerator",
     "UNet",
     "Unconditional",
     "goodfellow_generator",

@@ -35,6 +35,10 @@ TRANSLATED = {
     "condition": jax.random.uniform(jax.random.key(2), (NUM, 12, 12, 2)),
     "target": jax.random.uniform(jax.random.key(3), (NUM, 12, 12, 1)),
 }
+TEXTED = {
+    "image": jax.random.uniform(jax.random.key(4), (NUM, 8, 8, 1)),
+    "text": jax.random.normal(jax.random.key(5), (NUM, 3)),
+}
 COMPLETED = {"condition": jnp.ones((NUM, 3)), "target": jnp.ones((NUM, 2, 1))}
 
 
@@ -222,6 +226,33 @@ def pix2pix(dtype):
     )
 
 
+def gan_cls(dtype):
+    return systems.gan_cls(
+        **players(dtype),
+        loss=losses.non_saturating(),
+        latents=networks.normal(3),
+        interpolation=0.5,
+    )
+
+
+def of_text(build, generator, dtype):
+    return build(
+        generator=generator(dtype=dtype),
+        discriminator=nets.TextToImageDiscriminator(2, 2, dtype=dtype),
+        loss=losses.non_saturating(),
+        latents=networks.normal(3),
+        interpolation=0.5,
+    )
+
+
+def stage_one(size, dtype):
+    return nets.StageOneGenerator(size, 1, 2, 2, dtype=dtype)
+
+
+def stage_two(dtype):
+    return nets.StageTwoGenerator(networks.Frozen(stage_one(4, dtype)), 1, 2, 2, 1, dtype=dtype)
+
+
 def penalised(dtype):
     critic = MLPDiscriminator((4,), spectral_norm=True, dtype=dtype)
     penalty = lambda r: losses.gradient_penalty(r.critic, r.real, r.fake, r.key)  # noqa: E731
@@ -233,6 +264,7 @@ def penalised(dtype):
 
 
 LABELS = (jnp.arange(4) % 3,)
+TEXTS = (jnp.ones((4, 3)),)
 ROWS = {
     "gan": Row(gan, IMAGES),
     "gan with conditions and terms": Row(
@@ -290,6 +322,16 @@ ROWS = {
         LABELS,
     ),
     "pix2pix": Row(pix2pix, TRANSLATED, (jnp.ones((4, 12, 12, 2)),)),
+    "gan_cls": Row(gan_cls, {**IMAGES, "text": TEXTED["text"]}, TEXTS),
+    "gan_cls of texts": Row(
+        partial(of_text, systems.gan_cls, partial(nets.TextToImageGenerator, 8, 1, 2, 2)),
+        TEXTED,
+        TEXTS,
+    ),
+    "stackgan, stage one": Row(
+        partial(of_text, systems.stackgan, partial(stage_one, 8)), TEXTED, TEXTS
+    ),
+    "stackgan, stage two": Row(partial(of_text, systems.stackgan, stage_two), TEXTED, TEXTS),
     "vae": Row(vae, IMAGES),
     "vae, sampled": Row(partial(vae, kl="sampled", num_samples=2), IMAGES),
     "hierarchical vae": Row(hierarchical_vae, IMAGES),
@@ -313,6 +355,9 @@ VARIANTS = {
     "conditional dcgan",
     "gan with a projection",
     "acgan",
+    "gan_cls of texts",
+    "stackgan, stage one",
+    "stackgan, stage two",
     "vae, sampled",
 }
 """Of systems that have another row, too: among the slow tests."""

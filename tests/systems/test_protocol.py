@@ -35,10 +35,7 @@ TRANSLATED = {
     "condition": jax.random.uniform(jax.random.key(2), (NUM, 12, 12, 2)),
     "target": jax.random.uniform(jax.random.key(3), (NUM, 12, 12, 1)),
 }
-TEXTED = {
-    "image": jax.random.uniform(jax.random.key(4), (NUM, 8, 8, 1)),
-    "text": jax.random.normal(jax.random.key(5), (NUM, 3)),
-}
+TEXTED = {**IMAGES, "text": jax.random.normal(jax.random.key(4), (NUM, 3))}
 COMPLETED = {"condition": jnp.ones((NUM, 3)), "target": jnp.ones((NUM, 2, 1))}
 
 
@@ -68,6 +65,20 @@ class Told(nn.Module):
     @nn.compact
     def __call__(self, x, *conditions, train=False):
         return self.network(nn.BatchNorm(not train)(x), *conditions, train=train)
+
+
+class Augmented(nn.Module):
+    """A stage of StackGAN, on latents or on the images of a stage before."""
+
+    network: nn.Module
+    before: nn.Module | None = None
+
+    @nn.compact
+    def __call__(self, x, text, *, train=False):
+        if self.before is not None:
+            x, _ = self.before(x, text, train=train)
+        condition, gaussian = nets.ConditioningAugmentation(2)(text)
+        return self.network(x, condition, train=train), gaussian
 
 
 class Row(NamedTuple):
@@ -226,31 +237,17 @@ def pix2pix(dtype):
     )
 
 
-def gan_cls(dtype):
-    return systems.gan_cls(
-        **players(dtype),
-        loss=losses.non_saturating(),
-        latents=networks.normal(3),
-        interpolation=0.5,
-    )
+def of_text(build, dtype, **changes):
+    arguments = {"loss": losses.non_saturating(), "latents": networks.normal(3)}
+    return build(**players(dtype) | arguments | changes)
 
 
-def of_text(build, generator, dtype):
-    return build(
-        generator=generator(dtype=dtype),
-        discriminator=nets.TextToImageDiscriminator(2, 2, dtype=dtype),
-        loss=losses.non_saturating(),
-        latents=networks.normal(3),
-        interpolation=0.5,
-    )
-
-
-def stage_one(size, dtype):
-    return nets.StageOneGenerator(size, 1, 2, 2, dtype=dtype)
+def stage_one(dtype):
+    return Augmented(players(dtype)["generator"])
 
 
 def stage_two(dtype):
-    return nets.StageTwoGenerator(networks.Frozen(stage_one(4, dtype)), 1, 2, 2, 1, dtype=dtype)
+    return Augmented(players(dtype)["generator"], networks.Frozen(stage_one(dtype)))
 
 
 def penalised(dtype):
@@ -322,16 +319,13 @@ ROWS = {
         LABELS,
     ),
     "pix2pix": Row(pix2pix, TRANSLATED, (jnp.ones((4, 12, 12, 2)),)),
-    "gan_cls": Row(gan_cls, {**IMAGES, "text": TEXTED["text"]}, TEXTS),
-    "gan_cls of texts": Row(
-        partial(of_text, systems.gan_cls, partial(nets.TextToImageGenerator, 8, 1, 2, 2)),
-        TEXTED,
-        TEXTS,
-    ),
+    "gan_cls": Row(partial(of_text, systems.gan_cls, interpolation=0.5), TEXTED, TEXTS),
     "stackgan, stage one": Row(
-        partial(of_text, systems.stackgan, partial(stage_one, 8)), TEXTED, TEXTS
+        lambda dtype: of_text(systems.stackgan, dtype, generator=stage_one(dtype)), TEXTED, TEXTS
     ),
-    "stackgan, stage two": Row(partial(of_text, systems.stackgan, stage_two), TEXTED, TEXTS),
+    "stackgan, stage two": Row(
+        lambda dtype: of_text(systems.stackgan, dtype, generator=stage_two(dtype)), TEXTED, TEXTS
+    ),
     "vae": Row(vae, IMAGES),
     "vae, sampled": Row(partial(vae, kl="sampled", num_samples=2), IMAGES),
     "hierarchical vae": Row(hierarchical_vae, IMAGES),
@@ -355,7 +349,6 @@ VARIANTS = {
     "conditional dcgan",
     "gan with a projection",
     "acgan",
-    "gan_cls of texts",
     "stackgan, stage one",
     "stackgan, stage two",
     "vae, sampled",

@@ -27,6 +27,8 @@ from gan_jax.nets.lenet import LeNet
 from gan_jax.nets.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from gan_jax.nets.pix2pix import PatchDiscriminator, Unconditional, UNet
 from gan_jax.nets.projection import ProjectionDiscriminator
+from gan_jax.nets.stackgan import ConditioningAugmentation, StageOneGenerator, StageTwoGenerator
+from gan_jax.nets.text_to_image import TextToImageDiscriminator, TextToImageGenerator
 
 __all__ = [
     "ACGANDiscriminator",
@@ -34,6 +36,7 @@ __all__ = [
     "CharCNNRNN",
     "ConditionalDiscriminator",
     "ConditionalGenerator",
+    "ConditioningAugmentation",
     "Conv",
     "ConvDecoder",
     "ConvEncoder",
@@ -55,6 +58,10 @@ __all__ = [
     "PatchDiscriminator",
     "ProjectionDiscriminator",
     "ResidualGenerator",
+    "StageOneGenerator",
+    "StageTwoGenerator",
+    "TextToImageDiscriminator",
+    "TextToImageGenerator",
     "UNet",
     "Unconditional",
     "goodfellow_generator",

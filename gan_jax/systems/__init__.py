@@ -7,6 +7,7 @@ from gan_jax.systems.autoencoder import Autoencoder
 from gan_jax.systems.cvae import CVAE
 from gan_jax.systems.cyclegan import CycleGAN
 from gan_jax.systems.gan import GAN, Round
+from gan_jax.systems.gan_cls import gan_cls, interpolated
 from gan_jax.systems.gmmn import GMMN
 from gan_jax.systems.hierarchical_vae import HierarchicalVAE
 from gan_jax.systems.iwae import iwae
@@ -15,6 +16,7 @@ from gan_jax.systems.lapgan import LAPGAN
 from gan_jax.systems.latents import Gaussian
 from gan_jax.systems.pix2pix import pix2pix
 from gan_jax.systems.relativistic import relativistic_gan
+from gan_jax.systems.stackgan import stackgan
 from gan_jax.systems.svi import SVI
 from gan_jax.systems.vae import VAE, Bound
 
@@ -34,10 +36,13 @@ __all__ = [
     "JointEmbedding",
     "Round",
     "acgan",
+    "gan_cls",
+    "interpolated",
     "iwae",
     "networks",
     "pix2pix",
     "relativistic_gan",
+    "stackgan",
     "views",
     "walks",
 ]

@@ -36,6 +36,7 @@ TRANSLATED = {
     "condition": jax.random.uniform(jax.random.key(2), (NUM, 12, 12, 2)),
     "target": jax.random.uniform(jax.random.key(3), (NUM, 12, 12, 1)),
 }
+TEXTED = {**IMAGES, "text": jax.random.normal(jax.random.key(4), (NUM, 3))}
 COMPLETED = {"condition": jnp.ones((NUM, 3)), "target": jnp.ones((NUM, 2, 1))}
 
 
@@ -65,6 +66,20 @@ class Told(nn.Module):
     @nn.compact
     def __call__(self, x, *conditions, train=False):
         return self.network(nn.BatchNorm(not train)(x), *conditions, train=train)
+
+
+class Augmented(nn.Module):
+    """A stage of StackGAN, on latents or on the images of a stage before."""
+
+    network: nn.Module
+    before: nn.Module | None = None
+
+    @nn.compact
+    def __call__(self, x, text, *, train=False):
+        if self.before is not None:
+            x, _ = self.before(x, text, train=train)
+        condition, gaussian = nets.ConditioningAugmentation(2)(text)
+        return self.network(x, condition, train=train), gaussian
 
 
 class Row(NamedTuple):
@@ -230,6 +245,19 @@ def pix2pix(dtype):
     )
 
 
+def of_text(build, dtype, **changes):
+    arguments = {"loss": losses.non_saturating(), "latents": networks.normal(3)}
+    return build(**players(dtype) | arguments | changes)
+
+
+def stage_one(dtype):
+    return Augmented(players(dtype)["generator"])
+
+
+def stage_two(dtype):
+    return Augmented(players(dtype)["generator"], networks.Frozen(stage_one(dtype)))
+
+
 def penalised(dtype):
     critic = MLPDiscriminator((4,), spectral_norm=True, dtype=dtype)
     penalty = lambda r: losses.gradient_penalty(r.critic, r.real, r.fake, r.key)  # noqa: E731
@@ -241,6 +269,7 @@ def penalised(dtype):
 
 
 LABELS = (jnp.arange(4) % 3,)
+TEXTS = (jnp.ones((4, 3)),)
 ROWS = {
     "gan": Row(gan, IMAGES),
     "gan with conditions and terms": Row(
@@ -298,6 +327,13 @@ ROWS = {
         LABELS,
     ),
     "pix2pix": Row(pix2pix, TRANSLATED, (jnp.ones((4, 12, 12, 2)),)),
+    "gan_cls": Row(partial(of_text, systems.gan_cls, interpolation=0.5), TEXTED, TEXTS),
+    "stackgan, stage one": Row(
+        lambda dtype: of_text(systems.stackgan, dtype, generator=stage_one(dtype)), TEXTED, TEXTS
+    ),
+    "stackgan, stage two": Row(
+        lambda dtype: of_text(systems.stackgan, dtype, generator=stage_two(dtype)), TEXTED, TEXTS
+    ),
     "vae": Row(vae, IMAGES),
     "vae, sampled": Row(partial(vae, kl="sampled", num_samples=2), IMAGES),
     "hierarchical vae": Row(hierarchical_vae, IMAGES),
@@ -322,6 +358,8 @@ VARIANTS = {
     "conditional dcgan",
     "gan with a projection",
     "acgan",
+    "stackgan, stage one",
+    "stackgan, stage two",
     "vae, sampled",
 }
 """Of systems that have another row, too: among the slow tests."""

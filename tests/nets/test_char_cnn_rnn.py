@@ -90,7 +90,8 @@ def test_it_is_its_layers(cell, step, name):
     draw = lambda leaf: np.random.default_rng(leaf.size).normal(0, 0.5, leaf.shape)  # noqa: E731
     params = jax.tree.map(draw, shapes)
     (of_cell,) = (params[key] for key in params if key.startswith(name))
-    found = network.apply({"params": jax.tree.map(jnp.float32, params)}, jnp.asarray(tokens))
+    variables = {"params": jax.tree.map(jnp.float32, params)}
+    found = jax.jit(network.apply)(variables, jnp.asarray(tokens))
     expected = by_hand(params | {"cell": of_cell}, tokens, step)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 

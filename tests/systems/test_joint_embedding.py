@@ -1,7 +1,6 @@
 """The joint embedding against its loss and its shares, and what it learns."""
 
 import dataclasses
-from functools import partial
 
 import flax.linen as nn
 import jax
@@ -40,37 +39,27 @@ def start(system=SYSTEM, batch=BATCH):
     return jax.jit(lambda: system.init(jax.random.key(2), batch, optimizer=SGD))()
 
 
-def test_a_step_descends_on_the_loss_of_the_embeddings_and_counts_the_right_ones():
-    state = start()
-    params = state.player.weights.params
+def test_the_objective_is_the_loss_of_the_embeddings_and_counts_the_right_ones():
+    params = start().player.weights.params
     apart = params | {"text": jax.tree.map(lambda p: 10 * p, params["text"])}
-    weights = state.player.weights.replace(params=apart)
-    state = state.replace(player=state.player.replace(weights=weights))
-    step = partial(descent_step, objective=SYSTEM.objective, optimizer=SGD)
-    after, metrics = jax.jit(step)(KEY, state, BATCH)
-    v = SYSTEM.embed_image(weights, BATCH["image"])
-    t = SYSTEM.embed_text(weights, BATCH["text"])
-    labels = np.asarray(BATCH["label"])
+
+    @jax.jit
+    def of(params):
+        weights = Weights(params=params, state={})
+        outcome = SYSTEM.objective(weights=weights, batch=BATCH, key=KEY)
+        v = SYSTEM.embed_image(weights, BATCH["image"])
+        t = SYSTEM.embed_text(weights, BATCH["text"])
+        return outcome.loss, (outcome.metrics, v, t)
+
+    (loss, (metrics, v, t)), slope = jax.value_and_grad(of, has_aux=True)(apart)
     errors = losses.structured_joint_embedding(v, t, BATCH["label"], margin=0.2)
-    np.testing.assert_allclose(metrics["loss"], errors.mean(), rtol=1e-5)
-    scores = np.float64(v) @ np.float64(t).T
+    np.testing.assert_allclose(loss, errors.mean(), rtol=1e-5)
+    labels, scores = np.asarray(BATCH["label"]), np.float64(v) @ np.float64(t).T
     shares = [np.mean(labels[scores.argmax(axis)] == labels) for axis in (1, 0)]
     assert shares == [1 / 6, 2 / 6]  # of their own pair 0 and 1 / 6
     np.testing.assert_allclose([metrics["image_to_text"], metrics["text_to_image"]], shares)
-
-    def loss(params):
-        pair = (
-            SYSTEM.image_encoder.apply({"params": params["image"]}, BATCH["image"]),
-            TEXT.apply({"params": params["text"]}, BATCH["text"]),
-        )
-        return losses.structured_joint_embedding(*pair, BATCH["label"], margin=0.2).mean()
-
-    slope = jax.jit(jax.grad(loss))(weights.params)
-    moved = jax.tree.map(lambda p, g: p - 0.1 * g, weights.params, slope)
-    same = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
-    jax.tree.map(same, after.player.weights.params, moved)
     for part in ("image", "text"):
-        assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(slope[part])) > 1e-4
+        assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(slope[part])) > 1e-2
 
 
 @pytest.mark.slow

@@ -17,11 +17,6 @@ from gan_jax.nets.mlp import check_sizes
 WINDOW = 3
 
 
-def small_uniform(key, shape, dtype=jnp.float32):
-    """U[-0.08, 0.08), of which the authors draw every weight and bias."""
-    return jax.random.uniform(key, shape, dtype, -0.08, 0.08)
-
-
 class CharCNNRNN(nn.Module):
     """Map sentences to `num_outputs` numbers: convolutions over characters, then a recurrent net.
 
@@ -89,17 +84,22 @@ class CharCNNRNN(nn.Module):
                 f"The sentences have {length} characters; with these kernels and pools they need "
                 f"{self.shortest}: pad them, or pool less."
             )
-        told = {"kernel_init": small_uniform, "bias_init": small_uniform, "dtype": self.dtype}
+        told = {"kernel_init": _small_uniform, "bias_init": _small_uniform, "dtype": self.dtype}
         known = one_hot(tokens.reshape(-1), self.num_characters + 1, self.dtype or jnp.float32)
         x = known[:, 1:].reshape(num, length, -1)
         for width, pool in zip(self.widths, self.pools, strict=True):
             x = nn.relu(Conv(width, (self.kernel_size,), padding="VALID", **told)(x))
             x = _pooled(x, pool)
         cells = {"rnn": partial(nn.SimpleCell, activation_fn=nn.relu), "gru": nn.GRUCell}
-        cell = cells[self.cell](self.hidden, recurrent_kernel_init=small_uniform, **told)
+        cell = cells[self.cell](self.hidden, recurrent_kernel_init=_small_uniform, **told)
         start = jnp.zeros((num, self.hidden), x.dtype)
         _, states = nn.RNN(cell, return_carry=True)(x, initial_carry=start)
         return nn.Dense(self.num_outputs, **told)(states.mean(axis=1)).astype(jnp.float32)
+
+
+def _small_uniform(key, shape, dtype):
+    """U[-0.08, 0.08), of which the authors draw every weight and bias."""
+    return jax.random.uniform(key, shape, dtype, -0.08, 0.08)
 
 
 def _pooled(x: Array, pool: int) -> Array:

@@ -15,22 +15,26 @@ SMALL = {"widths": (3, 5, 4), "pools": (3, 2, 1), "kernel_size": 2, "num_charact
 OF_GANS = {"widths": (384, 512, 512), "pools": (3, 3, 1), "hidden": 512, "cell": "gru"}
 
 
-def places(network, length):
-    """How many places each convolution makes, and the recurrent network reads."""
+def watched(network, length):
+    """What each convolution and the recurrent network read and make, and the embedding."""
     seen = {}
 
     def watch(call, args, kwargs, context):
         made = call(*args, **kwargs)
         if context.method_name == "__call__" and isinstance(context.module, Conv | nn.RNN):
-            places = made[1] if isinstance(made, tuple) else made
-            seen[context.module.path] = args[0].shape[1], places.shape[1]
+            seen[context.module.path] = args[0], made[1] if isinstance(made, tuple) else made
         return made
 
     tokens = jax.ShapeDtypeStruct((2, length), jnp.int32)
     with nn.intercept_methods(watch):
         made, _ = jax.eval_shape(partial(network.init_with_output, KEY), tokens)
     assert (made.shape, made.dtype) == ((2, network.num_outputs), jnp.float32)
-    return [n for pair in seen.values() for n in pair][:-1]
+    return [x for pair in seen.values() for x in pair]
+
+
+def places(network, length):
+    """How many characters there are, then places, up to those that the recurrent net reads."""
+    return [x.shape[1] for x in watched(network, length)[:-1]]
 
 
 @pytest.mark.parametrize(("given", "last", "shortest"), [({}, 8, 66), (OF_GANS, 18, 48)])
@@ -86,7 +90,8 @@ def test_it_is_its_layers(cell, step, name):
     draw = lambda leaf: np.random.default_rng(leaf.size).normal(0, 0.5, leaf.shape)  # noqa: E731
     params = jax.tree.map(draw, shapes)
     (of_cell,) = (params[key] for key in params if key.startswith(name))
-    found = network.apply({"params": jax.tree.map(jnp.float32, params)}, jnp.asarray(tokens))
+    variables = {"params": jax.tree.map(jnp.float32, params)}
+    found = jax.jit(network.apply)(variables, jnp.asarray(tokens))
     expected = by_hand(params | {"cell": of_cell}, tokens, step)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
@@ -110,8 +115,7 @@ def test_weights_are_drawn_as_the_authors_draw_them():
 @pytest.mark.parametrize("cell", ["rnn", "gru"])
 def test_it_computes_in_bfloat16(cell):
     network = CharCNNRNN(4, **SMALL, hidden=5, cell=cell, dtype=jnp.bfloat16)
-    made, params = jax.eval_shape(partial(network.init_with_output, KEY), jnp.zeros((2, 31), int))
-    assert {leaf.dtype for leaf in jax.tree.leaves((made, params))} == {jnp.dtype(jnp.float32)}
+    assert {x.dtype for x in watched(network, 31)} == {jnp.dtype(jnp.bfloat16)}
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from gan_jax.nets import TextToImageDiscriminator, TextToImageGenerator
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
-LATENTS, TEXT = (np.float32(RNG.normal(size=(3, num))) for num in (4, 5))
-IMAGES = np.float32(RNG.uniform(-1, 1, (3, 16, 16, 2)))
+LATENTS, TEXT = (RNG.normal(size=(3, num)).astype(np.float32) for num in (4, 5))
+IMAGES = RNG.uniform(-1, 1, (3, 16, 16, 2)).astype(np.float32)
 
 
 def shapes(network, *inputs):

@@ -80,19 +80,19 @@ def test_the_first_stage_is_its_layers():
 
 
 def test_the_second_stage_is_its_layers():
-    network = StageTwoGenerator(Given(), 1, 1, 2, 1, augmentation=False)
+    network = StageTwoGenerator(Given(), 1, 4, 2, 1, augmentation=False)
     found, variables = filled(network, LATENTS, TEXT)
     of = Layers(variables)
     told = leaky_relu(of.dense(TEXT))
     x = relu(of.conv(SMALL))
     for _ in range(2):
         x = relu(of.norm(of.conv(x, 2)))
-    assert x.shape == (3, 2, 2, 4)
+    assert x.shape == (3, 2, 2, 16)
     x = relu(of.norm(of.conv(beside(x, told))))
     x = relu(x + of.norm(of.conv(relu(of.norm(of.conv(x))))))
     for _ in range(3):
         x = relu(of.norm(up(of, x)))
-    assert x.shape == (3, 16, 16, 1)
+    assert x.shape == (3, 16, 16, 2)
     np.testing.assert_allclose(found, np.tanh(of.conv(x)), atol=1e-4)
 
 
@@ -111,7 +111,7 @@ def without_deviation(variables):
 
 
 def test_without_deviation_there_is_no_augmentation():
-    network = StageOneGenerator(4, 1, 1, 2, 0, augmentation=False)
+    network = StageOneGenerator(4, 1, 4, 2, 0, augmentation=False)
     expected, variables = filled(network, LATENTS, TEXT)
     augmented = jax.jit(network.clone(augmentation=True).apply)
     images, (mean, log_variance) = augmented(

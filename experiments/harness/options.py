@@ -24,7 +24,17 @@ Evaluate: TypeAlias = Callable[[KeyArray, PyTree], Evaluation]
 """(key, state) -> what there is to see and to measure; the key is the same at every evaluation."""
 
 Purpose = Literal[
-    "run", "init", "evaluate", "data", "pixels", "score", "refine", "bounds", "parzen", "measure"
+    "run",
+    "init",
+    "evaluate",
+    "data",
+    "pixels",
+    "score",
+    "refine",
+    "bounds",
+    "parzen",
+    "measure",
+    "encoder",
 ]
 """What a run draws keys for."""
 

@@ -20,14 +20,16 @@ from gan_jax.errors import Refusal
 from gan_jax.typing import KeyArray
 
 SIZES = ("large", "small")
-COLOURS = ("red", "green", "blue", "yellow", "white")
+COLOURS = ("red", "green", "blue", "yellow", "cyan", "magenta", "white")
 SHAPES = ("circle", "square", "triangle")
 PLACES = ("upper left", "upper right", "lower left", "lower right")
 ATTRIBUTES = {"size": SIZES, "colour": COLOURS, "shape": SHAPES, "place": PLACES}
 
-RADII = np.array([0.17, 0.1], np.float32)
+RADII = np.array([0.19, 0.12], np.float32)
 """Of the circles, as shares of the picture's side."""
-RGB = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 1, 1]], np.float32)
+RGB = np.array(
+    [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 1, 1], [1, 0, 1], [1, 1, 1]], np.float32
+)
 HALF_SQUARE, HALF_TRIANGLE = np.sqrt(np.pi) / 2, np.sqrt(np.pi / 2)
 """Half the side of a square, and of a triangle's base and height, of the circle of radius 1."""
 

@@ -1,8 +1,9 @@
 """The generators of StackGAN (Zhang, Xu, Li, Zhang, Wang, Huang & Metaxas 2017), in two stages.
 
-The critic of either stage is `TextToImageDiscriminator`. Nearest neighbours and 3x3 convolutions
-double the maps; kernels start from N(0, 0.02²), batch normalisation's gains from N(1, 0.02²). The
-residual blocks of the first stage are not in the paper, but in the authors' code.
+The critic of either stage is `TextToImageDiscriminator`. Every pixel four times and a 3x3
+convolution double maps; kernels start from N(0, 0.02²), batch normalisation's gains from
+N(1, 0.02²), and the text's layer from Flax's default. The residual blocks of the first stage are
+not in the paper, but in the authors' code.
 """
 
 from functools import partial
@@ -17,7 +18,7 @@ from gan_jax.checks import AT_LEAST_0, AT_LEAST_1, SIGNED, Bound, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.nets.layers import Conv
 from gan_jax.nets.layers.norms import normalization, weights_init
-from gan_jax.nets.text_to_image import check_sizes, grow, joined
+from gan_jax.nets.text_to_image import check_sizes, grow, joined, projected
 from gan_jax.signals import nearest_up
 
 
@@ -57,11 +58,11 @@ class ConditioningAugmentation(nn.Module):
 
 
 class StageOneGenerator(nn.Module):
-    """Map latents and embeddings of texts to small images in [-1, 1], of their shapes and colours.
+    """Map latents and embeddings of texts to small images in [-1, 1].
 
     As `TextToImageGenerator`, on ĉ, of `text_dim` numbers, in place of the projected text. Returns
-    (images, (mean, log-variance)) of the augmentation; without it ĉ is the mean, and the images
-    alone are returned.
+    (images, (mean, log-variance)), of the augmentation; without `augmentation` ĉ is the mean, and
+    the images alone are returned.
 
     Zhang et al. 2017, section 3.3.
 
@@ -109,14 +110,15 @@ class StageOneGenerator(nn.Module):
 
 
 class StageTwoGenerator(nn.Module):
-    """Make of the first stage's images and the text again images in [-1, 1], larger and finer.
+    """Make larger and finer images in [-1, 1] of the first stage's and of the text once more.
 
     `stage_one` is called with the latents and the text; give it as `systems.networks.Frozen(...)`,
-    so that it stays as it is. Its images become maps of `width` channels by a 3x3 convolution, are
-    halved twice by 4x4 ones, which double the channels, joined at every place to a ĉ of
-    its own, of `text_dim` numbers, and pass `num_residual` blocks (in the authors' code 4 for
-    256x256 and 2 for 128x128). Then they are doubled, and their channels halved, until their sides
-    are 2^`num_doublings` times those of the first stage. Returns what `StageOneGenerator` does.
+    so that it stays as it is. A 3x3 convolution makes maps of `width` channels of its images, and
+    4x4 ones halve them twice and double the channels. At every place they are joined to a ĉ drawn
+    anew, of `text_dim` numbers, and they pass `num_residual` blocks x + f(x) of two 3x3
+    convolutions: in the authors' code 4 for images of 256x256, and 2 for 128x128. Then they are
+    doubled, and their channels halved, until their sides are 2^`num_doublings` times those of the
+    first stage's images. Returns what `StageOneGenerator` does.
 
     Zhang et al. 2017, section 3.4.
 
@@ -187,7 +189,7 @@ def _conditioned(module: Any, text: Array) -> tuple[Any, ...]:
     """ĉ and what it was drawn from, or the mean alone where there is no augmentation."""
     if module.augmentation:
         return ConditioningAugmentation(module.text_dim, module.dtype)(text)
-    return (nn.leaky_relu(nn.Dense(module.text_dim, dtype=module.dtype)(text), 0.2),)
+    return (projected(module, text),)
 
 
 def _beside(images: Array, gaussian: list[Any]) -> Any:

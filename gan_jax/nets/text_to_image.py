@@ -2,8 +2,9 @@
 
 A DCGAN with 4x4 kernels that is told an embedding of the text: it is projected to a few numbers,
 which are joined to the latents in the generator, and to the smallest maps in the discriminator.
-Kernels start from N(0, 0.02²) and batch normalisation's gains from N(1, 0.02²). The residual blocks
-are not in the paper, but in the authors' code.
+Kernels start from N(0, 0.02²) and batch normalisation's gains from N(1, 0.02²), but for the text's
+projection, which keeps its scale. The residual blocks are not in the paper, but in the authors'
+code.
 """
 
 from collections.abc import Callable
@@ -93,8 +94,8 @@ class TextToImageGenerator(nn.Module):
             told = {"use_bias": use_bias, "kernel_init": weights_init, "dtype": self.dtype}
             return ConvTranspose(features, (4, 4), (2, 2), **told)(x)
 
-        told = nn.leaky_relu(nn.Dense(self.text_dim, dtype=self.dtype)(text), 0.2)
-        return grow(self, jnp.concatenate([latents, told], axis=-1), up, train=train)
+        vector = jnp.concatenate([latents, projected(self, text)], axis=-1)
+        return grow(self, vector, up, train=train)
 
 
 class TextToImageDiscriminator(nn.Module):
@@ -149,10 +150,16 @@ class TextToImageDiscriminator(nn.Module):
         for _ in range(self.num_residual):
             x = Bottleneck(norm, activation, self.dtype)(x)
         x = x if self.num_residual else activation(x)
-        told = activation(nn.Dense(self.text_dim, dtype=self.dtype)(text))
-        x = activation(norm()(here(x.shape[-1])(joined(x, told))))
+        x = activation(norm()(here(x.shape[-1])(joined(x, projected(self, text)))))
         logit = nn.Dense(1, kernel_init=weights_init, dtype=self.dtype)
         return logit(x.reshape(len(x), -1))[:, 0].astype(jnp.float32)
+
+
+def projected(
+    module: Any, text: Float[Array, "num embedding"]
+) -> Float[Array, "num {module.text_dim}"]:
+    """Bring embeddings to `module.text_dim` numbers, by layers inside of it."""
+    return nn.leaky_relu(nn.Dense(module.text_dim, dtype=module.dtype)(text), 0.2)
 
 
 def grow(

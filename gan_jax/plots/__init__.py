@@ -3,7 +3,7 @@
 from gan_jax.plots.coverage import coverage_curves
 from gan_jax.plots.curves import curves
 from gan_jax.plots.dynamics import eigenvalues, phase_portraits
-from gan_jax.plots.images import brightness_grid, image_grid, save_images
+from gan_jax.plots.images import brightness_grid, captioned_grid, image_grid, save_images
 from gan_jax.plots.latents import latents
 from gan_jax.plots.pictures import Animation, Picture
 from gan_jax.plots.points import points_over_surface
@@ -13,6 +13,7 @@ __all__ = [
     "Animation",
     "Picture",
     "brightness_grid",
+    "captioned_grid",
     "coverage_curves",
     "curves",
     "eigenvalues",

@@ -39,6 +39,27 @@ def image_grid(
     return Picture(pixels if row_names is None else _named(pixels, row_names))
 
 
+def captioned_grid(
+    images: Float[np.ndarray, "num height width channels"],
+    captions: Sequence[str],
+    *,
+    scale: int = 2,
+) -> Picture:
+    """Put images in [-1, 1] into one picture, as many in a row for each caption, which is above it.
+
+    A caption that is wider than its row is cut off.
+    """
+    columns = len(images) // len(captions)
+    parts = []
+    for row, caption in enumerate(captions):
+        shown = images[row * columns : (row + 1) * columns]
+        pixels = image_grid(shown, columns=columns, scale=scale).pixels
+        strip = Image.new("RGB", (pixels.shape[1], 16), "white")
+        ImageDraw.Draw(strip).text((3, 8), caption, "black", ImageFont.load_default(), anchor="lm")
+        parts += [np.asarray(strip), pixels]
+    return Picture(np.concatenate(parts))
+
+
 def _named(pixels: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Write names to the left of as many rows."""
     font = ImageFont.load_default()

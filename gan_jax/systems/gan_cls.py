@@ -31,9 +31,9 @@ def gan_cls(
 
     t the batch's `condition`, of any shape and type, and t' that of its neighbour, the example
     before. A neighbour with the same condition makes no wrong pair: it counts 0, and the fake of
-    its place 1 instead of ½. So there is always as much to reject as to accept, which a critic
-    without a scale of its own needs, such as Wasserstein's; and under one condition for all it is
-    the GAN. The best critic is σ(D) = p/(p + ½ p_wrong + ½ q), where all neighbours differ.
+    its place 1 instead of ½. So there is always as much to reject as to accept, without which the
+    loss of a critic such as Wasserstein's could fall without end; and under one condition for all
+    it is the GAN. Where all neighbours differ the best critic is σ(D) = p/(p + ½ p_wrong + ½ q).
     Conditions that differ in one number differ: where "wrong" is to mean another class, condition
     on the class, or see to it in the batch. Under `pmap` neighbours are those of one device.
 
@@ -89,8 +89,8 @@ def interpolated(loss: AdversarialLoss, beta: float = 0.5) -> Term:
     condition of the neighbour, the example before. For β = 1 it is the generator's own loss once
     more, for β = 0 that of the neighbours' conditions: the same in the mean. A term of any `GAN`
     whose conditions are floating-point numbers; with its critic, and not that of `gan_cls`, it is
-    GAN-INT. The paper has β = ½ and adds as many examples as there are; the authors' code half as
-    many, with the same weight.
+    GAN-INT. The paper has β = ½ and weight 1, as here; the authors' code takes for it half as many
+    examples as the batch has.
 
     Reed et al. 2016, equation (5).
 

@@ -104,7 +104,7 @@ def test_the_places_of_figures_are_drawn():
     codes = np.tile(CODES[:1], (400, 1, 1))
     light = (np.asarray(draw(jax.random.key(3), codes))[..., 0] + 1) / 2
     centre = np.einsum("nhw,h->n", light, (np.arange(32) + 0.5) / 32) / light.sum((1, 2))
-    room = 0.25 - np.sqrt(np.pi / 2) * 0.17
+    room = 0.25 - np.sqrt(np.pi / 2) * 0.19
     assert abs(centre - 0.25).max() <= room + 1e-3
     np.testing.assert_allclose(centre.mean(), 0.25, atol=4 * room / np.sqrt(3 * 400))
     np.testing.assert_allclose(centre.std(), room / np.sqrt(3), rtol=0.1)

@@ -1,5 +1,6 @@
 """StackGAN's generators: the augmentation's draws, both stages against NumPy, the paper's sizes."""
 
+from functools import partial
 from itertools import pairwise
 
 import flax.linen as nn
@@ -8,7 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.nets import ConditioningAugmentation, StageOneGenerator, StageTwoGenerator
+from gan_jax.nets import (
+    ConditioningAugmentation,
+    ConvTranspose,
+    StageOneGenerator,
+    StageTwoGenerator,
+    TextToImageDiscriminator,
+    TextToImageGenerator,
+)
 from tests.nets.test_text_to_image import (
     LATENTS,
     TEXT,
@@ -72,19 +80,19 @@ def test_the_first_stage_is_its_layers():
 
 
 def test_the_second_stage_is_its_layers():
-    network = StageTwoGenerator(Given(), 1, 1, 2, 1, augmentation=False)
+    network = StageTwoGenerator(Given(), 1, 4, 2, 1, augmentation=False)
     found, variables = filled(network, LATENTS, TEXT)
     of = Layers(variables)
     told = leaky_relu(of.dense(TEXT))
     x = relu(of.conv(SMALL))
     for _ in range(2):
         x = relu(of.norm(of.conv(x, 2)))
-    assert x.shape == (3, 2, 2, 4)
+    assert x.shape == (3, 2, 2, 16)
     x = relu(of.norm(of.conv(beside(x, told))))
     x = relu(x + of.norm(of.conv(relu(of.norm(of.conv(x))))))
     for _ in range(3):
         x = relu(of.norm(up(of, x)))
-    assert x.shape == (3, 16, 16, 1)
+    assert x.shape == (3, 16, 16, 2)
     np.testing.assert_allclose(found, np.tanh(of.conv(x)), atol=1e-4)
 
 
@@ -102,14 +110,8 @@ def without_deviation(variables):
     return {**variables, "params": params}
 
 
-@pytest.mark.parametrize(
-    "network",
-    [
-        StageOneGenerator(4, 1, 1, 2, 0, augmentation=False),
-        StageTwoGenerator(Given(), 1, 1, 2, 0, augmentation=False),
-    ],
-)
-def test_without_deviation_there_is_no_augmentation(network):
+def test_without_deviation_there_is_no_augmentation():
+    network = StageOneGenerator(4, 1, 4, 2, 0, augmentation=False)
     expected, variables = filled(network, LATENTS, TEXT)
     augmented = jax.jit(network.clone(augmentation=True).apply)
     images, (mean, log_variance) = augmented(
@@ -137,8 +139,39 @@ def test_both_stages_have_the_authors_sizes():
     blocks = [(3, 3, 512, 512)] * 8
     ups = [(3, 3, *pair) for pair in pairwise([512, 256, 128, 64, 32, 3])]
     assert kernels(variables, "Conv") == [*encoder, *blocks, *ups]
-    (large, _), _ = shapes(StageTwoGenerator(one, num_doublings=1), latents, text)
-    assert large.shape == (2, 128, 128, 3)
+
+
+@pytest.mark.parametrize(
+    ("network", "given"),
+    [
+        (TextToImageGenerator(16, 1, 1, 2), LATENTS),
+        (TextToImageDiscriminator(1, 2), SMALL),
+        (StageOneGenerator(16, 1, 1, 2), LATENTS),
+        (StageTwoGenerator(Given(), 1, 1, 2), LATENTS),
+    ],
+)
+@pytest.mark.parametrize("train", [True, False])
+def test_every_layer_knows_its_type_its_axis_and_whether_it_is_trained(network, given, train):
+    seen = []
+
+    def watch(method, args, kwargs, context):
+        seen.append(context.module)
+        return method(*args, **kwargs)
+
+    network = network.clone(dtype=jnp.bfloat16, axis_name="data")
+    with nn.intercept_methods(watch):
+        made, _ = jax.eval_shape(
+            partial(network.init_with_output, train=train),
+            {"params": KEY, "noise": KEY},
+            given,
+            TEXT,
+        )
+    norms = [module for module in seen if isinstance(module, nn.BatchNorm)]
+    layers = [m for m in seen if isinstance(m, nn.Dense | nn.Conv | ConvTranspose)]
+    assert len(norms) > 1 < len(layers)
+    assert {(m.axis_name, m.use_running_average) for m in norms} == {("data", not train)}
+    assert {m.dtype for m in [*norms, *layers]} == {jnp.bfloat16}
+    assert {x.dtype for x in jax.tree.leaves(made)} <= {jnp.dtype(jnp.float32)}
 
 
 def test_a_first_stage_that_cannot_be_halved_twice_is_refused():

@@ -11,8 +11,8 @@ from gan_jax.nets import TextToImageDiscriminator, TextToImageGenerator
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
-LATENTS, TEXT = (np.float32(RNG.normal(size=(3, num))) for num in (4, 5))
-IMAGES = np.float32(RNG.uniform(-1, 1, (3, 16, 16, 2)))
+LATENTS, TEXT = (RNG.normal(size=(3, num)).astype(np.float32) for num in (4, 5))
+IMAGES = RNG.uniform(-1, 1, (3, 16, 16, 2)).astype(np.float32)
 
 
 def shapes(network, *inputs):
@@ -22,14 +22,18 @@ def shapes(network, *inputs):
 
 def filled(network, *inputs):
     """What it makes of the inputs, by numbers drawn for its variables; and these."""
+    rng = np.random.default_rng(1)
 
     def drawn(path, leaf):
-        fan_in = np.prod(leaf.shape[:-1])  # 1 for what is no kernel
-        numbers = RNG.normal(0, fan_in**-0.5, leaf.shape)
-        return np.float32(numbers**2 + 0.5 if path[-1].key == "var" else numbers)
+        if path[-1].key in ("var", "scale"):
+            return np.float32(rng.uniform(0.5, 2, leaf.shape))
+        fan_in = np.prod(leaf.shape[:-1]) if leaf.ndim > 1 else 20
+        return np.float32(rng.normal(0, (2 / fan_in) ** 0.5, leaf.shape))
 
     variables = jax.tree_util.tree_map_with_path(drawn, shapes(network, *inputs)[1])
-    return jax.jit(network.apply)(variables, *inputs), variables
+    found = jax.jit(network.apply)(variables, *inputs)
+    assert np.ptp(found, axis=0).max() > 0.1  # no ReLU has silenced what is to be compared
+    return found, variables
 
 
 class Layers:

@@ -1,5 +1,6 @@
 """Conditions and terms: what they leave as it was, what they cost, and what they may be called."""
 
+from collections.abc import Callable
 from functools import partial
 
 import chex
@@ -42,7 +43,7 @@ class Beside(nn.Module):
         return self.network(jnp.concatenate([x, *told], axis=-1), train=train)
 
 
-def build(ignores=False, make=GAN, **changes):
+def build(ignores=False, make: Callable[..., GAN] = GAN, **changes):
     arguments = {
         "generator": Beside(MLPGenerator((2,), (8,)), ignores),
         "discriminator": Beside(MLPDiscriminator((8,)), ignores),

@@ -1,0 +1,69 @@
+"""Sentences that find images (Reed, Akata, Lee & Schiele 2016).    python -m experiments.char_cnn_rnn
+
+Learns to read sentences character by character, so that each scores highest with the images that it
+describes, and each image with its sentences. Scored among all sentences and images, of seen and of
+held-out scenes. The picture has unseen sentences, with the images that score highest. The run may
+be the encoder of others: `python -m experiments.text_to_image --encoder runs/char_cnn_rnn`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.harness import command, encoders, options
+from experiments.harness.bounds import Count, Size
+from gan_jax.systems import JointEmbedding
+from gan_jax.training import Evaluation
+from gan_jax.typing import Batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(encoders.EncoderOptions):
+    batch_size: Size = 64
+    """Pairs of an image and a sentence in each step."""
+    steps: Count = 1_000
+    steps_per_dispatch: Count = 25
+    evaluate_every: Count = 250
+    checkpoint_every: Count = 250
+
+
+CONFIGS = {"shapes": Config()}
+
+
+def build(config: Config, batch: Batch) -> JointEmbedding:
+    return config.joint_embedding()
+
+
+def evaluator(config: Config, system: JointEmbedding) -> options.Evaluate:
+    find = encoders.finder(config, system)
+
+    def evaluate(key, state) -> Evaluation:
+        found = find(state.player.weights)
+        return Evaluation({"found": found.picture}, found.metrics)
+
+    return evaluate
+
+
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
+    """Train both encoders, and let them find what belongs together."""
+    captions = config.captions()
+    feed = config.encoder_feed(captions)
+    system = config.joint_embedding()
+    result = config.train(
+        config.encoder_step(system),
+        config.encoder_start(system, config.key("init"), feed),
+        feed,
+        evaluator(config, system),
+        workdir=workdir,
+        fresh=fresh,
+        shown=("loss", "image_to_text", "text_to_image"),
+    )
+    said = (
+        "{held_out/image_to_text:.1%} of images of held-out scenes find their sentences, and "
+        "{held_out/text_to_image:.1%} of the sentences such an image; of seen scenes "
+        "{seen/image_to_text:.1%} and {seen/text_to_image:.1%}"
+    )
+    return result.says(said.format_map(result.metrics))
+
+
+if __name__ == "__main__":
+    command.main("char_cnn_rnn", run, CONFIGS, __doc__ or "")

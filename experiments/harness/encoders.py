@@ -1,0 +1,207 @@
+"""A sentence encoder: its options, how it is trained, and how well it finds what belongs together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments.harness.bounds import Rate, Size, Weight
+from experiments.harness.captions import CaptionOptions, Captions
+from experiments.harness.features import in_chunks
+from gan_jax import data, plots, training
+from gan_jax.errors import Refusal
+from gan_jax.games import DescentState, Weights, descent_step
+from gan_jax.metrics import retrieval_accuracy
+from gan_jax.nets import CharCNNRNN, ConvEncoder
+from gan_jax.systems import JointEmbedding
+from gan_jax.training import first_batch
+from gan_jax.typing import Batch, Feed, KeyArray, Step
+
+NUM_FOUND = 1_000
+NUM_ROWS, COLUMNS = 12, 8
+FORM = (
+    "length",
+    "embedding_dim",
+    "encoder_widths",
+    "encoder_pools",
+    "encoder_hidden",
+    "cell",
+    "image_width",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderOptions(CaptionOptions):
+    embedding_dim: Size = 64
+    """Numbers that a sentence, or an image, becomes."""
+    encoder_widths: tuple[Size, ...] = (64, 64, 64)
+    """Channels of the convolutions over characters."""
+    encoder_pools: tuple[Size, ...] = (3, 3, 2)
+    """How far apart the largest of 3 is taken after each; a 1 pools nothing."""
+    encoder_hidden: Size = 64
+    """Units of the recurrent network."""
+    cell: Literal["rnn", "gru"] = "rnn"
+    """Of the recurrent network: plain with ReLU, or gated."""
+    image_width: Size = 16
+    """Channels of the first of three convolutions of the encoder of images."""
+    margin: Weight = 1.0
+    """By which each pair's score is to exceed those of its image and sentence with others."""
+    encoder_learning_rate: Rate = 1e-3
+    """Adam's, for the encoders of sentences and of images."""
+
+    def joint_embedding(self) -> JointEmbedding:
+        return JointEmbedding(
+            image_encoder=ConvEncoder(self.embedding_dim, self.image_width, 3),
+            text_encoder=CharCNNRNN(
+                self.embedding_dim,
+                self.encoder_widths,
+                self.encoder_pools,
+                hidden=self.encoder_hidden,
+                cell=self.cell,
+            ),
+            margin=self.margin,
+            label="scene",
+        )
+
+    @property
+    def encoder_optimizer(self) -> optax.GradientTransformation:
+        return optax.adam(self.encoder_learning_rate)
+
+    def encoder_step(self, system: JointEmbedding) -> Step:
+        return partial(
+            descent_step,
+            objective=system.objective,
+            optimizer=self.encoder_optimizer,
+            axis_name=getattr(self, "axis_name", None),
+        )
+
+    def encoder_feed(self, captions: Captions) -> Feed:
+        """Images, and of each one sentence, drawn anew whenever it is seen."""
+        feed = self.caption_feed(captions)
+        return data.captioned(feed, captions.tokens(self.length), scene="scene")
+
+    def encoder_start(self, system: JointEmbedding, key: KeyArray, feed: Feed) -> DescentState:
+        return system.init(key, first_batch(feed), optimizer=self.encoder_optimizer)
+
+
+class Found(NamedTuple):
+    """How often what belongs together is found, and a picture of sentences and images."""
+
+    picture: plots.Picture
+    metrics: dict[str, float]
+
+
+def finder(config: EncoderOptions, system: JointEmbedding) -> Callable[[Weights], Found]:
+    """Let sentences find images, and images sentences, among those of both splits.
+
+    `image_to_text`: the share of images whose scene's mean sentence, of all scenes, scores highest;
+    `text_to_image`: of scenes whose mean sentence has its highest score with an image of its own.
+    The picture has unseen sentences and the images that score highest with each.
+    """
+    train, test = config.captions(crop="center"), config.captions("test")
+    num_seen = len(train.sentences)
+    shown = [
+        split.dataset[np.arange(min(len(split.dataset), NUM_FOUND))] for split in (train, test)
+    ]
+    images = np.concatenate([some["image"] for some in shown])
+    scene = np.concatenate([shown[0]["scene"], shown[1]["scene"] + num_seen])
+    tokens = np.concatenate([train.tokens(config.length), test.tokens(config.length)])
+    embed = jax.jit(
+        lambda weights, x: system.embed_image(weights, data.signed(x)),
+    )
+    sentences = [many[0] for many in (*train.sentences, *test.sentences)]
+
+    def find(weights: Weights) -> Found:
+        texts = mean_embeddings(system, weights, tokens)
+        seen = in_chunks(partial(embed, weights), images)
+        scenes = np.arange(len(texts))
+        found = {}
+        for name, of_image, of_text in (
+            ("seen", scene < num_seen, scenes < num_seen),
+            ("held_out", scene >= num_seen, scenes >= num_seen),
+        ):
+            found[f"{name}/image_to_text"] = retrieval_accuracy(
+                seen[of_image], texts, scene[of_image], scenes
+            )
+            found[f"{name}/text_to_image"] = retrieval_accuracy(
+                texts[of_text], seen, scenes[of_text], scene
+            )
+        rows = np.unique(np.linspace(num_seen, len(texts) - 1, NUM_ROWS).astype(int))
+        best = np.argsort(-(texts[rows] @ seen.T), axis=1)[:, :COLUMNS]
+        picture = plots.image_grid(
+            np.asarray(data.signed(images[best.ravel()])),
+            columns=COLUMNS,
+            row_names=[sentences[row] for row in rows],
+        )
+        return Found(picture, {name: float(value) for name, value in found.items()})
+
+    return find
+
+
+def mean_embeddings(system: JointEmbedding, weights: Weights, tokens: np.ndarray) -> jax.Array:
+    """Of each scene, the mean embedding of its sentences."""
+    return jnp.mean(embeddings(system, weights, tokens), axis=1)
+
+
+def embeddings(system: JointEmbedding, weights: Weights, tokens: np.ndarray) -> jax.Array:
+    """Of each scene, the embeddings of its sentences: (scenes, captions, embedding_dim)."""
+    flat = tokens.reshape(-1, tokens.shape[-1])
+    embed = jax.jit(system.embed_text)
+    return in_chunks(partial(embed, weights), flat).reshape(*tokens.shape[:2], -1)
+
+
+def sizes_in(run: str) -> dict[str, Any]:
+    """The options that give a run's encoder its form.
+
+    Raises:
+        ValueError: it is no run that has learned to encode sentences.
+    """
+    config = training.restore(run).config
+    if not config.keys() >= set(FORM):
+        raise Refusal(f"--encoder is {run}, a run that has no encoder of sentences: name another.")
+    return {name: config[name] for name in FORM}
+
+
+def encoder_in(run: str) -> Weights:
+    """The weights of a run's encoder."""
+    restored = training.restore(run)
+    if "generator" in restored.state:
+        return encoder_of(restored.weights("generator"))
+    return restored.weights("player")
+
+
+def with_encoder(
+    weights: Weights, system: JointEmbedding, encoder: Weights, tokens: np.ndarray
+) -> Weights:
+    """Keep an encoder with a generator's weights, and what it makes of all sentences, frozen.
+
+    So the sentences are read once, and the run has all that it takes to read others.
+    """
+    table = embeddings(system, encoder, tokens)
+    kept = {
+        "encoder": {"params": encoder.params, "state": encoder.state},
+        "text": table.reshape(-1, table.shape[-1]),
+    }
+    frozen = {**weights.state.get("frozen", {}), **kept}
+    return weights.replace(state={**weights.state, "frozen": frozen})
+
+
+def encoder_of(weights: Weights) -> Weights:
+    """The encoder that a generator's weights keep."""
+    kept = weights.state["frozen"]["encoder"]
+    return Weights(params=kept["params"], state=kept.get("state", {}))
+
+
+def told(step: Step) -> Step:
+    """Give a step, for the numbers of sentences under `text`, the mean of their embeddings."""
+
+    def step_told(key: KeyArray, state: Any, batch: Batch) -> Any:
+        table = state.generator.weights.state["frozen"]["text"]
+        return step(key, state, {**batch, "text": jnp.mean(table[batch["text"]], axis=1)})
+
+    return step_told

@@ -1,0 +1,223 @@
+"""The options of experiments that draw pictures of sentences, and how the pictures are scored."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.harness import encoders
+from experiments.harness.bounds import Count, Size
+from experiments.harness.captions import Captions, read_scenes, spread
+from experiments.harness.features import in_chunks
+from experiments.harness.phases import PhaseOptions
+from experiments.harness.play import GameOptions
+from gan_jax import data, plots
+from gan_jax.games import Weights, exponential_average_memory
+from gan_jax.metrics import retrieval_accuracy
+from gan_jax.systems import GAN, JointEmbedding
+from gan_jax.systems.walks import straight
+from gan_jax.training import Evaluation, Phase, first_batch
+from gan_jax.typing import KeyArray, PyTree
+
+NUM_TOLD = 500
+CHUNK = 250
+ROWS, COLUMNS = 4, 8
+SPLITS = {"seen": "train", "held_out": "test"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TellingOptions(GameOptions, encoders.EncoderOptions, PhaseOptions):
+    encoder: str | None = None
+    """The directory of a run whose encoder of sentences is taken, with all its sizes; without it
+    one is learned in a first phase."""
+    text_steps: Count = 1_000
+    """Steps of the phase that learns to encode sentences; --steps are those of the last."""
+    num_captions: Count = 1
+    """Sentences of an image whose embeddings are averaged, drawn anew whenever it is seen."""
+    text_dim: Size = 32
+    """Numbers to which the networks bring an embedding."""
+    latent_dim: Size = 16
+    """Size of the latents, which are normal."""
+
+    def with_encoder(self) -> Self:
+        """With the sizes of the encoder that is taken."""
+        return self if self.encoder is None else replace(self, **encoders.sizes_in(self.encoder))
+
+    def text_phases(self, system: JointEmbedding, captions: Captions) -> list[Phase]:
+        """The phase that learns to encode sentences, where none is taken."""
+        if self.encoder is not None:
+            return []
+        feed = self.encoder_feed(captions)
+        start = self.encoder_start(system, self.key("encoder"), feed)
+        timetable, size = self.timetable(self.text_steps), self.examples_per_step
+        return [Phase("text", lambda _: start, self.encoder_step(system), feed, size, timetable)]
+
+    def told_phase(
+        self,
+        name: str,
+        num_steps: int,
+        system: GAN,
+        captions: Captions,
+        keep: Callable[[PyTree, Weights], Weights],
+    ) -> Phase:
+        """A phase that plays on images and what an encoder makes of their sentences.
+
+        keep: (what the phase before has left, the generator's weights) -> these, and what they are
+            to keep of it.
+        """
+        shape = captions.tokens(self.length).shape[:2]
+        rows = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
+        shown = self.caption_feed(captions)
+        feed = data.captioned(shown, rows, scene="scene", num=self.num_captions)
+
+        def start(before: PyTree) -> PyTree:
+            batch = first_batch(feed)
+            text = jnp.zeros((len(batch["text"]), self.embedding_dim))
+            key, optimizers = jax.random.fold_in(self.key("init"), num_steps), self.optimizers()
+            state = system.init(key, {**batch, "text": text}, optimizers=optimizers)
+            weights = keep(before, state.generator.weights)
+            player = state.generator.replace(weights=weights)
+            return exponential_average_memory(state.replace(generator=player))
+
+        step, size = encoders.told(self.step(system)), self.examples_per_step
+        return Phase(name, start, step, feed, size, self.timetable(num_steps))
+
+    def keeping_encoder(
+        self, system: JointEmbedding, captions: Captions
+    ) -> Callable[[PyTree, Weights], Weights]:
+        """Let a generator's weights keep the encoder of the text phase, or the one that is taken."""
+        tokens = captions.tokens(self.length)
+
+        def keep(before: PyTree, weights: Weights) -> Weights:
+            if self.encoder is not None:
+                encoder = encoders.encoder_in(self.encoder)
+            else:
+                encoder = before.player.weights
+            return encoders.with_encoder(weights, system, encoder, tokens)
+
+        return keep
+
+
+class Asked(NamedTuple):
+    """Sentences of which pictures are to be made, their scenes, and what drawn ones are to show."""
+
+    sentences: list[str]
+    scene: np.ndarray
+    codes: np.ndarray | None
+
+    @classmethod
+    def of(cls, captions: Captions, num: int) -> "Asked":
+        """Of all scenes alike, of each its sentences in turn."""
+        scene = spread(len(captions.sentences), num)
+        return cls.about(captions, scene, np.arange(num) // len(captions.sentences) + scene)
+
+    @classmethod
+    def about(cls, captions: Captions, scene: np.ndarray, turn: np.ndarray) -> "Asked":
+        """Of these scenes, of each its sentence of that number, counted round."""
+        pairs = zip(scene, turn % len(captions.sentences[0]), strict=True)
+        codes = None if captions.codes is None else captions.codes[scene]
+        return cls([captions.sentences[s][t] for s, t in pairs], scene, codes)
+
+
+class Teller:
+    """Draws pictures of sentences by the weights of a generator that keep an encoder."""
+
+    def __init__(self, config: TellingOptions, system: GAN) -> None:
+        self.length, self.system, self.joint = config.length, system, config.joint_embedding()
+        self._sample = jax.jit(system.sample, static_argnums=2)
+        self._generate = jax.jit(system.generate)
+        self._embed = jax.jit(self.joint.embed_text)
+
+    def embed(self, weights: Weights, sentences: Sequence[str]) -> jax.Array:
+        tokens = data.characters(sentences, length=self.length)
+        return in_chunks(partial(self._embed, encoders.encoder_of(weights)), tokens)
+
+    def __call__(self, key: KeyArray, weights: Weights, sentences: Sequence[str]) -> jax.Array:
+        """Draw a picture in [-1, 1] of each sentence."""
+        text = self.embed(weights, sentences)
+        parts = []
+        for at in range(0, len(text), CHUNK):
+            some = text[at : at + CHUNK]
+            parts.append(self._sample(jax.random.fold_in(key, at), weights, len(some), some))
+        return jnp.concatenate(parts)
+
+    def between(self, key: KeyArray, weights: Weights, ends: Sequence[str], num: int) -> jax.Array:
+        """Draw pictures on the way from one sentence to another, of one and the same latents."""
+        assert self.system.latents is not None
+        first, last = self.embed(weights, ends)
+        times = jnp.linspace(0, 1, num)
+        text = jax.vmap(straight, in_axes=(None, None, 0))(first, last, times)
+        latents = jnp.repeat(self.system.latents(key, 1), num, axis=0)
+        return self._generate(weights, latents, text)
+
+
+def judging(config: TellingOptions, teller: Teller) -> Callable[[KeyArray, Weights], Evaluation]:
+    """Draw pictures of seen and of held-out sentences, and score whether they show what is said.
+
+    Of drawn shapes an oracle reads them; of others, the encoder itself: the share of pictures whose
+    own sentence, of all scenes of the split, scores highest with it.
+    """
+    splits = {name: config.captions(split, crop="center") for name, split in SPLITS.items()}
+    asked = {name: Asked.of(captions, NUM_TOLD) for name, captions in splits.items()}
+    real = config.real_images(splits["seen"].dataset) if config.evaluate else None
+
+    def judge(key: KeyArray, weights: Weights) -> Evaluation:
+        scores: dict[str, float] = {}
+        for name, some in asked.items():
+            images = teller(key, weights, some.sentences)
+            if some.codes is None:
+                found = _retrieved(teller, weights, images, some.scene, splits[name])
+            else:
+                found = read_scenes(images, some.codes)
+            scores |= {f"{name}/{what}": share for what, share in found.items()}
+        if real is not None:
+            scene = real.reference["scene"]
+            like = Asked.about(splits["seen"], scene, np.arange(len(scene)))
+            scores |= config.measured(real, teller(key, weights, like.sentences))
+        return Evaluation({"told": _sheet(key, weights, teller, asked)}, scores)
+
+    return judge
+
+
+def _retrieved(
+    teller: Teller, weights: Weights, images: jax.Array, scene: np.ndarray, captions: Captions
+) -> dict[str, float]:
+    encoder, tokens = encoders.encoder_of(weights), captions.tokens(teller.length)
+    texts = encoders.mean_embeddings(teller.joint, encoder, tokens)
+    seen = in_chunks(partial(jax.jit(teller.joint.embed_image), encoder), images)
+    share = retrieval_accuracy(seen, texts, scene, np.arange(len(texts)))
+    return {"retrieved": float(share)}
+
+
+def _sheet(
+    key: KeyArray, weights: Weights, teller: Teller, asked: dict[str, Asked]
+) -> plots.Picture:
+    """Rows of pictures under their sentences, and on the way from one to another."""
+    sentences = [
+        some.sentences[row]
+        for some in asked.values()
+        for row in np.linspace(0, len(some.sentences) - 1, ROWS).astype(int)
+    ]
+    told = teller(key, weights, [one for one in sentences for _ in range(COLUMNS)])
+    ends = sentences[1], sentences[-2]
+    way = teller.between(key, weights, ends, COLUMNS)
+    captions = [*sentences, f"{ends[0]} → {ends[1]}"]
+    return plots.captioned_grid(np.concatenate([told, way]), captions)
+
+
+def said(metrics: Mapping[str, Any]) -> str:
+    """What the scores of pictures are, in a sentence."""
+    if "seen/all" not in metrics:
+        return (
+            "{seen/retrieved:.1%} of pictures of seen sentences are nearest to their own, and "
+            "{held_out/retrieved:.1%} of unseen ones"
+        ).format_map(metrics)
+    return (
+        "{seen/all:.1%} of pictures have the shape, colour and size that a seen sentence says "
+        "(shape {seen/shape:.1%}, colour {seen/colour:.1%}, size {seen/size:.1%}), and "
+        "{held_out/all:.1%} those of a held-out combination"
+    ).format_map(metrics)

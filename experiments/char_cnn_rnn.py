@@ -1,6 +1,6 @@
-"""Sentences that find images (Reed, Akata, Lee & Schiele 2016).    python -m experiments.char_cnn_rnn
+"""The char-CNN-RNN (Reed, Akata, Lee & Schiele 2016).    python -m experiments.char_cnn_rnn
 
-Learns to read sentences character by character, so that each scores highest with the images that it
+Learns to read sentences by their characters, so that each scores highest with the images that it
 describes, and each image with its sentences. Scored among all sentences and images, of seen and of
 held-out scenes. The picture has unseen sentences, with the images that score highest. The run may
 be the encoder of others: `python -m experiments.text_to_image --encoder runs/char_cnn_rnn`.
@@ -20,10 +20,10 @@ from gan_jax.typing import Batch
 class Config(encoders.EncoderOptions):
     batch_size: Size = 64
     """Pairs of an image and a sentence in each step."""
-    steps: Count = 1_000
+    steps: Count = 3_000
     steps_per_dispatch: Count = 25
-    evaluate_every: Count = 250
-    checkpoint_every: Count = 250
+    evaluate_every: Count = 500
+    checkpoint_every: Count = 500
 
 
 CONFIGS = {"shapes": Config()}

@@ -2,12 +2,13 @@
 
 The run directory says all there is to know of the training. Of a run with labels the images are
 files in one folder a label, so that they are a dataset again, and rows of the grid. A run that
-translates images is given pictures of yours, of any sizes, by --input FOLDER.
+translates images is given pictures of yours, of any sizes, by --input FOLDER; one that draws what
+sentences say, a sentence by --text.
 """
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import jax
@@ -15,7 +16,7 @@ import numpy as np
 
 from experiments.harness import runs
 from experiments.harness.bounds import Count
-from experiments.harness.runs import RunAgain, new_directory, opened, translating
+from experiments.harness.runs import RunAgain, new_directory, opened, telling, translating
 from gan_jax import data, plots
 from gan_jax.data.paths import pictures_in, some
 from gan_jax.data.pictures import background_colour, read_header, read_picture
@@ -34,6 +35,9 @@ class Options(RunAgain):
     one half of a pair; of inpainting whole images, of which a part is hidden."""
     back: bool = False
     """Translate from the target to the source, where a run goes both ways."""
+    text: str | None = None
+    """A sentence to draw, by a run that has learned to read some; any other is read as well as may
+    be."""
     label: str | None = None
     """The name or the number of the one label to draw; without it each label has its turn."""
     grid: bool = False
@@ -46,6 +50,8 @@ def run(options: Options) -> str:
         return translate(options, Path(options.input))
     if options.back:
         raise Refusal("--back translates pictures of yours: name their folder by --input.")
+    if options.text is not None:
+        return tell(options, options.text)
     run = opened(options)
     labels = run.labels(options.num, options.label)
     folder = new_directory(options.out, options.run, "images")
@@ -62,11 +68,32 @@ def run(options: Options) -> str:
         within = [names[label] for label in labels[0][numbers]] if labels else [""] * len(images)
         for name in set(within):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        digits = max(len(str(options.num - 1)), 5)
-        files = [f"{number:0{digits}d}.png" for number in numbers]
+        files = file_names(numbers, options.num)
         plots.save_images(images, [folder / w / f for w, f in zip(within, files, strict=True)])
         written += len(images)
     return f"{written} images in {folder}"
+
+
+def tell(options: Options, sentence: str) -> str:
+    """Draw what a sentence says, so often; say where the images are."""
+    if options.label is not None:
+        raise Refusal("--text says what is drawn: leave out --label.")
+    teller, weights = telling(options)
+    folder = new_directory(options.out, options.run, "told")
+    made = teller(options.key, weights, [sentence] * options.num)
+    folder.mkdir(parents=True, exist_ok=True)
+    if options.grid:
+        grid_of(np.asarray(made)).save(folder / "grid.png")
+        return f"{len(made)} images in {folder / 'grid.png'}"
+    paths = [folder / name for name in file_names(range(options.num), options.num)]
+    plots.save_images(np.asarray(data.to_uint8(made)), paths)
+    return f"{len(made)} images in {folder}"
+
+
+def file_names(numbers: Iterable[int], num: int) -> list[str]:
+    """Names of files that are in the order of their numbers, of which there are `num`."""
+    digits = max(len(str(num - 1)), 5)
+    return [f"{number:0{digits}d}.png" for number in numbers]
 
 
 def translate(options: Options, source: Path) -> str:

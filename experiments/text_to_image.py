@@ -3,15 +3,14 @@
 Draws pictures of sentences, whose encoder it learns first, as `char_cnn_rnn` does, or takes from
 another run by --encoder. Of shapes an oracle reads what is in each picture: the share of samples
 whose shape, colour and size are what their sentence says, of seen and of held-out combinations.
-The picture has sentences above their images, and the way from one sentence to another.
-`python -m experiments.sample runs/text_to_image --text "a large red circle in the upper left"` draws
-sentences of yours.
+The picture has sentences above their images, and the way from one sentence to another. A run draws
+yours: `python -m experiments.sample runs/text_to_image --text "a large red circle in the middle"`.
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.harness import command, encoders, options, play, telling
+from experiments.harness import command, encoders, options, play, runs, telling
 from experiments.harness.bounds import Count, Share, Size
 from gan_jax.games import averaged
 from gan_jax.nets import TextToImageDiscriminator, TextToImageGenerator
@@ -63,6 +62,10 @@ def build(config: Config, batch: Batch) -> GAN:
         return gan_cls(interpolation=beta, **players)
     terms = {} if beta is None else {"interpolation": interpolated(loss, beta)}
     return GAN(conditions=("text",), generator_terms=terms, **players)
+
+
+def teller(config: Config, system: GAN) -> runs.Teller:
+    return telling.Teller(config, system)
 
 
 def evaluator(config: Config, system: GAN) -> options.Evaluate:

@@ -66,8 +66,8 @@ class CaptionOptions(SampleOptions):
     num_shapes: Literal[1, 2] = 1
     """Figures in a picture of `shapes`."""
     image_size: Size | None = 32
-    length: Size = 201
-    """Characters of a sentence; what is longer is cut off."""
+    length: Size = 144
+    """Characters of a sentence, 201 in the papers; what is longer is cut off."""
 
     def captions(self, split: str = "train", *, crop: Crop | None = None) -> Captions:
         """The pictures of a split, and their sentences.

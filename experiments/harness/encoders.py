@@ -1,10 +1,11 @@
-"""A sentence encoder: its options, how it is trained, and how well it finds what belongs together."""
+"""An encoder of sentences: its options, how it learns, and how well it finds what it is to."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +18,7 @@ from gan_jax import data, plots, training
 from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, Weights, descent_step
 from gan_jax.metrics import retrieval_accuracy
-from gan_jax.nets import CharCNNRNN, ConvEncoder
+from gan_jax.nets import CharCNNRNN, ImageEncoder
 from gan_jax.systems import JointEmbedding
 from gan_jax.training import first_batch
 from gan_jax.typing import Batch, Feed, KeyArray, Step
@@ -41,14 +42,14 @@ class EncoderOptions(CaptionOptions):
     """Numbers that a sentence, or an image, becomes."""
     encoder_widths: tuple[Size, ...] = (64, 64, 64)
     """Channels of the convolutions over characters."""
-    encoder_pools: tuple[Size, ...] = (3, 3, 2)
+    encoder_pools: tuple[Size, ...] = (3, 3, 1)
     """How far apart the largest of 3 is taken after each; a 1 pools nothing."""
     encoder_hidden: Size = 64
     """Units of the recurrent network."""
-    cell: Literal["rnn", "gru"] = "rnn"
+    cell: Literal["rnn", "gru"] = "gru"
     """Of the recurrent network: plain with ReLU, or gated."""
-    image_width: Size = 16
-    """Channels of the first of three convolutions of the encoder of images."""
+    image_width: Size = 32
+    """Channels of the first convolution of the encoder of images."""
     margin: Weight = 1.0
     """By which each pair's score is to exceed those of its image and sentence with others."""
     encoder_learning_rate: Rate = 1e-3
@@ -56,13 +57,14 @@ class EncoderOptions(CaptionOptions):
 
     def joint_embedding(self) -> JointEmbedding:
         return JointEmbedding(
-            image_encoder=ConvEncoder(self.embedding_dim, self.image_width, 3),
+            image_encoder=ImageEncoder(self.embedding_dim, self.image_width),
             text_encoder=CharCNNRNN(
                 self.embedding_dim,
                 self.encoder_widths,
                 self.encoder_pools,
                 hidden=self.encoder_hidden,
                 cell=self.cell,
+                kernel_init=nn.initializers.he_normal(),
             ),
             margin=self.margin,
             label="scene",

@@ -2,7 +2,7 @@
 
 import dataclasses
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, NamedTuple
@@ -36,6 +36,12 @@ class Translator(NamedTuple):
 
     channels: int
     translate: Callable[[KeyArray, Weights, jax.Array], jax.Array]
+
+
+Teller = Callable[[KeyArray, Weights, Sequence[str]], jax.Array]
+"""(key, weights, sentences) -> an image of each, in [-1, 1].
+
+An experiment that draws what sentences say has `teller(config, system)`."""
 
 
 class Maker(NamedTuple):
@@ -168,6 +174,11 @@ def opened(again: RunAgain) -> Opened:
     maker = module.maker(config, system) if hasattr(module, "maker") else system
     if not {"image", "target"} & set(restored.batch) or not hasattr(maker, "generate"):
         raise Refusal(f"{again.run} is a run of {restored.experiment}, which makes no images.")
+    if hasattr(module, "teller"):
+        raise Refusal(
+            f"{again.run} is a run of {restored.experiment}, which draws what sentences say: give "
+            f'one, by python -m experiments.sample {again.run} --text "...".'
+        )
     if others := [name for name in getattr(maker, "conditions", ()) if name != "label"]:
         raise Refusal(f"The images of {again.run} depend on {', '.join(others)}, not on labels.")
     at = getattr(maker, "at", ())
@@ -191,6 +202,25 @@ def translating(again: RunAgain, way: str) -> tuple[Built, Translator, Weights]:
         what = "translates pictures one way, without --back" if ways else "translates no pictures"
         raise Refusal(f"{again.run} is a run of {run.restored.experiment}, which {what}.")
     return run, ways[way], _weights(run.restored, (), again.live)
+
+
+def telling(again: RunAgain) -> tuple[Teller, Weights]:
+    """Open a run that draws what sentences say.
+
+    Raises:
+        ValueError: as `built`, or its run draws no sentences, or has only learned to read them.
+    """
+    run = built(again)
+    find = getattr(run.module, "teller", None)
+    if find is None:
+        made = run.restored.experiment
+        raise Refusal(f"{again.run} is a run of {made}, which draws nothing that sentences say.")
+    if "generator" not in run.restored.state:
+        raise Refusal(
+            f"{again.run} has learned to read sentences, and not yet to draw what they say: run it "
+            "to its end."
+        )
+    return find(run.config, run.system), _weights(run.restored, (), again.live)
 
 
 def experiment_of(run: str, restored: training.Restored) -> tuple[ModuleType, Any]:

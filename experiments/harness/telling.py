@@ -34,7 +34,7 @@ class TellingOptions(GameOptions, encoders.EncoderOptions, PhaseOptions):
     encoder: str | None = None
     """The directory of a run whose encoder of sentences is taken, with all its sizes; without it
     one is learned in a first phase."""
-    text_steps: Count = 1_000
+    text_steps: Count = 2_000
     """Steps of the phase that learns to encode sentences; --steps are those of the last."""
     num_captions: Count = 1
     """Sentences of an image whose embeddings are averaged, drawn anew whenever it is seen."""
@@ -89,7 +89,7 @@ class TellingOptions(GameOptions, encoders.EncoderOptions, PhaseOptions):
     def keeping_encoder(
         self, system: JointEmbedding, captions: Captions
     ) -> Callable[[PyTree, Weights], Weights]:
-        """Let a generator's weights keep the encoder of the text phase, or the one that is taken."""
+        """Let a generator's weights keep the encoder of the phase before, or the one taken."""
         tokens = captions.tokens(self.length)
 
         def keep(before: PyTree, weights: Weights) -> Weights:

@@ -9,7 +9,7 @@ alone, as `inception.preprocess` makes them.
 
 from gan_jax.nets.acgan import ACGANDiscriminator
 from gan_jax.nets.adda import ADDAEncoder
-from gan_jax.nets.char_cnn_rnn import CharCNNRNN
+from gan_jax.nets.char_cnn_rnn import CharCNNRNN, ImageEncoder
 from gan_jax.nets.conditional import ConditionalDiscriminator, ConditionalGenerator
 from gan_jax.nets.conv_vae import ConvDecoder, ConvEncoder
 from gan_jax.nets.cyclegan import ResidualGenerator
@@ -44,6 +44,7 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "GoodfellowDiscriminator",
+    "ImageEncoder",
     "LAPGANBaseDiscriminator",
     "LAPGANBaseGenerator",
     "LAPGANDiscriminator",

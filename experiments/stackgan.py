@@ -1,0 +1,154 @@
+"""StackGAN (Zhang et al. 2017).    python -m experiments.stackgan
+
+Draws pictures of sentences in two stages, half as large and as large as --image-size, each a phase;
+the second starts from the first one's images and leaves its weights as they are. Both go by what a
+condition is drawn from, whose mean and variance they learn (conditioning augmentation). Encoder,
+scores, picture and commands as for `text_to_image`.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from experiments.harness import command, encoders, options, play, runs, telling
+from experiments.harness.bounds import Count, Share, Size, Weight
+from gan_jax.games import Weights, averaged
+from gan_jax.nets import StageOneGenerator, StageTwoGenerator, TextToImageDiscriminator
+from gan_jax.systems import GAN, gan_cls, networks, stackgan
+from gan_jax.training import Evaluation, batch_shapes
+from gan_jax.typing import Batch, PyTree
+
+KEPT = ("encoder", "text")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(telling.TellingOptions):
+    image_size: Size | None = 64
+    augmentation: bool = True
+    """Draw the condition around what the sentence says; without it, it is the mean."""
+    kl_weight: Weight = 2 / 32
+    """Of the divergence from N(0, I); 2 times its mean over --text-dim, as in the authors' code."""
+    interpolation: Share | None = None
+    """Let the generators answer for embeddings between those of two sentences, too (INT)."""
+    width: Size = 16
+    """Channels of the first stage's last hidden layer, of the second's first, and the critics'."""
+    num_residual: Size = 2
+    """Blocks of the second stage."""
+    stage_one_steps: Count = 1_500
+    """Steps of the first stage; --steps are those of the second."""
+    steps: Count = 1_000
+    batch_size: Size = 64
+    learning_rate: float = 2e-4
+    average_decay: float = 0.99
+    steps_per_dispatch: Count = 25
+    evaluate_every: Count = 500
+    checkpoint_every: Count = 500
+
+    @property
+    def half(self) -> "Config":
+        """The configuration of the first stage, of images half as large."""
+        return replace(self, image_size=self.side // 2)
+
+
+SHAPES = Config()
+CONFIGS = {"shapes": SHAPES, "plain": replace(SHAPES, augmentation=False)}
+
+
+def build(config: Config, batch: Batch) -> GAN:
+    """The stage that makes images of the batch's size."""
+    told = {"dtype": config.network_dtype, "axis_name": config.axis_name}
+    sizes = {"width": config.width, "text_dim": config.text_dim, **told}
+    stage = {**sizes, "augmentation": config.augmentation}
+    side, _, channels = batch["image"].shape[1:]
+    generator = StageOneGenerator(config.half.side, channels, num_residual=0, **stage)
+    if side == config.side:
+        first = networks.Frozen(generator)
+        generator = StageTwoGenerator(
+            first, num_doublings=1, num_residual=config.num_residual, **stage
+        )
+    play_stage = partial(stackgan, weight=config.kl_weight) if config.augmentation else gan_cls
+    return play_stage(
+        generator=generator,
+        discriminator=TextToImageDiscriminator(**sizes, num_residual=0),
+        loss=play.LOSSES[config.loss](),
+        latents=networks.normal(config.latent_dim),
+        interpolation=config.interpolation,
+    )
+
+
+def teller(config: Config, system: GAN) -> runs.Teller:
+    return telling.Teller(config, system)
+
+
+def keep_stage_one(before: PyTree, weights: Weights) -> Weights:
+    """Keep with the second stage's weights the first stage, and the encoder that it has kept."""
+    first = averaged(before).generator
+    own = {name: value for name, value in first.state.items() if name != "frozen"}
+    weights = networks.freeze(weights, first.replace(state=own), "stage_one")
+    return kept_of(first, weights)
+
+
+def stage_one_of(weights: Weights) -> Weights:
+    """The first stage's weights, which those of the second keep."""
+    variables = dict(weights.state["frozen"]["stage_one"]["variables"])
+    return kept_of(weights, Weights(params=variables.pop("params"), state=variables))
+
+
+def kept_of(old: Weights, new: Weights) -> Weights:
+    kept = {name: old.state["frozen"][name] for name in KEPT}
+    return new.replace(state={**new.state, "frozen": {**new.state.get("frozen", {}), **kept}})
+
+
+def evaluator(config: Config, systems: dict[str, GAN]) -> options.Evaluate:
+    """Let sentences find images, and then draw pictures of them, and score what these show."""
+    find = encoders.finder(config, config.joint_embedding())
+    sizes = {"one": config.half, "two": config}
+    judges = {
+        name: telling.judging(sizes[name], telling.Teller(sizes[name], system))
+        for name, system in systems.items()
+    }
+
+    def evaluate(key, state) -> Evaluation:
+        if hasattr(state, "player"):
+            found = find(state.player.weights)
+            return Evaluation({"found": found.picture}, found.metrics)
+        weights = averaged(state).generator
+        if "stage_one" not in weights.state["frozen"]:
+            return judges["one"](key, weights)
+        small = judges["one"](key, stage_one_of(weights)).metrics
+        large = judges["two"](key, weights)
+        of_small = {f"stage_one/{name}": value for name, value in small.items()}
+        return large._replace(metrics={**large.metrics, **of_small})
+
+    return evaluate
+
+
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
+    """Learn to encode sentences, then to draw what they say, small and large; score both."""
+    config = config.with_encoder()
+    small, large = config.half.captions(), config.captions()
+    joint = config.joint_embedding()
+    systems = {
+        "one": build(config, batch_shapes(config.half.caption_feed(small))),
+        "two": build(config, batch_shapes(config.caption_feed(large))),
+    }
+    keep = config.keeping_encoder(joint, small)
+    result = config.train_phases(
+        [
+            *config.half.text_phases(joint, small),
+            config.half.told_phase("one", config.stage_one_steps, systems["one"], small, keep),
+            config.told_phase("two", config.steps, systems["two"], large, keep_stage_one),
+        ],
+        evaluator(config, systems),
+        workdir=workdir,
+        fresh=fresh,
+    )
+    said = "the first stage: {stage_one/seen/all:.1%} and {stage_one/held_out/all:.1%}"
+    known = "stage_one/seen/all" in result.metrics
+    return result.says(
+        "; ".join([telling.said(result.metrics), *([said.format_map(result.metrics)] * known)])
+    )
+
+
+if __name__ == "__main__":
+    command.main("stackgan", run, CONFIGS, __doc__ or "")

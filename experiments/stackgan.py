@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import jax
+
 from experiments.harness import command, encoders, options, play, runs, telling
 from experiments.harness.bounds import Count, Share, Size, Weight
 from gan_jax.games import Weights, averaged
@@ -38,7 +40,7 @@ class Config(telling.TellingOptions):
     """Steps of the first stage; --steps are those of the second."""
     steps: Count = 1_000
     batch_size: Size = 64
-    learning_rate: float = 2e-4
+    learning_rate: float = 1e-3
     average_decay: float = 0.99
     steps_per_dispatch: Count = 25
     evaluate_every: Count = 500
@@ -133,11 +135,14 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         "two": build(config, batch_shapes(config.caption_feed(large))),
     }
     keep = config.keeping_encoder(joint, small)
+    first, second = jax.random.split(config.key("init"))
     result = config.train_phases(
         [
             *config.half.text_phases(joint, small),
-            config.half.told_phase("one", config.stage_one_steps, systems["one"], small, keep),
-            config.told_phase("two", config.steps, systems["two"], large, keep_stage_one),
+            config.half.told_phase(
+                "one", first, config.stage_one_steps, systems["one"], small, keep
+            ),
+            config.told_phase("two", second, config.steps, systems["two"], large, keep_stage_one),
         ],
         evaluator(config, systems),
         workdir=workdir,

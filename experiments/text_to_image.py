@@ -29,7 +29,7 @@ class Config(telling.TellingOptions):
     """Channels of the generator's last hidden layer, and of the critic's first one."""
     steps: Count = 2_000
     batch_size: Size = 64
-    learning_rate: float = 2e-4
+    learning_rate: float = 1e-3
     average_decay: float = 0.99
     steps_per_dispatch: Count = 25
     evaluate_every: Count = 500
@@ -94,7 +94,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     result = config.train_phases(
         [
             *config.text_phases(joint, captions),
-            config.told_phase("gan", config.steps, system, captions, keep),
+            config.told_phase("gan", config.key("init"), config.steps, system, captions, keep),
         ],
         evaluator(config, system),
         workdir=workdir,

@@ -88,7 +88,8 @@ class EncoderOptions(CaptionOptions):
         return data.captioned(feed, captions.tokens(self.length), scene="scene")
 
     def encoder_start(self, system: JointEmbedding, key: KeyArray, feed: Feed) -> DescentState:
-        return system.init(key, first_batch(feed), optimizer=self.encoder_optimizer)
+        batch, optimizer = first_batch(feed), self.encoder_optimizer
+        return jax.jit(lambda key: system.init(key, batch, optimizer=optimizer))(key)
 
 
 class Found(NamedTuple):

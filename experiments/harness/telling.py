@@ -59,6 +59,7 @@ class TellingOptions(GameOptions, encoders.EncoderOptions, PhaseOptions):
     def told_phase(
         self,
         name: str,
+        key: KeyArray,
         num_steps: int,
         system: GAN,
         captions: Captions,
@@ -77,8 +78,8 @@ class TellingOptions(GameOptions, encoders.EncoderOptions, PhaseOptions):
         def start(before: PyTree) -> PyTree:
             batch = first_batch(feed)
             text = jnp.zeros((len(batch["text"]), self.embedding_dim))
-            key, optimizers = jax.random.fold_in(self.key("init"), num_steps), self.optimizers()
-            state = system.init(key, {**batch, "text": text}, optimizers=optimizers)
+            batch, optimizers = {**batch, "text": text}, self.optimizers()
+            state = jax.jit(lambda key: system.init(key, batch, optimizers=optimizers))(key)
             weights = keep(before, state.generator.weights)
             player = state.generator.replace(weights=weights)
             return exponential_average_memory(state.replace(generator=player))
@@ -205,7 +206,7 @@ def _sheet(
     told = teller(key, weights, [one for one in sentences for _ in range(COLUMNS)])
     ends = sentences[1], sentences[-2]
     way = teller.between(key, weights, ends, COLUMNS)
-    captions = [*sentences, f"{ends[0]} → {ends[1]}"]
+    captions = [*sentences, f"{ends[0]} ... {ends[1]}"]
     return plots.captioned_grid(np.concatenate([told, way]), captions)
 
 

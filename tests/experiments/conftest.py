@@ -12,7 +12,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 import experiments
-from experiments.harness import features, pictures
+from experiments.harness import captions, encoders, features, pictures, telling
 
 ALWAYS = {"ring"}
 """The experiment that runs by default; the others are slow tests."""
@@ -28,6 +28,13 @@ TINY = {
     "num_unseen": 20,
     "num_importance_samples": 50,
     "num_features": 4,
+    "embedding_dim": 4,
+    "encoder_widths": (4, 4, 4),
+    "encoder_hidden": 4,
+    "image_width": 2,
+    "text_dim": 4,
+    "text_steps": 2,
+    "stage_one_steps": 2,
     "steps": 2,
     "source_steps": 2,
     "steps_per_dispatch": 1,
@@ -103,8 +110,13 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
             if hasattr(experiment, constant):
                 monkeypatch.setattr(experiment, constant, 100)
         monkeypatch.setattr(features, "NUM_EPOCHS", 1)
+        monkeypatch.setattr(encoders, "NUM_FOUND", 20)
+        monkeypatch.setattr(telling, "NUM_TOLD", 20)
+        monkeypatch.setattr(captions, "NUM_DRAWN", {"train": 300, "test": 20})
         monkeypatch.setattr(pictures, "NUM_MEASURED", 20)
         config = experiment.CONFIGS[name]
+        if getattr(config, "dataset", None) == captions.DRAWN:
+            config = dataclasses.replace(config, image_size=32, length=48)
         fields = {field.name for field in dataclasses.fields(config)}
         return dataclasses.replace(
             config, **{field: value for field, value in TINY.items() if field in fields}

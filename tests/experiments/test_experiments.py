@@ -15,7 +15,7 @@ import PIL.Image
 import pytest
 
 from experiments import conv_vae, dcgan, evaluate, pix2pix, ring, sample, vae, walk, wgan
-from experiments.harness import options, phases
+from experiments.harness import captions, options, phases
 from gan_jax import data, training
 from gan_jax.data.embedded import EMBEDDED
 from gan_jax.training.shapes import batch_shapes
@@ -26,7 +26,7 @@ def with_data_at_hand(config):
     changes = {
         name: "digits"
         for name in ("dataset", "target_dataset")
-        if (getattr(config, name, None) or "digits") not in EMBEDDED
+        if (getattr(config, name, None) or "digits") not in {*EMBEDDED, captions.DRAWN}
     }
     if "dataset" in changes and hasattr(config, "target_dataset"):
         changes["target_dataset"] = "optdigits"
@@ -68,9 +68,11 @@ def test_an_experiment_runs(running, small, tmp_path):
     assert {path.name for path in (last / "checkpoints").iterdir()} == {"1", "2"}
     if hasattr(running, "translators"):
         translate(tmp_path, running)
+    elif hasattr(running, "teller"):
+        tell(tmp_path)
     else:
         batch = json.loads((last / "config.json").read_text())["batch"]
-        makes_images = {"image", "target"} & set(batch) and "source" not in batch
+        makes_images = {"image", "target"} & set(batch) and not {"source", "text"} & set(batch)
         look_again(tmp_path, makes_images)
 
 
@@ -92,6 +94,20 @@ def translate(workdir, module):
             with PIL.Image.open(out / name) as made:
                 assert made.size == size
     with pytest.raises(ValueError, match="--input FOLDER"):
+        walk.run(walk.Options(run=str(workdir)))
+
+
+def tell(workdir):
+    """A sentence, one that says nothing, and one that no alphabet here has."""
+    drawn = set()
+    sentences = ("a large red circle in the upper left", "", "круг" * 100)
+    for number, sentence in enumerate(sentences):
+        out = workdir / f"told_{number}"
+        options = sample.Options(run=str(workdir), text=sentence, num=2, out=str(out))
+        assert sample.run(options) == f"2 images in {out}"
+        drawn.add((out / "00001.png").read_bytes())
+    assert len(drawn) == 2  # what has no character of the alphabet is all the same
+    with pytest.raises(ValueError, match='--text "..."'):
         walk.run(walk.Options(run=str(workdir)))
 
 

@@ -4,6 +4,7 @@ Several CPU devices, no silent broadcasting, warnings as errors (in pyproject.to
 and types in gan_jax's annotations checked at every call.
 """
 
+import gc
 import os
 
 import jax
@@ -19,6 +20,8 @@ jax.config.update("jax_cpu_enable_async_dispatch", False)
 NUM_THREADS = "16"
 jax.config.update("jax_numpy_rank_promotion", "raise")
 install_import_hook("gan_jax", "tests.typechecker.check_functions")
+# Tracing makes many small objects that live on: to look through them often is a twentieth of all.
+gc.set_threshold(100_000, 50, 50)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,8 +30,9 @@ def pytest_configure(config: pytest.Config) -> None:
     flags = ["--xla_cpu_collective_call_terminate_timeout_seconds=600"]
     if "not slow" in config.option.markexpr:
         jax.config.update("jax_disable_most_optimizations", True)
-        if jax.__version_info__ < (0, 11):  # a third of the time; later versions refuse the flag
+        if jax.__version_info__ < (0, 11):  # a quarter of the time; later versions refuse the first
             flags.append("--xla_cpu_use_fusion_emitters=false")
+            flags.append("--xla_cpu_parallel_codegen_split_count=1")
     os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags])
     with pytest.MonkeyPatch.context() as patch:  # what tests start as processes have their own
         patch.setenv("NPROC", NUM_THREADS)

@@ -55,16 +55,16 @@ class ADDA:
     >>> system = ADDA(
     ...     encoder=nets.MLPEncoder(5, (8,)), classifier=nets.MLPEncoder(3, ()),
     ...     discriminator=nets.MLPDiscriminator((8,)), loss=losses.non_saturating(), field="point")
-    >>> points, adam = jax.numpy.ones((4, 2)), optax.adam(1e-3)
+    >>> points, sgd = jax.numpy.ones((4, 2)), optax.sgd(0.1)
     >>> labelled = {"point": points, "label": jax.numpy.array([0, 1, 2, 0])}
-    >>> source = system.init_source(jax.random.key(0), labelled, optimizer=adam)
-    >>> learn = partial(games.descent_step, objective=system.objective, optimizer=adam)
+    >>> source = system.init_source(jax.random.key(0), labelled, optimizer=sgd)
+    >>> learn = partial(games.descent_step, objective=system.objective, optimizer=sgd)
     >>> source, metrics = jax.jit(learn)(jax.random.key(1), source, labelled)
     >>> both = {"source": labelled, "target": {"point": points}}
-    >>> adams = games.Optimizers(generator=adam, discriminator=adam)
+    >>> optimizers = games.Optimizers(generator=sgd, discriminator=sgd)
     >>> state = system.init_target(
-    ...     jax.random.key(2), source.player.weights, both, optimizers=adams)
-    >>> step = partial(games.simultaneous_step, game=system.game, optimizers=adams)
+    ...     jax.random.key(2), source.player.weights, both, optimizers=optimizers)
+    >>> step = partial(games.simultaneous_step, game=system.game, optimizers=optimizers)
     >>> state, metrics = jax.jit(step)(jax.random.key(3), state, both)
     >>> system.classify(state.generator.weights, points).shape
     (4, 3)

@@ -57,10 +57,11 @@ class LAPGAN:
     >>> sgd = games.Optimizers(generator=optax.sgd(0.1), discriminator=optax.sgd(0.1))
     >>> state = jax.jit(partial(system.init, optimizers=sgd))(jax.random.key(0), batch)
     >>> step = system.step(
-    ...     lambda level: partial(games.alternating_step, game=level.game, optimizers=sgd))
+    ...     lambda level: partial(games.simultaneous_step, game=level.game, optimizers=sgd))
     >>> state, metrics = jax.jit(step)(jax.random.key(1), state, batch)
     >>> weights = {name: of_level.generator.weights for name, of_level in state.items()}
-    >>> [made.shape for made in system.making(jax.random.key(2), weights, 2)]
+    >>> make = jax.jit(system.making, static_argnums=2)
+    >>> [made.shape for made in make(jax.random.key(2), weights, 2)]
     [(2, 5, 5, 1), (2, 9, 9, 1)]
 
     Denton et al. 2015, equations (3) and (5).

@@ -1,5 +1,7 @@
 """The U-Net and the critic of patches: what each output sees, what is random, what is refused."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +18,7 @@ def images(*shape, seed=1):
 
 
 def started(network, *inputs):
-    return network.init({"params": KEY, "dropout": jax.random.key(1)}, *inputs)
+    return jax.jit(network.init)({"params": KEY, "dropout": jax.random.key(1)}, *inputs)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,8 @@ def test_a_logit_sees_the_patch_of_the_paper(num_layers, side):
     variables = started(network, x)
     rows, columns = jax.eval_shape(network.apply, variables, x).shape[1:]
     at = rows // 2, columns // 2
-    gradient = jax.grad(lambda x: network.apply(variables, x)[0, *at])(x)[0, ..., 0]
+    logit = lambda x: network.apply(variables, x)[0, *at]  # noqa: E731
+    gradient = jax.jit(jax.grad(logit))(x)[0, ..., 0]
     for axis in (0, 1):
         moves = np.flatnonzero(np.any(np.asarray(gradient) != 0, axis=axis))
         assert moves[-1] - moves[0] + 1 == side
@@ -65,25 +68,25 @@ def test_the_unet_of_the_paper_has_its_layers_and_parameters():
 
 def test_severed_skips_leave_the_bottleneck_alone():
     """What the decoder sees is then the bottleneck: as wide as one map, and nothing else."""
-    x = images(1, 16, 16, 1)
-    severed = UNet(1, width=2, depth=3, norm=None, dropout=0.0, skips=False)
-    joined = UNet(1, width=2, depth=3, norm=None, dropout=0.0)
+    x = images(1, 8, 8, 1)
+    severed = UNet(1, width=2, depth=2, norm=None, dropout=0.0, skips=False)
+    joined = UNet(1, width=2, depth=2, norm=None, dropout=0.0)
     variables = started(severed, x)
-    assert variables["params"]["ConvTranspose_2"]["kernel"].shape == (4, 4, 2, 1)
-    widened = started(joined, x)
-    assert widened["params"]["ConvTranspose_2"]["kernel"].shape == (4, 4, 4, 1)
-    params = dict(widened["params"])
-    for i in range(3):
-        params[f"Conv_{i}"] = variables["params"][f"Conv_{i}"]
-        own = variables["params"][f"ConvTranspose_{i}"]
-        kernel = params[f"ConvTranspose_{i}"]["kernel"]
-        zero = jnp.zeros_like(kernel).at[:, :, : own["kernel"].shape[2]].set(own["kernel"])
-        params[f"ConvTranspose_{i}"] = {**own, "kernel": zero}
-    np.testing.assert_allclose(
-        joined.apply({"params": params}, x, rngs={"dropout": KEY}),
-        severed.apply(variables, x, rngs={"dropout": KEY}),
-        atol=1e-6,
+    assert variables["params"]["ConvTranspose_1"]["kernel"].shape == (4, 4, 2, 1)
+    rngs = {"params": KEY, "dropout": KEY}
+    widened = jax.eval_shape(joined.init, rngs, x)["params"]
+    assert widened["ConvTranspose_1"]["kernel"].shape == (4, 4, 4, 1)
+    params = dict(variables["params"])
+    for i in range(2):
+        own = params[f"ConvTranspose_{i}"]
+        kernel = np.zeros(widened[f"ConvTranspose_{i}"]["kernel"].shape, np.float32)
+        kernel[:, :, : own["kernel"].shape[2]] = own["kernel"]
+        params[f"ConvTranspose_{i}"] = {**own, "kernel": kernel}
+    made = (
+        jax.jit(network.apply)({"params": given}, x, rngs={"dropout": KEY})
+        for network, given in ((joined, params), (severed, variables["params"]))
     )
+    np.testing.assert_allclose(*made, atol=1e-6)
 
 
 def convolved(x, layer, strides, padding):
@@ -109,74 +112,90 @@ def leaky(x):
     return jnp.where(x > 0, x, 0.2 * x)
 
 
+def moved(variables):
+    """Parameters that are not 0 or 1."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf) + np.float32(0.1), variables["params"])
+
+
 def test_the_unet_is_its_equations():
     network, x = UNet(3, width=2, depth=3, dropout=0.0), images(2, 16, 16, 1)
-    variables = started(network, x)
-    params = jax.tree.map(lambda leaf: leaf + 0.1, variables["params"])
-    halve = lambda x, i: convolved(x, params[f"Conv_{i}"], (2, 2), [(1, 1)] * 2)  # noqa: E731
-    one = halve(x, 0)
-    two = normed(halve(leaky(one), 1), params["InstanceNorm_0"])
-    three = halve(leaky(two), 2)
-    up = normed(doubled(jax.nn.relu(three), params["ConvTranspose_0"]), params["InstanceNorm_1"])
-    up = jax.nn.relu(jnp.concatenate([up, two], axis=-1))
-    up = normed(doubled(up, params["ConvTranspose_1"]), params["InstanceNorm_2"])
-    up = jax.nn.relu(jnp.concatenate([up, one], axis=-1))
-    wanted = jnp.tanh(doubled(up, params["ConvTranspose_2"]))
-    found = network.apply({"params": params}, x, rngs={"dropout": KEY})
-    np.testing.assert_allclose(found, wanted, atol=2e-5)
+
+    @jax.jit
+    def by_hand(params):
+        halve = lambda x, i: convolved(x, params[f"Conv_{i}"], (2, 2), [(1, 1)] * 2)  # noqa: E731
+        double = lambda x, i: doubled(x, params[f"ConvTranspose_{i}"])  # noqa: E731
+        one = halve(x, 0)
+        two = normed(halve(leaky(one), 1), params["InstanceNorm_0"])
+        three = halve(leaky(two), 2)
+        up = normed(double(jax.nn.relu(three), 0), params["InstanceNorm_1"])
+        up = jax.nn.relu(jnp.concatenate([up, two], axis=-1))
+        up = normed(double(up, 1), params["InstanceNorm_2"])
+        up = jax.nn.relu(jnp.concatenate([up, one], axis=-1))
+        return jnp.tanh(double(up, 2))
+
+    params = moved(started(network, x))
+    found = jax.jit(network.apply)({"params": params}, x, rngs={"dropout": KEY})
+    np.testing.assert_allclose(found, by_hand(params), atol=2e-5)
 
 
 @pytest.mark.parametrize("num_layers", [0, 1])
 def test_the_critic_is_its_equations(num_layers):
     network, x = PatchDiscriminator(num_layers, width=2), images(2, 8, 8, 1)
     y = images(2, 8, 8, 2, seed=4)
-    variables = started(network, x, y)
-    params = jax.tree.map(lambda leaf: leaf + 0.1, variables["params"])
     padding = [(1, 1)] * 2 if num_layers else "VALID"
-    strides = [(2, 2) if num_layers else (1, 1), (1, 1), (1, 1)]
-    h = jnp.concatenate([x, y], axis=-1)
-    h = leaky(convolved(h, params["Conv_0"], strides[0], padding))
-    h = leaky(normed(convolved(h, params["Conv_1"], strides[1], padding), params["InstanceNorm_0"]))
-    wanted = convolved(h, params["Conv_2"], strides[2], padding)[..., 0]
-    np.testing.assert_allclose(network.apply({"params": params}, x, y), wanted, atol=2e-5)
+    first = (2, 2) if num_layers else (1, 1)
+
+    @jax.jit
+    def by_hand(params):
+        h = jnp.concatenate([x, y], axis=-1)
+        h = leaky(convolved(h, params["Conv_0"], first, padding))
+        h = normed(convolved(h, params["Conv_1"], (1, 1), padding), params["InstanceNorm_0"])
+        return convolved(leaky(h), params["Conv_2"], (1, 1), padding)[..., 0]
+
+    params = moved(started(network, x, y))
+    found = jax.jit(network.apply)({"params": params}, x, y)
+    np.testing.assert_allclose(found, by_hand(params), atol=2e-5)
 
 
 def test_dropout_is_the_only_noise_also_when_asked():
-    network, x = UNet(1, width=4, depth=3), images(2, 16, 16, 1)
-    variables = started(network, x)
+    x = images(2, 8, 8, 1)
 
-    def made(seed, train):
-        rngs = {"dropout": jax.random.key(seed)}
-        return np.asarray(network.apply(variables, x, train=train, rngs=rngs))
+    def of(network):
+        variables = started(network, x)
+        asked, trained = (
+            jax.jit(partial(network.apply, variables, x, train=train)) for train in (False, True)
+        )
+        one, two = ({"dropout": jax.random.key(seed)} for seed in (0, 1))
+        return asked(rngs=one), asked(rngs=two), trained(rngs=one)
 
-    assert np.abs(made(0, False) - made(1, False)).max() > 1e-4
-    np.testing.assert_array_equal(made(0, False), made(0, True))
-    still = network.clone(dropout=0.0)
-    np.testing.assert_array_equal(
-        *(still.apply(variables, x, rngs={"dropout": k}) for k in (KEY, jax.random.key(5)))
-    )
+    one, other, trained = of(UNet(1, width=4, depth=2))
+    assert np.abs(one - other).max() > 1e-4
+    np.testing.assert_array_equal(one, trained)
+    still, also, _ = of(UNet(1, width=4, depth=2, dropout=0.0))
+    np.testing.assert_array_equal(still, also)
 
 
 def test_dropout_falls_on_the_first_three_hidden_layers():
     network, x = UNet(1, width=1, depth=6, norm=None, dropout=0.999), images(1, 64, 64, 1)
-    variables = started(network, x)
-    _, kept = network.apply(
-        variables, x, rngs={"dropout": KEY}, capture_intermediates=True, mutable="intermediates"
-    )
+    rngs = {"params": KEY, "dropout": KEY}
+    variables = jax.eval_shape(network.init, rngs, x)
+    noting = partial(network.apply, capture_intermediates=True, mutable="intermediates", rngs=rngs)
+    _, kept = jax.eval_shape(noting, variables, x)
     names = [name for name in kept["intermediates"] if name.startswith("Dropout")]
     assert len(names) == 3
 
 
 def test_instance_norm_takes_each_example_by_itself_and_batch_norm_keeps_averages():
-    x = images(3, 24, 24, 1)
-    by_instance = PatchDiscriminator(2, width=2)
+    x = images(3, 12, 12, 1)
+    by_instance = PatchDiscriminator(1, width=2)
     variables = started(by_instance, x)
-    whole = by_instance.apply(variables, x, train=True)
-    np.testing.assert_allclose(whole[:1], by_instance.apply(variables, x[:1]), atol=1e-5)
+    whole = jax.jit(partial(by_instance.apply, train=True))(variables, x)
+    np.testing.assert_allclose(whole[:1], jax.jit(by_instance.apply)(variables, x[:1]), atol=1e-5)
     by_batch = by_instance.clone(norm="batch")
     variables = started(by_batch, x)
-    asked, after = by_batch.apply(variables, x, train=True, mutable="batch_stats")
-    assert float(jnp.abs(asked - by_batch.apply(variables, x)).max()) > 1e-4
+    trained = jax.jit(partial(by_batch.apply, train=True, mutable="batch_stats"))
+    asked, after = trained(variables, x)
+    assert float(jnp.abs(asked - jax.jit(by_batch.apply)(variables, x)).max()) > 1e-4
     mean = after["batch_stats"]["BatchNorm_0"]["mean"]
     assert 0 < float(jnp.abs(mean).max()) < 0.1
 
@@ -185,11 +204,11 @@ def test_the_unconditional_critic_is_told_and_does_not_look():
     critic = PatchDiscriminator(1, width=2)
     x, y = images(1, 8, 8, 1), images(1, 8, 8, 2, seed=3)
     variables = started(Unconditional(critic), x, y)
-    moved = Unconditional(critic).apply(variables, x, y + 1)
-    np.testing.assert_array_equal(moved, Unconditional(critic).apply(variables, x, y))
-    np.testing.assert_array_equal(
-        moved, critic.apply({"params": variables["params"]["network"]}, x)
-    )
+    asked = jax.jit(Unconditional(critic).apply)
+    one, other = (asked(variables, x, told) for told in (y, y + 1))
+    np.testing.assert_array_equal(other, one)
+    alone = jax.jit(critic.apply)({"params": variables["params"]["network"]}, x)
+    np.testing.assert_array_equal(other, alone)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """ADDA against its equations, and the source, whose bits nothing moves."""
 
 import dataclasses
-from functools import partial
+from functools import cache, partial
 
 import flax.linen as nn
 import jax
@@ -47,13 +47,18 @@ def start(system=LINEAR, both=BOTH):
     return both_phases()
 
 
+@cache
+def started():
+    return start()
+
+
 def affine(params, x):
     return x @ params["Dense_0"]["kernel"] + params["Dense_0"]["bias"][None]
 
 
 def test_the_source_learns_by_the_cross_entropy_of_its_labels():
-    source, _ = start()
-    outcome = LINEAR.objective(weights=source, batch=SOURCE, key=KEY)
+    source, _ = started()
+    outcome = jax.jit(LINEAR.objective)(weights=source, batch=SOURCE, key=KEY)
     params = jax.tree.map(np.float64, source.params)
     logits = affine(params["classifier"], affine(params["encoder"], np.float64(SOURCE["image"])))
     chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -89,7 +94,7 @@ def played(order, state):
 
 @pytest.mark.parametrize("order", [simultaneous_step, alternating_step])
 def test_a_step_moves_the_players_by_the_gradients_of_the_paper(order):
-    _, state = start()
+    _, state = started()
     shifted = jax.tree.map(lambda p: p + 0.1, state.generator.weights.params)
     weights = state.generator.weights.replace(params=shifted)  # no longer the source's
     state = state.replace(generator=state.generator.replace(weights=weights))
@@ -110,13 +115,15 @@ def test_where_features_are_alike_a_discriminator_of_zeros_is_at_rest():
     state = state.replace(discriminator=state.discriminator.replace(weights=weights))
     for player, loss in (("discriminator", 2 * np.log(2)), ("generator", np.log(2))):
         alike = {"source": TARGET, "target": TARGET}
-        gradient, outcome = own_gradient(player, KEY, state, alike, game=LINEAR.game)
+        gradient, outcome = jax.jit(partial(own_gradient, player, game=LINEAR.game))(
+            KEY, state, alike
+        )
         np.testing.assert_allclose(outcome.loss, loss, rtol=1e-6)
         assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(gradient)) < 1e-7
 
 
 def test_the_target_s_encoder_starts_as_the_source_s():
-    source, state = start()
+    source, state = started()
     weights = state.generator.weights
     jax.tree.map(np.testing.assert_array_equal, weights.params["encoder"], source.params["encoder"])
     x = TARGET["image"]
@@ -154,7 +161,8 @@ def test_on_three_devices_no_bit_of_the_source_moves():
     source = source.replace(
         state=jax.tree.map(lambda x: jax.random.uniform(KEY, x.shape), source.state)
     )
-    states, _ = on_three_devices(system, system.init_target(KEY, source, BOTH, optimizers=SGD))
+    state = jax.jit(partial(system.init_target, optimizers=SGD))(KEY, source, BOTH)
+    states, _ = on_three_devices(system, state)
     for device in range(3):
         weights = jax.tree.map(lambda x, n=device: x[n], states.generator.weights)
         assert bits(system.source(weights)) == bits(source)
@@ -164,7 +172,7 @@ def test_on_three_devices_no_bit_of_the_source_moves():
 
 @pytest.mark.slow
 def test_several_devices_are_one():
-    _, state = start()
+    _, state = started()
     states, reported = on_three_devices(LINEAR, state)
     step = jax.jit(partial(simultaneous_step, game=LINEAR.game, optimizers=SGD))
     for key in jax.random.split(KEY, 3):
@@ -198,7 +206,7 @@ def test_a_target_that_does_not_fit_is_refused():
     wrong = {"source": SOURCE, "target": {"image": jnp.full((2, 3), jnp.nan)}}
     with pytest.raises(ValueError, match="`image` holds what is not finite"):
         start(both=wrong)
-    source, _ = start()
+    source, _ = started()
     other = dataclasses.replace(LINEAR, encoder=MLPEncoder(7, ()))
     with pytest.raises(ValueError, match="weights are not those of this MLPEncoder"):
         other.init_target(KEY, source, BOTH, optimizers=SGD)

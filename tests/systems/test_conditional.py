@@ -51,7 +51,7 @@ def test_the_value_at_the_best_discriminator_is_a_mean_of_divergences(classes):
     )
     batch = {"image": jax.nn.one_hot(real[jnp.array(classes)].ravel(), 3), "label": labels}
     best = jnp.log(COUNTS[0] / COUNTS[1])
-    outcome = system.game(
+    outcome = jax.jit(system.game)(
         generator=Weights(params={}, state={}),
         discriminator=Weights(params={"table": best}, state={}),
         batch=batch,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,8 +75,9 @@ def train_phases(
         fresh: delete all phases before the first one starts.
 
     Raises:
-        ValueError: names, timetables or batches that do not fit, or another run in `workdir`;
-            before anything is computed or written.
+        ValueError: names, timetables or batches that do not fit, another run in `workdir`, or a
+            phase that has begun before the one before it is finished; before anything is computed
+            or written.
     """
     workdir, names = Path(workdir), [phase.name for phase in phases]
     _check(phases, names)
@@ -90,6 +92,8 @@ def train_phases(
         own, before = workdir / phase.name, lengths[:index]
         check_run(own, config, fresh=fresh, experiment=experiment, before=before)
         _check_length(phase, own, 0 if fresh else newest_step(own), len(devices))
+    if not fresh:
+        _check_order(phases, workdir)
     said = {"experiment": experiment, "label_names": label_names}
     trained = Trained(None, None)
     with Lock(workdir):
@@ -125,6 +129,18 @@ def _check_length(phase: Phase, workdir: Path, done: int, num_devices: int) -> N
         )
     if done < length:
         check_split(phase.feed, num_devices)
+
+
+def _check_order(phases: Sequence[Phase], workdir: Path) -> None:
+    """Refuse a phase that has begun where one before it is not finished, or not there any more."""
+    for before, after in pairwise(phases):
+        done, begun = (newest_step(workdir / phase.name) for phase in (before, after))
+        if begun and done < before.timetable.num_steps:
+            raise RunDirectoryError(
+                f"{workdir / after.name} has run {begun} steps, but {workdir / before.name}, from "
+                f"whose end it started, has {done} of {before.timetable.num_steps}: bring back the "
+                f"checkpoints of {before.name}, {START_OVER}"
+            )
 
 
 def _check(phases: Sequence[Phase], names: list[str]) -> None:

@@ -244,6 +244,17 @@ def test_no_phase_is_made_shorter_than_it_has_become(tmp_path):
     assert int(run(tmp_path, phases(lengths=(4, 2))[:1], fresh=True).state.step) == 4
 
 
+def test_no_phase_goes_on_without_the_one_that_it_started_from(tmp_path, whole):
+    shutil.copytree(whole[0], tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "source" / "checkpoints" / "6")
+    with pytest.raises(RunDirectoryError, match=r"target has run 6 .*source.* has 4 of 6: bring"):
+        run(tmp_path, config={"a": 1, "steps": 100})
+    shutil.rmtree(tmp_path / "source")
+    with pytest.raises(RunDirectoryError, match=r"target has run 6 .*source.* has 0 of 6: bring"):
+        run(tmp_path, config={"a": 1, "steps": 100})
+    assert run(tmp_path, config={"a": 1, "steps": 100}, fresh=True).state.step == 6
+
+
 @pytest.mark.parametrize(
     ("names", "words"),
     [

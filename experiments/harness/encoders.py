@@ -14,6 +14,7 @@ import optax
 from experiments.harness.bounds import Rate, Size, Weight
 from experiments.harness.captions import CaptionOptions, Captions
 from experiments.harness.features import in_chunks
+from experiments.harness.options import first_examples
 from gan_jax import data, plots, training
 from gan_jax.errors import Refusal
 from gan_jax.games import DescentState, Weights, descent_step
@@ -108,15 +109,11 @@ def finder(config: EncoderOptions, system: JointEmbedding) -> Callable[[Weights]
     """
     train, test = config.captions(crop="center"), config.captions("test")
     num_seen = len(train.sentences)
-    shown = [
-        split.dataset[np.arange(min(len(split.dataset), NUM_FOUND))] for split in (train, test)
-    ]
+    shown = [first_examples(split.dataset, NUM_FOUND) for split in (train, test)]
     images = np.concatenate([some["image"] for some in shown])
     scene = np.concatenate([shown[0]["scene"], shown[1]["scene"] + num_seen])
     tokens = np.concatenate([train.tokens(config.length), test.tokens(config.length)])
-    embed = jax.jit(
-        lambda weights, x: system.embed_image(weights, data.signed(x)),
-    )
+    embed = jax.jit(lambda weights, x: system.embed_image(weights, data.signed(x)))
     sentences = [many[0] for many in (*train.sentences, *test.sentences)]
 
     def find(weights: Weights) -> Found:

@@ -52,9 +52,12 @@ class TellingOptions(GameOptions, encoders.EncoderOptions, PhaseOptions):
         if self.encoder is not None:
             return []
         feed = self.encoder_feed(captions)
-        start = self.encoder_start(system, self.key("encoder"), feed)
-        timetable, size = self.timetable(self.text_steps), self.examples_per_step
-        return [Phase("text", lambda _: start, self.encoder_step(system), feed, size, timetable)]
+        step, timetable = self.encoder_step(system), self.timetable(self.text_steps)
+
+        def start(_: None) -> PyTree:
+            return self.encoder_start(system, self.key("encoder"), feed)
+
+        return [Phase("text", start, step, feed, self.examples_per_step, timetable)]
 
     def told_phase(
         self,

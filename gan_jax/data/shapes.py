@@ -1,6 +1,6 @@
 """Captioned shapes: pictures drawn inside the compiled step, and what may be said of them.
 
-A figure is large or small, of one of five colours, a circle, square or triangle, and in one of the
+A figure is large or small, of one of seven colours, a circle, square or triangle, and in one of the
 four quarters of a black picture; figures of one size have one area. A scene is one figure, or two
 in different quarters, so that they never overlap. Five sentences say all of a scene.
 """
@@ -60,9 +60,9 @@ class Scenes(NamedTuple):
 
 
 def scenes(split: str = "train", *, num_shapes: int = 1) -> Scenes:
-    """All scenes of one figure, 96 in `train` and 24 in `test`, or of two.
+    """All scenes of one figure, 144 in `train` and 24 in `test`, or of two.
 
-    Six of the thirty combinations of size, colour and shape are held out: there is one of each size
+    Six of the 42 combinations of size, colour and shape are held out: there is one of each size
     and shape, and no scene of `train` shows any; every scene of `test` does.
 
     >>> from gan_jax.data import shapes
@@ -87,7 +87,7 @@ def scenes(split: str = "train", *, num_shapes: int = 1) -> Scenes:
 
 
 def sentences() -> list[str]:
-    """All sentences on one figure, those of `train` first: five of each of the 120."""
+    """All sentences on one figure, those of `train` first: five of each of the 168."""
     return [one for split in ("train", "test") for five in scenes(split).sentences for one in five]
 
 

@@ -42,7 +42,7 @@ PHRASES = (
 )
 
 SIDE = Bound(lambda x: x >= 16, "at least 16, for small figures to be told apart")
-UNREADABLE = 0.2
+UNREADABLE = 0.16
 """The share of a figure's squared brightness by which a picture may differ from the drawing."""
 STEPS = 64
 """Places, at least so many each way, at which the centre of a figure is looked for."""
@@ -120,7 +120,7 @@ def read_attributes(
 
     The colour is the nearest to the mean, weighted by brightness; the rest is that of the drawing
     which is nearest by squared distance, at any place in steps of 1/64 of the picture or less.
-    Where even that differs by more than 0.2 of the figure's own squared brightness, as in an empty
+    Where even that differs by more than 0.16 of the figure's own squared brightness, as in an empty
     or a blurred picture, all are -1. Numbers are places in `ATTRIBUTES`.
 
     Raises:

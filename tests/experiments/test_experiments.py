@@ -107,7 +107,7 @@ def tell(workdir):
         assert sample.run(options) == f"2 images in {out}"
         drawn.append((out / "00001.png").read_bytes())
     assert drawn[1] == drawn[2]  # what has no character of the alphabet is all the same
-    with pytest.raises(ValueError, match="by python -m experiments.sample .* --text"):
+    with pytest.raises(ValueError, match=r"by python -m experiments.sample .* --text"):
         walk.run(walk.Options(run=str(workdir)))
 
 

@@ -70,6 +70,7 @@ def test_drawn_pictures_are_read_as_what_their_scenes_say(few, num_shapes):
     assert not set(seen.sentences) & set(held_out.sentences)
 
 
+@pytest.mark.slow
 def test_pictures_of_a_batch_are_drawn_of_their_scenes(few):
     shown = DRAWN.captions()
     batch = first_batch(DRAWN.caption_feed(shown))

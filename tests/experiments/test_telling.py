@@ -225,6 +225,7 @@ class Truth:
         return np.zeros((num, 16, 16, 3))
 
 
+@pytest.mark.slow
 def test_scores_say_of_which_split_pictures_show_what_is_said(few, monkeypatch):
     """And what is measured is drawn of the sentences of the real images, one by one."""
     config = dataclasses.replace(CONFIG, evaluate=("fid",))

@@ -16,7 +16,7 @@ import pytest
 from experiments import ring, stackgan, text_to_image
 from experiments.harness import captions, encoders, telling
 from experiments.harness.captions import Captions, read_scenes
-from experiments.harness.telling import Asked, Teller, judging
+from experiments.harness.telling import SPLITS, Asked, Teller, judging
 from gan_jax import data, training
 from gan_jax.data import shapes
 from gan_jax.games import GameState, Player, Weights, exponential_average_memory
@@ -284,3 +284,11 @@ def test_the_second_stage_keeps_the_average_of_the_first_with_its_encoder():
     chex.assert_trees_all_equal(encoders.encoder_of(weights), TURNED)
     chex.assert_trees_all_equal(weights.params, two.params)
     chex.assert_trees_all_equal(weights.state["batch_stats"], two.state["batch_stats"])
+
+
+def test_both_stages_are_spoken_of_where_an_oracle_reads_them():
+    retrieved = {f"{at}{split}/retrieved": 0.5 for at in ("", "stage_one/") for split in SPLITS}
+    assert stackgan.said(retrieved) == telling.said(retrieved)
+    read = {f"{split}/{name}": 0.5 for split in SPLITS for name in (*shapes.ATTRIBUTES, "all")}
+    read |= {"stage_one/seen/all": 0.25, "stage_one/held_out/all": 0.125}
+    assert stackgan.said(read) == f"{telling.said(read)}; the first stage: 25.0% and 12.5%"

@@ -9,10 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from itertools import product
 from pathlib import Path
 
-import PIL.Image
 import pytest
 
 import experiments
@@ -25,10 +23,6 @@ DCGAN = """dcgan --steps 60 --width 4 --batch-size 8 --steps-per-dispatch 1 --ev
     --checkpoint-every 2 --num-discriminator-steps 2"""
 ADDA = """adda --steps 20 --source-steps 6 --image-size 16 --num-features 8 --widths 8
     --batch-size 8 --steps-per-dispatch 1 --evaluate-every 10 --checkpoint-every 2"""
-STACKGAN = """stackgan --steps 8 --text-steps 2 --stage-one-steps 6 --image-size 16 --width 2
-    --length 48 --embedding-dim 4 --encoder-widths 4 4 4 --encoder-hidden 4 --image-width 2
-    --text-dim 4 --batch-size 4 --steps-per-dispatch 1 --evaluate-every 10 --checkpoint-every 2
-    --evaluate"""
 ONCE = {
     "cyclegan": """cyclegan --steps 20 --constant-steps 8 --decay-steps 12 --width 2 --num-blocks 1
         --batch-size 2 --pool-size 5""",
@@ -199,28 +193,6 @@ def test_a_run_killed_in_its_second_phase_ends_in_the_same_bits(cache, tmp_path)
     assert_same_results(last, whole, step=6, phase="source")
     assert "the phase is finished, at step 6" in last.errors
     assert re.search(r"resuming at step \d+ of 20", last.errors)
-
-
-@pytest.mark.slow
-def test_a_run_killed_in_two_of_its_phases_ends_in_the_same_bits(cache, tmp_path):
-    """The second stage has the first one's average, and both have the encoder's embeddings."""
-    for split, index in product(("train", "test"), range(8)):
-        folder = tmp_path / "own" / split
-        folder.mkdir(parents=True, exist_ok=True)
-        PIL.Image.new("RGB", (16, 16), (30 * index, 0, 99)).save(folder / f"{index}.png")
-        with (folder / "metadata.jsonl").open("a") as lines:
-            lines.write(f'{{"file_name": "{index}.png", "text": "number {index}"}}\n')
-    command = f"{STACKGAN} --dataset {tmp_path / 'own'}"
-    whole, workdir = Run(command, tmp_path / "whole", cache), tmp_path / "run"
-    assert whole.end() == 0, whole.errors
-    for phase in ("one", "two"):
-        killed = Run(command, workdir, cache).until(lambda at=workdir / phase: saved(at))
-        assert killed.kill() == -signal.SIGKILL
-    last = Run(command, workdir, cache)
-    for phase, step in {"two": 8, "one": 6, "text": 2}.items():
-        assert_same_results(last, whole, step=step, phase=phase)
-    assert "the phase is finished, at step 6" in last.errors
-    assert re.search(r"resuming at step \d+ of 8", last.errors)
 
 
 def free_port():

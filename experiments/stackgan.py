@@ -6,9 +6,11 @@ condition is drawn from, whose mean and variance they learn (conditioning augmen
 scores, picture and commands as for `text_to_image`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -148,11 +150,16 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         workdir=workdir,
         fresh=fresh,
     )
-    said = "the first stage: {stage_one/seen/all:.1%} and {stage_one/held_out/all:.1%}"
-    known = "stage_one/seen/all" in result.metrics
-    return result.says(
-        "; ".join([telling.said(result.metrics), *([said.format_map(result.metrics)] * known)])
-    )
+    return result.says(said(result.metrics))
+
+
+def said(metrics: Mapping[str, Any]) -> str:
+    """What the scores of both stages are, where an oracle reads the first one's pictures."""
+    large = telling.said(metrics)
+    if "stage_one/seen/all" not in metrics:
+        return large
+    small = "the first stage: {stage_one/seen/all:.1%} and {stage_one/held_out/all:.1%}"
+    return f"{large}; {small.format_map(metrics)}"
 
 
 if __name__ == "__main__":

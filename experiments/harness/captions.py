@@ -1,6 +1,5 @@
 """The options of experiments on captioned pictures: what the pictures show, and their sentences."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -12,6 +11,7 @@ from experiments.harness.bounds import Size
 from experiments.harness.pictures import Crop, SampleOptions
 from gan_jax import data
 from gan_jax.data import shapes
+from gan_jax.data.streamed_folders import FolderDataset
 from gan_jax.errors import Refusal
 from gan_jax.typing import Batch, Feed, KeyArray
 
@@ -39,24 +39,6 @@ class Captions(NamedTuple):
         return flat.reshape(len(self.sentences), -1, length)
 
 
-@dataclass(frozen=True)
-class Showing:
-    """Let a dataset say which scene each picture shows."""
-
-    dataset: data.Dataset
-    scene: np.ndarray
-
-    @property
-    def label_names(self) -> Sequence[str] | None:
-        return getattr(self.dataset, "label_names", None)
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, indices: np.ndarray) -> data.Examples:
-        return {**self.dataset[indices], "scene": self.scene[indices]}
-
-
 @dataclass(frozen=True, kw_only=True)
 class CaptionOptions(SampleOptions):
     dataset: str = DRAWN
@@ -78,19 +60,14 @@ class CaptionOptions(SampleOptions):
         if self.dataset == DRAWN:
             return self._drawn(split)
         dataset = super().images(split, crop=crop)
-        text = getattr(dataset, "text", None)
-        if text is None:
+        if not isinstance(dataset, data.ArrayDataset | FolderDataset) or dataset.text is None:
             raise Refusal(
                 f"The pictures of {self.dataset} have no captions: name a folder with a column "
                 "`text` in its metadata.jsonl or metadata.csv, or --dataset shapes."
             )
-        sentences, scene = np.unique(text, return_inverse=True)
-        scene = scene.astype(np.int32)
-        said = tuple((str(sentence),) for sentence in sentences)
-        if isinstance(dataset, data.ArrayDataset):
-            shown = replace(dataset, arrays={**dataset.arrays, "scene": scene})
-            return Captions(shown, said)
-        return Captions(Showing(dataset, scene), said)
+        sentences, scene = np.unique(dataset.text, return_inverse=True)
+        shown = replace(dataset, arrays={**dataset.arrays, "scene": scene.astype(np.int32)})
+        return Captions(shown, tuple((str(sentence),) for sentence in sentences))
 
     def images(self, split: str = "train", *, crop: Crop | None = None) -> data.Dataset:
         return self.captions(split, crop=crop).dataset

@@ -1,4 +1,4 @@
-"""The char-CNN-RNN against its layers written out, and the sentences that it takes."""
+"""The char-CNN-RNN and its encoder of images, against their layers written out; what they take."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.nets import CharCNNRNN, Conv
+from gan_jax.nets import CharCNNRNN, Conv, ImageEncoder
 
 KEY = jax.random.key(0)
 SMALL = {"widths": (3, 5, 4), "pools": (3, 2, 1), "kernel_size": 2, "num_characters": 6}
@@ -113,6 +113,21 @@ def test_weights_are_drawn_as_the_authors_draw_them():
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru"])
+def test_all_kernels_and_no_biases_may_start_from_others(cell):
+    asked = set()
+
+    def kernel_init(key, shape, dtype):
+        asked.add(shape)
+        return jnp.zeros(shape, dtype)
+
+    network = CharCNNRNN(4, **SMALL, hidden=5, cell=cell, kernel_init=kernel_init)
+    params = jax.eval_shape(network.init, KEY, jnp.zeros((1, 31), int))["params"]
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    assert asked == {leaf.shape for path, leaf in leaves if path[-1].key == "kernel"}
+    assert (5, 5) in asked
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru"])
 def test_it_computes_in_bfloat16(cell):
     network = CharCNNRNN(4, **SMALL, hidden=5, cell=cell, dtype=jnp.bfloat16)
     assert {x.dtype for x in watched(network, 31)} == {jnp.dtype(jnp.bfloat16)}
@@ -128,3 +143,79 @@ def test_it_computes_in_bfloat16(cell):
 def test_what_is_no_such_network_is_refused(given, words):
     with pytest.raises(ValueError, match=words):
         CharCNNRNN(**given)
+
+
+def halved(x, layer):
+    """A convolution of stride 2, by a sum over the kernel's places, zeros around the image."""
+    sides = [-(-side // 2) for side in x.shape[1:3]]
+    around = [2 * half + 3 - side for half, side in zip(sides, x.shape[1:3], strict=True)]
+    pads = [(total // 2, total - total // 2) for total in around]
+    x = np.pad(x, [(0, 0), *pads, (0, 0)])
+    return layer["bias"] + sum(
+        x[:, i : i + 2 * sides[0] : 2, j : j + 2 * sides[1] : 2][:, : sides[0], : sides[1]]
+        @ layer["kernel"][i, j]
+        for i in range(5)
+        for j in range(5)
+    )
+
+
+def test_an_image_encoder_is_its_layers():
+    network = ImageEncoder(6, width=2, hidden=7)
+    x = jax.random.normal(KEY, (3, 13, 10, 2))  # 7 x 5, then 4 x 3 of which 1 column is the left
+    draw = lambda leaf: np.random.default_rng(leaf.size).normal(0, 0.3, leaf.shape)  # noqa: E731
+    params = jax.tree.map(draw, jax.eval_shape(network.init, KEY, x)["params"])
+    assert params["Conv_1"]["kernel"].shape == (5, 5, 2, 4)
+    maps = np.asarray(x)
+    for name in ("Conv_0", "Conv_1"):
+        maps = np.maximum(halved(maps, params[name]), 0)
+    assert maps.shape == (3, 4, 3, 4)
+    quarters = [maps[:, rows, columns].mean((1, 2)) for rows, columns in QUARTERS]
+    seen = np.concatenate([maps.max((1, 2)), *quarters], axis=1)
+    first, last = params["Dense_0"], params["Dense_1"]
+    hidden = np.maximum(seen @ first["kernel"] + first["bias"], 0)
+    found = jax.jit(network.apply)({"params": jax.tree.map(jnp.float32, params)}, x)
+    np.testing.assert_allclose(found, hidden @ last["kernel"] + last["bias"], rtol=1e-4, atol=1e-4)
+    assert (hidden > 0).any()
+
+
+UPPER, LOWER, LEFT, RIGHT = slice(0, 2), slice(2, 4), slice(0, 1), slice(1, 3)
+QUARTERS = [(UPPER, LEFT), (UPPER, RIGHT), (LOWER, LEFT), (LOWER, RIGHT)]
+
+
+def test_an_image_encoder_sees_a_figure_alike_anywhere_in_a_quarter_of_the_image():
+    """Moved by whole places of the maps, where no kernel reaches from it over an edge."""
+    images = np.full((6, 64, 64, 3), -1, np.float32)
+    figure = np.random.default_rng(0).uniform(-1, 1, (6, 6, 3))
+    alike, others = [(12, 12), (12, 16), (16, 12)], [(13, 12), (12, 44), (44, 12)]
+    for image, (row, column) in zip(images, alike + others, strict=True):
+        image[row : row + 6, column : column + 6] = figure
+    network = ImageEncoder(4, width=4)
+    found = np.asarray(jax.jit(partial(network.init_with_output, KEY))(images)[0])
+    np.testing.assert_allclose(found[1:3], found[[0, 0]], rtol=1e-4, atol=1e-6)
+    assert np.abs(found[3:] - found[0]).max(axis=1).min() > 1e-3
+
+
+def test_an_image_encoder_takes_images_that_leave_quarters():
+    encode = partial(ImageEncoder(4, depth=3).init_with_output, KEY)
+    shape = lambda *sides: jax.ShapeDtypeStruct((2, *sides, 1), jnp.float32)  # noqa: E731
+    found, _ = jax.eval_shape(encode, shape(9, 16))
+    assert found.shape == (2, 4)
+    with pytest.raises(ValueError, match="Images of 9x8 leave no quarters after 3 halvings: give"):
+        jax.eval_shape(encode, shape(9, 8))
+
+
+def test_an_image_encoder_computes_in_bfloat16():
+    made = {}
+
+    def watch(call, args, kwargs, context):
+        found = call(*args, **kwargs)
+        if context.method_name == "__call__":
+            made["/".join(context.module.path)] = found.dtype
+        return found
+
+    x = jax.ShapeDtypeStruct((2, 16, 16, 1), jnp.float32)
+    with nn.intercept_methods(watch):
+        jax.eval_shape(partial(ImageEncoder(4, dtype=jnp.bfloat16).init, KEY), x)
+    assert made.pop("") == jnp.float32
+    assert len(made) == 4
+    assert set(made.values()) == {jnp.dtype(jnp.bfloat16)}

@@ -27,6 +27,7 @@ SIZES = [
         {"pools": (1, 1), "widths": (4, 4)},
         ["num_outputs", "widths", "pools", "kernel_size", "hidden", "num_characters"],
     ),
+    (nets.ImageEncoder, {"num_outputs": 2}, ["num_outputs", "width", "depth", "hidden"]),
     (nets.LeNet, {"num_classes": 2}, ["num_classes", "num_features"]),
     (nets.goodfellow_generator, {"shape": (2, 1)}, ["shape", "widths"]),
     (nets.GoodfellowDiscriminator, {}, ["widths", "num_pieces"]),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.plots import brightness_grid, image_grid, save_images
+from gan_jax.plots import brightness_grid, captioned_grid, image_grid, save_images
 
 
 def drawn(images, **options):
@@ -58,6 +58,30 @@ def test_rows_have_names_to_their_left():
     assert (ink.sum(axis=1) > 0).all()
     assert ink[1].sum() > 3 * ink[0].sum()
     assert (ink[:, -4:] == 0).all()  # nothing is cut off
+
+
+def test_rows_have_captions_above_them():
+    images = np.linspace(-1, 1, 6).reshape(6, 1, 1, 1) * np.ones((30, 40, 1))
+    captions = ["i", "a long caption", ""]
+    picture = captioned_grid(images, captions, scale=3).pixels / 255
+    height, width = 3 * 32, 2 * 3 * 42
+    assert picture.shape == (3 * (16 + height), width, 3)
+    strips, rows = np.split(picture.reshape(3, 16 + height, width, 3), [16], axis=1)
+    for row in range(3):
+        shown = drawn(images[2 * row : 2 * row + 2], columns=2, scale=3)
+        np.testing.assert_array_equal(rows[row], shown)
+    ink = (1 - strips).sum(axis=3)
+    assert (ink[:, [0, -1]] == 0).all()
+    assert (ink[:, :, [0, -1]] == 0).all()
+    of_one, of_many, of_none = ink.sum(axis=(1, 2))
+    assert of_many > 3 * of_one > 0 == of_none
+
+
+def test_a_caption_wider_than_its_row_is_cut_off():
+    images = np.zeros((2, 30, 40, 1), np.float32)
+    one, two = (captioned_grid(images, [word * 50]).pixels for word in ("a", "ab"))
+    assert one.shape == two.shape == (16 + 2 * 32, 2 * 2 * 42, 3)
+    assert (one[:16] != two[:16]).any()
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

@@ -42,7 +42,7 @@ class Captions(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class CaptionOptions(SampleOptions):
     dataset: str = DRAWN
-    """`shapes` are drawn anew in every step: large or small, of seven colours, three shapes and four
+    """`shapes` are drawn anew in every step: of two sizes, seven colours, three shapes and four
     places, with sentences that say all of it; a path (./pictures) is a folder of pictures with a
     list of captions, metadata.jsonl or metadata.csv."""
     num_shapes: Literal[1, 2] = 1

@@ -84,6 +84,7 @@ def test_it_is_a_loop_that_takes_the_extra_move_when_it_is_due():
     assert int(scanned.step) == 9
 
 
+@pytest.mark.slow
 def test_it_is_the_same_on_several_devices():
     _, _, lazy = steps()
     keys = jax.random.split(KEY, PERIOD + 1)  # due, three steps without it, due again

@@ -106,12 +106,12 @@ def batch(seed: int = 0, num: int = 8):
 
 
 every_step = pytest.mark.parametrize("name", [*STEPS, *WRAPPERS])
-# Of the steps on second derivatives and of the wrappers one each by default, for the sake of time.
+# One plain step and one of the wrappers by default, for the sake of time.
 some_steps = pytest.mark.parametrize(
     "name",
     [
         name
-        if name in ("alternating_step", "past_extragradient_step", "symplectic_step", "lookahead")
+        if name in ("alternating_step", "lookahead")
         else pytest.param(name, marks=pytest.mark.slow)
         for name in [*STEPS, *WRAPPERS]
     ],

@@ -44,7 +44,7 @@ def by_default_one_of_a_family(names):
 every_row = pytest.mark.parametrize("name", by_default_one_of_a_family(ROWS))
 every_smooth_row = pytest.mark.parametrize("name", by_default_one_of_a_family(SMOOTH))
 a_few = settings(
-    max_examples=10,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],  # to shrink a failure takes minutes

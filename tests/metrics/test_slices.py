@@ -117,6 +117,7 @@ def test_a_constant_has_descriptors_0_also_where_it_is_rounded():
     assert np.all(compare(KEY, REAL, constant) > 0.1)
 
 
+@pytest.mark.slow
 def test_rows_over_devices_give_the_same():
     rows = NamedSharding(jax.make_mesh((4,), ("data",)), P("data"))
     split = [jax.device_put(z, rows) for z in (X, Y)]

@@ -26,6 +26,6 @@ def test_both_heads_are_affine_in_the_features_and_the_class_is_not_looked_at():
     expected = [np.asarray(x) @ head["kernel"] + head["bias"] for head in heads.values()]
     variables = {"params": jax.tree.map(jnp.float32, heads)}
     for labels in ((), (jnp.zeros(5, int),), (jnp.arange(5),)):
-        logits, classes = network.apply(variables, x, *labels)
+        logits, classes = jax.jit(network.apply)(variables, x, *labels)
         np.testing.assert_allclose(logits, expected[0][:, 0], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(classes, expected[1], rtol=1e-4, atol=1e-5)

@@ -38,7 +38,7 @@ def test_it_is_its_layers():
         hidden = np.maximum(pooled(convolved(hidden, params[name])), 0)
     last = params["Dense_0"]
     features = np.maximum(hidden.reshape(2, -1) @ last["kernel"] + last["bias"], 0)
-    found = network.apply({"params": jax.tree.map(jnp.float32, params)}, x)
+    found = jax.jit(network.apply)({"params": jax.tree.map(jnp.float32, params)}, x)
     np.testing.assert_allclose(found, features, rtol=1e-4, atol=1e-4)
     assert (features > 0).any()
 

@@ -41,7 +41,7 @@ def test_computing_in_bfloat16_ends_in_float32():
     x = jax.random.uniform(KEY, (2, 8, 8, 1))
     numbers, variables = down.init_with_output(KEY, x)
     assert numbers.dtype == jnp.float32
-    exact = ConvEncoder(4, width=2).apply(variables, x)
+    exact = jax.jit(ConvEncoder(4, width=2).apply)(variables, x)
     np.testing.assert_allclose(numbers, exact, atol=0.05)
     images, _ = up.init_with_output(KEY, numbers)
     assert (images.shape, images.dtype) == ((2, 8, 8, 1), jnp.float32)

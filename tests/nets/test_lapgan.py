@@ -72,7 +72,9 @@ def test_the_generator_is_its_layers():
     x = np.maximum(convolved(x, first, "same"), 0)
     x = np.maximum(convolved(x, second, "same"), 0)
     expected = convolved(x, last, "same")
-    np.testing.assert_allclose(network.apply(variables, NOISE, COARSE), expected, rtol=1e-3)
+    np.testing.assert_allclose(
+        jax.jit(network.apply)(variables, NOISE, COARSE), expected, rtol=1e-3
+    )
 
 
 def test_the_discriminator_judges_the_sum():
@@ -84,9 +86,9 @@ def test_the_discriminator_judges_the_sum():
     x = np.maximum(convolved(x, second, "valid")[:, ::2, ::2], 0)
     dense = variables["params"]["Dense_0"]
     expected = x.reshape(4, -1) @ dense["kernel"][:, 0] + dense["bias"]
-    found = network.apply(variables, BAND, COARSE)
+    found = jax.jit(network.apply)(variables, BAND, COARSE)
     np.testing.assert_allclose(found, expected, rtol=1e-3)
-    moved = network.apply(variables, BAND + COARSE, 0 * COARSE)
+    moved = jax.jit(network.apply)(variables, BAND + COARSE, 0 * COARSE)
     np.testing.assert_allclose(moved, found, rtol=1e-5)
 
 
@@ -96,7 +98,7 @@ def test_each_class_has_a_plane_of_its_own(name):
     network, first = network.clone(num_classes=3), x[:1].repeat(4, axis=0)
     coarse = COARSE[:1].repeat(4, axis=0)
     variables = filled(network, first, coarse, LABELS)
-    found = np.asarray(network.apply(variables, first, coarse, LABELS)).reshape(4, -1)
+    found = np.asarray(jax.jit(network.apply)(variables, first, coarse, LABELS)).reshape(4, -1)
     np.testing.assert_allclose(found[1], found[3], rtol=1e-5)
     assert len(np.unique(found[:, 0].round(4))) == 3
     for told in (network, network.clone(num_classes=None)):
@@ -125,19 +127,22 @@ def test_the_base_generator_is_its_layers(given, last, output):
     x = np.maximum(x @ of[0]["kernel"] + of[0]["bias"], 0)
     x = last(x @ of[1]["kernel"] + of[1]["bias"])
     expected = output((x @ of[2]["kernel"] + of[2]["bias"]).reshape(4, *shape))
-    np.testing.assert_allclose(network.apply(variables, z, *labels), expected, rtol=1e-4)
+    np.testing.assert_allclose(jax.jit(network.apply)(variables, z, *labels), expected, rtol=1e-4)
 
 
 def test_the_base_critic_sees_the_class_and_what_is_alike_where_it_is_told_to():
     network = nets.LAPGANBaseDiscriminator((8,), 0.0, num_classes=3)
     alike = BAND[:1].repeat(4, axis=0)
     variables = filled(network, alike, LABELS)
-    found = np.asarray(network.apply(variables, alike, LABELS))
+    found = np.asarray(jax.jit(network.apply)(variables, alike, LABELS))
     np.testing.assert_allclose(found[1], found[3], rtol=1e-5)
     assert len(np.unique(found.round(4))) == 3
     network = nets.LAPGANBaseDiscriminator((8,), 0.0, num_minibatch_kernels=5)
     variables = filled(network, BAND)
-    alone, others = network.apply(variables, BAND[:2]), network.apply(variables, BAND)
+    alone, others = (
+        jax.jit(network.apply)(variables, BAND[:2]),
+        jax.jit(network.apply)(variables, BAND),
+    )
     assert (alone != others[:2]).all()
 
 

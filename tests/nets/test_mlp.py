@@ -22,7 +22,7 @@ def test_the_generator_makes_its_shape_through_its_widths():
     network = MLPGenerator((4, 3), widths=(8, 16))
     x = jax.random.normal(KEY, (5, 2))
     variables = filled(network, x)
-    output, params = network.apply(variables, x), variables["params"]
+    output, params = jax.jit(network.apply)(variables, x), variables["params"]
     assert output.shape == (5, 4, 3)
     assert [params[f"Dense_{i}"]["kernel"].shape for i in range(3)] == [(2, 8), (8, 16), (16, 12)]
     hidden = np.asarray(x)
@@ -42,7 +42,7 @@ def test_the_discriminator_takes_any_shape_to_one_logit():
     hidden = np.tanh(np.asarray(x).reshape(5, 12) @ first["kernel"] + first["bias"])
     hidden = np.tanh(hidden @ second["kernel"] + second["bias"])
     expected = (hidden @ last["kernel"] + last["bias"])[:, 0]
-    np.testing.assert_allclose(network.apply(variables, x), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(network.apply)(variables, x), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_generator_uses_its_activation_and_no_widths_make_a_linear_map():
@@ -51,13 +51,13 @@ def test_the_generator_uses_its_activation_and_no_widths_make_a_linear_map():
     variables = filled(network, x)
     first, last = (variables["params"][f"Dense_{i}"] for i in range(2))
     expected = np.tanh(np.asarray(x) @ first["kernel"] + first["bias"]) @ last["kernel"]
-    output = network.apply(variables, x)
+    output = jax.jit(network.apply)(variables, x)
     np.testing.assert_allclose(output, (expected + last["bias"])[:, 0], rtol=1e-5, atol=1e-6)
     linear = MLPGenerator((2, 2), widths=())
     variables = filled(linear, x)
     (layer,) = variables["params"].values()
     expected = (np.asarray(x) @ layer["kernel"] + layer["bias"]).reshape(5, 2, 2)
-    np.testing.assert_allclose(linear.apply(variables, x), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(linear.apply)(variables, x), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("network", [MLPGenerator((2,)), MLPDiscriminator()])
@@ -94,7 +94,9 @@ def test_the_generator_s_output_may_be_squashed():
     x = jax.random.normal(KEY, (5, 2))
     plain, squashed = MLPGenerator((3,)), MLPGenerator((3,), output=jnp.tanh)
     variables = filled(plain, x)
-    np.testing.assert_array_equal(squashed.apply(variables, x), jnp.tanh(plain.apply(variables, x)))
+    np.testing.assert_array_equal(
+        jax.jit(squashed.apply)(variables, x), jnp.tanh(jax.jit(plain.apply)(variables, x))
+    )
 
 
 @pytest.mark.slow
@@ -106,7 +108,7 @@ def test_a_spectrally_normalised_discriminator_has_weights_of_norm_one():
     for _ in range(50):
         _, state = network.apply(variables, x, train=True, mutable=["batch_stats"])
         variables = {**variables, **state}
-    logits = network.apply(variables, x)
+    logits = jax.jit(network.apply)(variables, x)
     gaps = np.abs(logits[:, None] - logits[None])
     distances = np.linalg.norm(x[:, None] - x[None], axis=-1)
     assert np.all(gaps <= 1.01 * distances + 1e-6)
@@ -118,8 +120,8 @@ def test_the_encoder_is_the_generator_on_flat_examples():
     x = jax.random.normal(KEY, (5, 4, 3))
     network = MLPEncoder(6, widths=(8,), activation=jnp.tanh)
     variables = filled(network, x)
-    expected = MLPGenerator((6,), (8,), jnp.tanh).apply(variables, x.reshape(5, 12))
-    np.testing.assert_array_equal(network.apply(variables, x), expected)
+    expected = jax.jit(MLPGenerator((6,), (8,), jnp.tanh).apply)(variables, x.reshape(5, 12))
+    np.testing.assert_array_equal(jax.jit(network.apply)(variables, x), expected)
 
 
 def test_weights_start_as_they_are_told():

@@ -41,7 +41,7 @@ def test_between_gaussians_of_one_variance_it_holds_the_log_ratio():
         "embedding": {"kernel": jnp.asarray(rows - shared)},
         "psi": {"kernel": jnp.asarray(shared)[:, None], "bias": jnp.zeros(1)},
     }
-    found = NETWORK.apply({"params": params}, X, LABELS)
+    found = jax.jit(NETWORK.apply)({"params": params}, X, LABELS)
     x = np.asarray(X)
     ratio = norm.logpdf(x, mu[LABELS]) - norm.logpdf(x, nu[LABELS])
     np.testing.assert_allclose(found, ratio.sum(axis=1), rtol=1e-4, atol=1e-5)

@@ -155,6 +155,7 @@ def bits(tree):
     return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree)]
 
 
+@pytest.mark.slow  # by default tests/systems/test_networks.py has a frozen network on three
 def test_on_three_devices_no_bit_of_the_source_moves():
     system = dataclasses.replace(LINEAR, encoder=Normalised())
     source, _ = start(system)

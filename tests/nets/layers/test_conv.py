@@ -77,7 +77,7 @@ def draw(kind, seed):
 @pytest.mark.parametrize(
     "seed", [*SEEDS[:3], *(pytest.param(seed, marks=pytest.mark.slow) for seed in SEEDS[3:])]
 )
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TRANSPOSED_SLOW)
 def test_values_and_derivatives_of_any_geometry(kind, seed):
     with jax.enable_x64(True):
         results = same_under(most_derivatives, kind, draw(kind, seed), jnp.float64, 1e-10)
@@ -129,7 +129,7 @@ def test_the_draws_cover_the_corners(kind, corner):
     assert any(CORNERS[corner](c.shape[1:-1], *map(c.arguments.get, names)) for c in cases)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", TRANSPOSED_SLOW)
 def test_the_same_key_draws_the_same_parameters(kind):
     arguments = {"features": 3, "kernel_size": (3, 2), "bias_init": nn.initializers.normal()}
     drawn = [

@@ -50,7 +50,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     system = config.joint_embedding()
     result = config.train(
         config.encoder_step(system),
-        config.encoder_start(system, config.key("encoder"), feed),
+        config.encoder_start(system, config.key("init"), feed),
         feed,
         evaluator(config, system),
         workdir=workdir,

@@ -52,7 +52,7 @@ def take(batch: Batch, field: str) -> Any:
     return batch[field]
 
 
-def take_floats(batch: Batch, field: str) -> Array:
+def take_floats(batch: Batch, field: str) -> Any:
     """As `take`, of floating-point examples."""
     examples = take(batch, field)
     if not jnp.issubdtype(examples.dtype, jnp.floating):
@@ -64,7 +64,7 @@ def take_floats(batch: Batch, field: str) -> Array:
     return examples
 
 
-def take_integers(batch: Batch, field: str) -> Array:
+def take_integers(batch: Batch, field: str) -> Any:
     """As `take`, of whole numbers."""
     tokens = take(batch, field)
     if not jnp.issubdtype(tokens.dtype, jnp.integer):
@@ -75,7 +75,7 @@ def take_integers(batch: Batch, field: str) -> Array:
     return tokens
 
 
-def take_labels(batch: Batch, field: str) -> Array:
+def take_labels(batch: Batch, field: str) -> Any:
     """As `take`, of one whole number for each example."""
     labels = take(batch, field)
     if not jnp.issubdtype(labels.dtype, jnp.integer) or labels.ndim != 1:

@@ -28,7 +28,8 @@ class Options(RunAgain):
     num: Count = 100
     """How many images."""
     out: str | None = None
-    """A new or empty directory for them, by default <run>/images, with --input <run>/translated."""
+    """A new or empty directory for them, by default <run>/images, with --input <run>/translated,
+    with --text <run>/told."""
     input: str | None = None
     """A folder of pictures to translate, each to a file of its name; --num is then their number.
     pix2pix takes what it was trained to start from: light outlines on black, small or grey images,
@@ -36,8 +37,8 @@ class Options(RunAgain):
     back: bool = False
     """Translate from the target to the source, where a run goes both ways."""
     text: str | None = None
-    """A sentence to draw, by a run that has learned to read some; any other is read as well as may
-    be."""
+    """A sentence to draw, by a run that has learned to read some. It is read up to the run's
+    --length; what is none of the 70 characters that are known is passed over."""
     label: str | None = None
     """The name or the number of the one label to draw; without it each label has its turn."""
     grid: bool = False
@@ -98,8 +99,10 @@ def file_names(numbers: Iterable[int], num: int) -> list[str]:
 
 def translate(options: Options, source: Path) -> str:
     """Translate every picture of a folder; say where they are."""
-    if options.label is not None or options.grid:
-        raise Refusal("--input gives each picture a file of its own: leave out --label and --grid.")
+    if options.label is not None or options.grid or options.text is not None:
+        raise Refusal(
+            "--input gives each picture a file of its own: leave out --label and --grid, or --text."
+        )
     run, translator, weights = translating(options, "back" if options.back else "forth")
     names = pictures_in(source)
     folder = new_directory(options.out, options.run, "translated")

@@ -30,8 +30,9 @@ class Config(telling.TellingOptions):
     image_size: Size | None = 64
     augmentation: bool = True
     """Draw the condition around what the sentence says; without it, it is the mean."""
-    kl_weight: Weight = 2 / 32
-    """Of the divergence from N(0, I); 2 times its mean over --text-dim, as in the authors' code."""
+    kl_weight: Weight | None = None
+    """Of the divergence from N(0, I); by default 2 / --text-dim, as in the authors' code, where the
+    paper has 1."""
     interpolation: Share | None = None
     """Let the generators answer for embeddings between those of two sentences, too (INT)."""
     width: Size = 16
@@ -70,7 +71,8 @@ def build(config: Config, batch: Batch) -> GAN:
         generator = StageTwoGenerator(
             first, num_doublings=1, num_residual=config.num_residual, **stage
         )
-    play_stage = partial(stackgan, weight=config.kl_weight) if config.augmentation else gan_cls
+    weight = 2 / config.text_dim if config.kl_weight is None else config.kl_weight
+    play_stage = partial(stackgan, weight=weight) if config.augmentation else gan_cls
     return play_stage(
         generator=generator,
         discriminator=TextToImageDiscriminator(**sizes, num_residual=0),
@@ -105,7 +107,8 @@ def kept_of(old: Weights, new: Weights) -> Weights:
 
 def evaluator(config: Config, systems: dict[str, GAN]) -> options.Evaluate:
     """Let sentences find images, and then draw pictures of them, and score what these show."""
-    find = encoders.finder(config, config.joint_embedding())
+    find = encoders.finder(config.half, config.joint_embedding())
+    of_small: dict[str, Any] = {}
     sizes = {"one": config.half, "two": config}
     judges = {
         name: telling.judging(sizes[name], telling.Teller(sizes[name], system))
@@ -119,9 +122,10 @@ def evaluator(config: Config, systems: dict[str, GAN]) -> options.Evaluate:
         weights = averaged(state).generator
         if "stage_one" not in weights.state["frozen"]:
             return judges["one"](key, weights)
-        small = judges["one"](key, stage_one_of(weights)).metrics
+        if not of_small:  # it does not change any more
+            small = judges["one"](key, stage_one_of(weights)).metrics
+            of_small.update({f"stage_one/{name}": value for name, value in small.items()})
         large = judges["two"](key, weights)
-        of_small = {f"stage_one/{name}": value for name, value in small.items()}
         return large._replace(metrics={**large.metrics, **of_small})
 
     return evaluate

@@ -4,7 +4,7 @@ Draws pictures of sentences, whose encoder it learns first, as `char_cnn_rnn` do
 another run by --encoder. Of shapes an oracle reads what is in each picture: the share of samples
 whose shape, colour and size are what their sentence says, of seen and of held-out combinations.
 The picture has sentences above their images, and the way from one sentence to another. A run draws
-yours: `python -m experiments.sample runs/text_to_image --text "a red circle in the upper left"`.
+yours: `python -m experiments.sample RUN --text "a large red circle in the upper left"`.
 """
 
 from dataclasses import dataclass, replace

@@ -104,7 +104,8 @@ def finder(config: EncoderOptions, system: JointEmbedding) -> Callable[[Weights]
     """Let sentences find images, and images sentences, among those of both splits.
 
     `image_to_text`: the share of images whose scene's mean sentence, of all scenes, scores highest;
-    `text_to_image`: of scenes whose mean sentence has its highest score with an image of its own.
+    `text_to_image`: of scenes, as far as some image is of theirs, whose mean sentence has its
+    highest score with such an image.
     The picture has unseen sentences and the images that score highest with each.
     """
     train, test = config.captions(crop="center"), config.captions("test")
@@ -121,15 +122,13 @@ def finder(config: EncoderOptions, system: JointEmbedding) -> Callable[[Weights]
         seen = in_chunks(partial(embed, weights), images)
         scenes = np.arange(len(texts))
         found = {}
-        for name, of_image, of_text in (
-            ("seen", scene < num_seen, scenes < num_seen),
-            ("held_out", scene >= num_seen, scenes >= num_seen),
-        ):
+        for name, of_split in (("seen", scene < num_seen), ("held_out", scene >= num_seen)):
+            shown_scenes = np.unique(scene[of_split])
             found[f"{name}/image_to_text"] = retrieval_accuracy(
-                seen[of_image], texts, scene[of_image], scenes
+                seen[of_split], texts, scene[of_split], scenes
             )
             found[f"{name}/text_to_image"] = retrieval_accuracy(
-                texts[of_text], seen, scenes[of_text], scene
+                texts[shown_scenes], seen, shown_scenes, scene
             )
         rows = np.unique(np.linspace(num_seen, len(texts) - 1, NUM_ROWS).astype(int))
         best = np.argsort(-(texts[rows] @ seen.T), axis=1)[:, :COLUMNS]

@@ -133,8 +133,12 @@ class Teller:
     def __init__(self, config: TellingOptions, system: GAN) -> None:
         self.length, self.system, self.joint = config.length, system, config.joint_embedding()
         self._sample = jax.jit(system.sample, static_argnums=2)
-        self._generate = jax.jit(system.generate)
+        self._each = jax.jit(self._generate_each)
         self._embed = jax.jit(self.joint.embed_text)
+
+    def _generate_each(self, weights: Weights, latents: jax.Array, text: jax.Array) -> jax.Array:
+        """Generate one by one, so that the noise inside of a generator is one and the same."""
+        return jax.vmap(lambda one: self.system.generate(weights, latents, one[None])[0])(text)
 
     def embed(self, weights: Weights, sentences: Sequence[str]) -> jax.Array:
         tokens = data.characters(sentences, length=self.length)
@@ -155,8 +159,7 @@ class Teller:
         first, last = self.embed(weights, ends)
         times = jnp.linspace(0, 1, num)
         text = jax.vmap(straight, in_axes=(None, None, 0))(first, last, times)
-        latents = jnp.repeat(self.system.latents(key, 1), num, axis=0)
-        return self._generate(weights, latents, text)
+        return self._each(weights, self.system.latents(key, 1), text)
 
 
 def judging(config: TellingOptions, teller: Teller) -> Callable[[KeyArray, Weights], Evaluation]:
@@ -171,8 +174,9 @@ def judging(config: TellingOptions, teller: Teller) -> Callable[[KeyArray, Weigh
 
     def judge(key: KeyArray, weights: Weights) -> Evaluation:
         scores: dict[str, float] = {}
-        for name, some in asked.items():
-            images = teller(key, weights, some.sentences)
+        *keys, key_real, key_sheet = jax.random.split(key, len(asked) + 2)
+        for key_split, (name, some) in zip(keys, asked.items(), strict=True):
+            images = teller(key_split, weights, some.sentences)
             if some.codes is None:
                 found = _retrieved(teller, weights, images, some.scene, splits[name])
             else:
@@ -181,8 +185,8 @@ def judging(config: TellingOptions, teller: Teller) -> Callable[[KeyArray, Weigh
         if real is not None:
             scene = real.reference["scene"]
             like = Asked.about(splits["seen"], scene, np.arange(len(scene)))
-            scores |= config.measured(real, teller(key, weights, like.sentences))
-        return Evaluation({"told": _sheet(key, weights, teller, asked)}, scores)
+            scores |= config.measured(real, teller(key_real, weights, like.sentences))
+        return Evaluation({"told": _sheet(key_sheet, weights, teller, asked)}, scores)
 
     return judge
 

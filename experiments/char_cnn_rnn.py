@@ -12,7 +12,6 @@ from pathlib import Path
 from experiments.harness import command, encoders, options
 from experiments.harness.bounds import Count, Size
 from gan_jax.systems import JointEmbedding
-from gan_jax.training import Evaluation
 from gan_jax.typing import Batch
 
 
@@ -33,26 +32,17 @@ def build(config: Config, batch: Batch) -> JointEmbedding:
     return config.joint_embedding()
 
 
-def evaluator(config: Config, system: JointEmbedding) -> options.Evaluate:
-    find = encoders.finder(config, system)
-
-    def evaluate(key, state) -> Evaluation:
-        found = find(state.player.weights)
-        return Evaluation({"found": found.picture}, found.metrics)
-
-    return evaluate
-
-
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train both encoders, and let them find what belongs together."""
     captions = config.captions()
     feed = config.encoder_feed(captions)
     system = config.joint_embedding()
+    find = encoders.finder(system, config.splits(captions), config.length)
     result = config.train(
         config.encoder_step(system),
         config.encoder_start(system, config.key("init"), feed),
         feed,
-        evaluator(config, system),
+        lambda key, state: find(state.player.weights),
         workdir=workdir,
         fresh=fresh,
         shown=("loss", "image_to_text", "text_to_image"),

@@ -14,13 +14,13 @@ from typing import Any
 
 import jax
 
-from experiments.harness import command, encoders, options, play, runs, telling
+from experiments.harness import command, encoders, options, play, telling
 from experiments.harness.bounds import Count, Share, Size, Weight
 from gan_jax.games import Weights, averaged
 from gan_jax.nets import StageOneGenerator, StageTwoGenerator, TextToImageDiscriminator
 from gan_jax.systems import GAN, gan_cls, networks, stackgan
 from gan_jax.training import Evaluation, batch_shapes
-from gan_jax.typing import Batch, PyTree
+from gan_jax.typing import Batch, KeyArray, PyTree
 
 KEPT = ("encoder", "text")
 
@@ -42,12 +42,6 @@ class Config(telling.TellingOptions):
     stage_one_steps: Count = 1_500
     """Steps of the first stage; --steps are those of the second."""
     steps: Count = 1_000
-    batch_size: Size = 64
-    learning_rate: float = 1e-3
-    average_decay: float = 0.99
-    steps_per_dispatch: Count = 25
-    evaluate_every: Count = 500
-    checkpoint_every: Count = 500
 
     @property
     def half(self) -> "Config":
@@ -82,8 +76,7 @@ def build(config: Config, batch: Batch) -> GAN:
     )
 
 
-def teller(config: Config, system: GAN) -> runs.Teller:
-    return telling.Teller(config, system)
+teller = telling.Teller
 
 
 def keep_stage_one(before: PyTree, weights: Weights) -> Weights:
@@ -101,34 +94,23 @@ def stage_one_of(weights: Weights) -> Weights:
 
 
 def kept_of(old: Weights, new: Weights) -> Weights:
-    kept = {name: old.state["frozen"][name] for name in KEPT}
-    return new.replace(state={**new.state, "frozen": {**new.state.get("frozen", {}), **kept}})
+    return encoders.keeping(new, **{name: old.state["frozen"][name] for name in KEPT})
 
 
-def evaluator(config: Config, systems: dict[str, GAN]) -> options.Evaluate:
-    """Let sentences find images, and then draw pictures of them, and score what these show."""
-    find = encoders.finder(config.half, config.joint_embedding())
+def judging_both(one: telling.Judge, two: telling.Judge) -> telling.Judge:
+    """Judge the first stage, and from the second on both."""
     of_small: dict[str, Any] = {}
-    sizes = {"one": config.half, "two": config}
-    judges = {
-        name: telling.judging(sizes[name], telling.Teller(sizes[name], system))
-        for name, system in systems.items()
-    }
 
-    def evaluate(key, state) -> Evaluation:
-        if hasattr(state, "player"):
-            found = find(state.player.weights)
-            return Evaluation({"found": found.picture}, found.metrics)
-        weights = averaged(state).generator
+    def judge(key: KeyArray, weights: Weights) -> Evaluation:
         if "stage_one" not in weights.state["frozen"]:
-            return judges["one"](key, weights)
+            return one(key, weights)
         if not of_small:  # it does not change any more
-            small = judges["one"](key, stage_one_of(weights)).metrics
+            small = one(key, stage_one_of(weights)).metrics
             of_small.update({f"stage_one/{name}": value for name, value in small.items()})
-        large = judges["two"](key, weights)
+        large = two(key, weights)
         return large._replace(metrics={**large.metrics, **of_small})
 
-    return evaluate
+    return judge
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
@@ -140,6 +122,11 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         "one": build(config, batch_shapes(config.half.caption_feed(small))),
         "two": build(config, batch_shapes(config.caption_feed(large))),
     }
+    splits = config.half.splits(small)
+    judges = (
+        telling.judging(config.half, teller(config.half, systems["one"]), splits),
+        telling.judging(config, teller(config, systems["two"]), config.splits(large)),
+    )
     keep = config.keeping_encoder(joint, small)
     first, second = jax.random.split(config.key("init"))
     result = config.train_phases(
@@ -150,7 +137,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
             ),
             config.told_phase("two", second, config.steps, systems["two"], large, keep_stage_one),
         ],
-        evaluator(config, systems),
+        telling.evaluating(config.half, splits, judging_both(*judges)),
         workdir=workdir,
         fresh=fresh,
     )

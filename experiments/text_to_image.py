@@ -10,12 +10,11 @@ yours: `python -m experiments.sample RUN --text "a large red circle in the upper
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.harness import command, encoders, options, play, runs, telling
+from experiments.harness import command, options, play, telling
 from experiments.harness.bounds import Count, Share, Size
-from gan_jax.games import averaged
 from gan_jax.nets import TextToImageDiscriminator, TextToImageGenerator
 from gan_jax.systems import GAN, gan_cls, interpolated, networks
-from gan_jax.training import Evaluation, batch_shapes
+from gan_jax.training import batch_shapes
 from gan_jax.typing import Batch
 
 
@@ -28,12 +27,6 @@ class Config(telling.TellingOptions):
     width: Size = 16
     """Channels of the generator's last hidden layer, and of the critic's first one."""
     steps: Count = 2_000
-    batch_size: Size = 64
-    learning_rate: float = 1e-3
-    average_decay: float = 0.99
-    steps_per_dispatch: Count = 25
-    evaluate_every: Count = 500
-    checkpoint_every: Count = 500
 
 
 SHAPES = Config()
@@ -64,39 +57,22 @@ def build(config: Config, batch: Batch) -> GAN:
     return GAN(conditions=("text",), generator_terms=terms, **players)
 
 
-def teller(config: Config, system: GAN) -> runs.Teller:
-    return telling.Teller(config, system)
-
-
-def evaluator(config: Config, system: GAN) -> options.Evaluate:
-    """Let sentences find images, and then draw pictures of them, and score what these show."""
-    find = encoders.finder(config, config.joint_embedding())
-    judge = telling.judging(config, telling.Teller(config, system))
-
-    def evaluate(key, state) -> Evaluation:
-        if hasattr(state, "player"):
-            found = find(state.player.weights)
-            return Evaluation({"found": found.picture}, found.metrics)
-        return judge(key, averaged(state).generator)
-
-    return evaluate
+teller = telling.Teller
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Learn to encode sentences, learn to draw what they say, and score what is drawn."""
     config = config.with_encoder()
     captions = config.captions()
-    joint, system = (
-        config.joint_embedding(),
-        build(config, batch_shapes(config.caption_feed(captions))),
-    )
+    joint, splits = config.joint_embedding(), config.splits(captions)
+    system = build(config, batch_shapes(config.caption_feed(captions)))
     keep = config.keeping_encoder(joint, captions)
     result = config.train_phases(
         [
             *config.text_phases(joint, captions),
             config.told_phase("gan", config.key("init"), config.steps, system, captions, keep),
         ],
-        evaluator(config, system),
+        telling.evaluating(config, splits, telling.judging(config, teller(config, system), splits)),
         workdir=workdir,
         fresh=fresh,
     )

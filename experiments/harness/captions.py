@@ -69,6 +69,11 @@ class CaptionOptions(SampleOptions):
         shown = replace(dataset, arrays={**dataset.arrays, "scene": scene.astype(np.int32)})
         return Captions(shown, tuple((str(sentence),) for sentence in sentences))
 
+    def splits(self, captions: Captions) -> dict[str, Captions]:
+        """Those of training and unseen ones, as an evaluation sees them: cropped at the centre."""
+        seen = captions if self.crop == "center" else self.captions(crop="center")
+        return {"seen": seen, "held_out": self.captions("test")}
+
     def images(self, split: str = "train", *, crop: Crop | None = None) -> data.Dataset:
         return self.captions(split, crop=crop).dataset
 
@@ -122,9 +127,8 @@ class CaptionOptions(SampleOptions):
 def spread(num_scenes: int, num: int) -> np.ndarray:
     """So many scenes: all in turn, or some from all over where there are more."""
     places = np.arange(num)
-    return (places % num_scenes if num >= num_scenes else places * num_scenes // num).astype(
-        np.int32
-    )
+    chosen = places % num_scenes if num >= num_scenes else places * num_scenes // num
+    return chosen.astype(np.int32)
 
 
 def read_scenes(images: Any, codes: np.ndarray) -> dict[str, float]:

@@ -1,9 +1,9 @@
 """An encoder of sentences: its options, how it learns, and how well it finds what it is to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -21,8 +21,8 @@ from gan_jax.games import DescentState, Weights, descent_step
 from gan_jax.metrics import retrieval_accuracy
 from gan_jax.nets import CharCNNRNN, ImageEncoder
 from gan_jax.systems import JointEmbedding
-from gan_jax.training import first_batch
-from gan_jax.typing import Batch, Feed, KeyArray, Step
+from gan_jax.training import Evaluation, first_batch
+from gan_jax.typing import Batch, Feed, KeyArray, PyTree, Step
 
 NUM_FOUND = 1_000
 NUM_ROWS, COLUMNS = 12, 8
@@ -93,14 +93,9 @@ class EncoderOptions(CaptionOptions):
         return jax.jit(lambda key: system.init(key, batch, optimizer=optimizer))(key)
 
 
-class Found(NamedTuple):
-    """How often what belongs together is found, and a picture of sentences and images."""
-
-    picture: plots.Picture
-    metrics: dict[str, float]
-
-
-def finder(config: EncoderOptions, system: JointEmbedding) -> Callable[[Weights], Found]:
+def finder(
+    system: JointEmbedding, splits: Mapping[str, Captions], length: int
+) -> Callable[[Weights], Evaluation]:
     """Let sentences find images, and images sentences, among those of both splits.
 
     `image_to_text`: the share of images whose scene's mean sentence, of all scenes, scores highest;
@@ -108,18 +103,19 @@ def finder(config: EncoderOptions, system: JointEmbedding) -> Callable[[Weights]
     highest score with such an image.
     The picture has unseen sentences and the images that score highest with each.
     """
-    train, test = config.captions(crop="center"), config.captions("test")
+    train, test = splits["seen"], splits["held_out"]
     num_seen = len(train.sentences)
     shown = [first_examples(split.dataset, NUM_FOUND) for split in (train, test)]
     images = np.concatenate([some["image"] for some in shown])
     scene = np.concatenate([shown[0]["scene"], shown[1]["scene"] + num_seen])
-    tokens = np.concatenate([train.tokens(config.length), test.tokens(config.length)])
-    embed = jax.jit(lambda weights, x: system.embed_image(weights, data.signed(x)))
+    tokens = np.concatenate([train.tokens(length), test.tokens(length)])
+    embed_image = jax.jit(lambda weights, x: system.embed_image(weights, data.signed(x)))
+    embed_text = jax.jit(system.embed_text)
     sentences = [many[0] for many in (*train.sentences, *test.sentences)]
 
-    def find(weights: Weights) -> Found:
-        texts = mean_embeddings(system, weights, tokens)
-        seen = in_chunks(partial(embed, weights), images)
+    def find(weights: Weights) -> Evaluation:
+        texts = jnp.mean(embeddings(embed_text, weights, tokens), axis=1)
+        seen = in_chunks(partial(embed_image, weights), images)
         scenes = np.arange(len(texts))
         found = {}
         for name, of_split in (("seen", scene < num_seen), ("held_out", scene >= num_seen)):
@@ -137,20 +133,19 @@ def finder(config: EncoderOptions, system: JointEmbedding) -> Callable[[Weights]
             columns=COLUMNS,
             row_names=[sentences[row] for row in rows],
         )
-        return Found(picture, {name: float(value) for name, value in found.items()})
+        return Evaluation({"found": picture}, {name: float(value) for name, value in found.items()})
 
     return find
 
 
-def mean_embeddings(system: JointEmbedding, weights: Weights, tokens: np.ndarray) -> jax.Array:
-    """Of each scene, the mean embedding of its sentences."""
-    return jnp.mean(embeddings(system, weights, tokens), axis=1)
+def embeddings(
+    embed: Callable[[Weights, np.ndarray], jax.Array], weights: Weights, tokens: np.ndarray
+) -> jax.Array:
+    """Of each scene, the embeddings of its sentences: (scenes, captions, embedding_dim).
 
-
-def embeddings(system: JointEmbedding, weights: Weights, tokens: np.ndarray) -> jax.Array:
-    """Of each scene, the embeddings of its sentences: (scenes, captions, embedding_dim)."""
+    embed: a compiled `JointEmbedding.embed_text`.
+    """
     flat = tokens.reshape(-1, tokens.shape[-1])
-    embed = jax.jit(system.embed_text)
     return in_chunks(partial(embed, weights), flat).reshape(*tokens.shape[:2], -1)
 
 
@@ -181,11 +176,16 @@ def with_encoder(
 
     So the sentences are read once, and the run has all that it takes to read others.
     """
-    table = embeddings(system, encoder, tokens)
-    kept = {
-        "encoder": {"params": encoder.params, "state": encoder.state},
-        "text": table.reshape(-1, table.shape[-1]),
-    }
+    table = embeddings(jax.jit(system.embed_text), encoder, tokens)
+    return keeping(
+        weights,
+        encoder={"params": encoder.params, "state": encoder.state},
+        text=table.reshape(-1, table.shape[-1]),
+    )
+
+
+def keeping(weights: Weights, **kept: PyTree) -> Weights:
+    """Keep what no gradient moves, under these names, with a generator's weights."""
     frozen = {**weights.state.get("frozen", {}), **kept}
     return weights.replace(state={**weights.state, "frozen": frozen})
 

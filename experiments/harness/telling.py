@@ -13,10 +13,11 @@ from experiments.harness import encoders
 from experiments.harness.bounds import Count, Size
 from experiments.harness.captions import Captions, read_scenes, spread
 from experiments.harness.features import in_chunks
+from experiments.harness.options import Evaluate
 from experiments.harness.phases import PhaseOptions
 from experiments.harness.play import GameOptions
 from gan_jax import data, plots
-from gan_jax.games import Weights, exponential_average_memory
+from gan_jax.games import Weights, averaged, exponential_average_memory
 from gan_jax.metrics import retrieval_accuracy
 from gan_jax.systems import GAN, JointEmbedding
 from gan_jax.systems.walks import straight
@@ -26,7 +27,8 @@ from gan_jax.typing import KeyArray, PyTree
 NUM_TOLD = 500
 CHUNK = 250
 ROWS, COLUMNS = 4, 8
-SPLITS = {"seen": "train", "held_out": "test"}
+
+Judge = Callable[[KeyArray, Weights], Evaluation]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,12 @@ class TellingOptions(GameOptions, encoders.EncoderOptions, PhaseOptions):
     """Numbers to which the networks bring an embedding."""
     latent_dim: Size = 16
     """Size of the latents, which are normal."""
+    batch_size: Size = 64
+    learning_rate: float = 1e-3
+    average_decay: float = 0.99
+    steps_per_dispatch: Count = 25
+    evaluate_every: Count = 500
+    checkpoint_every: Count = 500
 
     def with_encoder(self) -> Self:
         """With the sizes of the encoder that is taken."""
@@ -73,7 +81,7 @@ class TellingOptions(GameOptions, encoders.EncoderOptions, PhaseOptions):
         keep: (what the phase before has left, the generator's weights) -> these, and what they are
             to keep of it.
         """
-        shape = captions.tokens(self.length).shape[:2]
+        shape = len(captions.sentences), len(captions.sentences[0])
         rows = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
         shown = self.caption_feed(captions)
         feed = data.captioned(shown, rows, scene="scene", num=self.num_captions)
@@ -162,15 +170,34 @@ class Teller:
         return self._each(weights, self.system.latents(key, 1), text)
 
 
-def judging(config: TellingOptions, teller: Teller) -> Callable[[KeyArray, Weights], Evaluation]:
+def evaluating(config: TellingOptions, splits: Mapping[str, Captions], judge: Judge) -> Evaluate:
+    """Let sentences find images, and then judge the pictures that are drawn of them."""
+    find = encoders.finder(config.joint_embedding(), splits, config.length)
+
+    def evaluate(key: KeyArray, state: PyTree) -> Evaluation:
+        if hasattr(state, "player"):
+            return find(state.player.weights)
+        return judge(key, averaged(state).generator)
+
+    return evaluate
+
+
+def judging(config: TellingOptions, teller: Teller, splits: Mapping[str, Captions]) -> Judge:
     """Draw pictures of seen and of held-out sentences, and score whether they show what is said.
 
     Of drawn shapes an oracle reads them; of others, the encoder itself: the share of pictures whose
     own sentence, of all scenes of the split, scores highest with it.
     """
-    splits = {name: config.captions(split, crop="center") for name, split in SPLITS.items()}
     asked = {name: Asked.of(captions, NUM_TOLD) for name, captions in splits.items()}
     real = config.real_images(splits["seen"].dataset) if config.evaluate else None
+    embed_text, embed_image = jax.jit(teller.joint.embed_text), jax.jit(teller.joint.embed_image)
+
+    def retrieved(weights: Weights, images: jax.Array, name: str) -> dict[str, float]:
+        encoder, tokens = encoders.encoder_of(weights), splits[name].tokens(teller.length)
+        texts = jnp.mean(encoders.embeddings(embed_text, encoder, tokens), axis=1)
+        seen = in_chunks(partial(embed_image, encoder), images)
+        share = retrieval_accuracy(seen, texts, asked[name].scene, np.arange(len(texts)))
+        return {"retrieved": float(share)}
 
     def judge(key: KeyArray, weights: Weights) -> Evaluation:
         scores: dict[str, float] = {}
@@ -178,7 +205,7 @@ def judging(config: TellingOptions, teller: Teller) -> Callable[[KeyArray, Weigh
         for key_split, (name, some) in zip(keys, asked.items(), strict=True):
             images = teller(key_split, weights, some.sentences)
             if some.codes is None:
-                found = _retrieved(teller, weights, images, some.scene, splits[name])
+                found = retrieved(weights, images, name)
             else:
                 found = read_scenes(images, some.codes)
             scores |= {f"{name}/{what}": share for what, share in found.items()}
@@ -189,16 +216,6 @@ def judging(config: TellingOptions, teller: Teller) -> Callable[[KeyArray, Weigh
         return Evaluation({"told": _sheet(key_sheet, weights, teller, asked)}, scores)
 
     return judge
-
-
-def _retrieved(
-    teller: Teller, weights: Weights, images: jax.Array, scene: np.ndarray, captions: Captions
-) -> dict[str, float]:
-    encoder, tokens = encoders.encoder_of(weights), captions.tokens(teller.length)
-    texts = encoders.mean_embeddings(teller.joint, encoder, tokens)
-    seen = in_chunks(partial(jax.jit(teller.joint.embed_image), encoder), images)
-    share = retrieval_accuracy(seen, texts, scene, np.arange(len(texts)))
-    return {"retrieved": float(share)}
 
 
 def _sheet(

@@ -35,11 +35,8 @@ def characters(sentences: Sequence[str], *, length: int = 201) -> Int32[np.ndarr
         ValueError: `length` is below 1, or one string stands where there should be several.
     """
     _check(sentences, length)
-    codes = np.zeros((len(sentences), length), np.int32)
-    for row, sentence in zip(codes, sentences, strict=True):
-        numbers = [ALPHABET.find(character) + 1 for character in sentence.lower()[:length]]
-        row[: len(numbers)] = numbers
-    return codes
+    numbered = [[ALPHABET.find(one) + 1 for one in sentence.lower()] for sentence in sentences]
+    return _rows(numbered, length)
 
 
 def vocabulary(sentences: Iterable[str]) -> dict[str, int]:
@@ -67,11 +64,8 @@ def words(
         ValueError: as `characters`.
     """
     _check(sentences, length)
-    codes = np.zeros((len(sentences), length), np.int32)
-    for row, sentence in zip(codes, sentences, strict=True):
-        numbers = [vocabulary.get(word, 0) for word in _words(sentence)[:length]]
-        row[: len(numbers)] = numbers
-    return codes
+    numbered = [[vocabulary.get(word, 0) for word in _words(sentence)] for sentence in sentences]
+    return _rows(numbered, length)
 
 
 def captioned(
@@ -113,6 +107,14 @@ def captioned(
 
 def _words(sentence: str) -> list[str]:
     return WORD.findall(sentence.lower())
+
+
+def _rows(numbered: Sequence[Sequence[int]], length: int) -> np.ndarray:
+    """A row for each sentence: what is longer is cut off, and 0 follows what is shorter."""
+    rows = np.zeros((len(numbered), length), np.int32)
+    for row, numbers in zip(rows, numbered, strict=True):
+        row[: len(numbers)] = numbers[:length]
+    return rows
 
 
 def _check(sentences: Sequence[str], length: int) -> None:

@@ -16,7 +16,7 @@ import pytest
 from experiments import ring, stackgan, text_to_image
 from experiments.harness import captions, encoders, telling
 from experiments.harness.captions import Captions, read_scenes
-from experiments.harness.telling import SPLITS, Asked, Teller, judging
+from experiments.harness.telling import Asked, Teller, judging
 from gan_jax import data, training
 from gan_jax.data import shapes
 from gan_jax.games import GameState, Player, Weights, exponential_average_memory
@@ -24,6 +24,7 @@ from gan_jax.systems import JointEmbedding, networks
 
 KEY = jax.random.key(0)
 NUM = 48
+SPLITS = ("seen", "held_out")
 CONFIG = text_to_image.Config(
     image_size=16, length=40, embedding_dim=2, batch_size=4, num_captions=2, evaluate=()
 )
@@ -239,7 +240,7 @@ def test_scores_say_of_which_split_pictures_show_what_is_said(few, monkeypatch):
     monkeypatch.setattr(text_to_image.Config, "real_images", lambda self, dataset: real)
     monkeypatch.setattr(text_to_image.Config, "measured", measured)
     seen = [one for many in train.sentences for one in many]
-    judged = judging(config, Truth(seen))(KEY, Weights(params={}, state={}))
+    judged = judging(config, Truth(seen), config.splits(train))(KEY, Weights(params={}, state={}))
     scores = judged.metrics
     names = [*shapes.ATTRIBUTES, "all", "read"]
     assert {name: scores.pop(f"seen/{name}") for name in names} == dict.fromkeys(names, 1)
@@ -261,7 +262,7 @@ def test_pictures_of_other_scenes_are_judged_by_the_encoder(few, monkeypatch, si
             images[:, 0, 0, :2] = sign * directions(sentences)
             return images
 
-    scores = judging(CONFIG, Pointing(()))(KEY, kept({})).metrics
+    scores = judging(CONFIG, Pointing(()), CONFIG.splits(alone))(KEY, kept({})).metrics
     assert scores == {"seen/retrieved": share, "held_out/retrieved": share}
     assert f"{share:.1%} of pictures of seen sentences are nearest" in telling.said(scores)
 

@@ -16,6 +16,7 @@ import jax
 
 from experiments.harness import command, encoders, options, play, telling
 from experiments.harness.bounds import Count, Share, Size, Weight
+from gan_jax.errors import Refusal
 from gan_jax.games import Weights, averaged
 from gan_jax.nets import StageOneGenerator, StageTwoGenerator, TextToImageDiscriminator
 from gan_jax.systems import GAN, gan_cls, networks, stackgan
@@ -46,6 +47,11 @@ class Config(telling.TellingOptions):
     @property
     def half(self) -> "Config":
         """The configuration of the first stage, of images half as large."""
+        if self.side % 2:
+            raise Refusal(
+                f"--image-size is {self.side}, but the second stage doubles the first one's "
+                f"images: give an even one, such as {self.side + 1}."
+            )
         return replace(self, image_size=self.side // 2)
 
 

@@ -34,6 +34,7 @@ FORM = (
     "encoder_hidden",
     "cell",
     "image_width",
+    "image_side",
 )
 
 
@@ -51,6 +52,8 @@ class EncoderOptions(CaptionOptions):
     """Of the recurrent network: plain with ReLU, or gated."""
     image_width: Size = 32
     """Channels of the first convolution of the encoder of images."""
+    image_side: Size = 32
+    """To which the encoder of images brings those of other sizes."""
     margin: Weight = 1.0
     """By which each pair's score is to exceed those of its image and sentence with others."""
     encoder_learning_rate: Rate = 1e-3
@@ -58,7 +61,9 @@ class EncoderOptions(CaptionOptions):
 
     def joint_embedding(self) -> JointEmbedding:
         return JointEmbedding(
-            image_encoder=ImageEncoder(self.embedding_dim, self.image_width),
+            image_encoder=ImageEncoder(
+                self.embedding_dim, self.image_width, size=self.image_side
+            ),
             text_encoder=CharCNNRNN(
                 self.embedding_dim,
                 self.encoder_widths,
@@ -112,19 +117,19 @@ def finder(
     embed_image = jax.jit(lambda weights, x: system.embed_image(weights, data.signed(x)))
     embed_text = jax.jit(system.embed_text)
     sentences = [many[0] for many in (*train.sentences, *test.sentences)]
+    _, said = np.unique(sentences, return_inverse=True)  # one may be in both splits of a folder
 
     def find(weights: Weights) -> Evaluation:
         texts = jnp.mean(embeddings(embed_text, weights, tokens), axis=1)
         seen = in_chunks(partial(embed_image, weights), images)
-        scenes = np.arange(len(texts))
         found = {}
         for name, of_split in (("seen", scene < num_seen), ("held_out", scene >= num_seen)):
             shown_scenes = np.unique(scene[of_split])
             found[f"{name}/image_to_text"] = retrieval_accuracy(
-                seen[of_split], texts, scene[of_split], scenes
+                seen[of_split], texts, said[scene[of_split]], said
             )
             found[f"{name}/text_to_image"] = retrieval_accuracy(
-                texts[shown_scenes], seen, shown_scenes, scene
+                texts[shown_scenes], seen, said[shown_scenes], said[scene]
             )
         rows = np.unique(np.linspace(num_seen, len(texts) - 1, NUM_ROWS).astype(int))
         best = np.argsort(-(texts[rows] @ seen.T), axis=1)[:, :COLUMNS]

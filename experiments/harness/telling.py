@@ -13,7 +13,8 @@ from experiments.harness import encoders
 from experiments.harness.bounds import Count, Size
 from experiments.harness.captions import Captions, read_scenes, spread
 from experiments.harness.features import in_chunks
-from experiments.harness.options import Evaluate
+from experiments.harness.measures import Real, measured_of_real
+from experiments.harness.options import Evaluate, first_examples
 from experiments.harness.phases import PhaseOptions
 from experiments.harness.play import GameOptions
 from gan_jax import data, plots
@@ -186,10 +187,12 @@ def judging(config: TellingOptions, teller: Teller, splits: Mapping[str, Caption
     """Draw pictures of seen and of held-out sentences, and score whether they show what is said.
 
     Of drawn shapes an oracle reads them; of others, the encoder itself: the share of pictures whose
-    own sentence, of all scenes of the split, scores highest with it.
+    own sentence, of all scenes of the split, scores highest with it. Beside them stands what of
+    real pictures would be found, of drawn ones under the sentences of others, too.
     """
     asked = {name: Asked.of(captions, NUM_TOLD) for name, captions in splits.items()}
     real = config.real_images(splits["seen"].dataset) if config.evaluate else None
+    of_real = scores_of_real(config, splits["seen"], real)
     embed_text, embed_image = jax.jit(teller.joint.embed_text), jax.jit(teller.joint.embed_image)
 
     def retrieved(weights: Weights, images: jax.Array, name: str) -> dict[str, float]:
@@ -200,7 +203,7 @@ def judging(config: TellingOptions, teller: Teller, splits: Mapping[str, Caption
         return {"retrieved": float(share)}
 
     def judge(key: KeyArray, weights: Weights) -> Evaluation:
-        scores: dict[str, float] = {}
+        scores = dict(of_real)
         *keys, key_real, key_sheet = jax.random.split(key, len(asked) + 2)
         for key_split, (name, some) in zip(keys, asked.items(), strict=True):
             images = teller(key_split, weights, some.sentences)
@@ -216,6 +219,22 @@ def judging(config: TellingOptions, teller: Teller, splits: Mapping[str, Caption
         return Evaluation({"told": _sheet(key_sheet, weights, teller, asked)}, scores)
 
     return judge
+
+
+def scores_of_real(
+    config: TellingOptions, captions: Captions, real: Real | None
+) -> dict[str, float]:
+    """The scores of real pictures (`real`), of drawn ones beside other sentences (`shuffled`)."""
+    scores = {}
+    if captions.codes is not None:
+        shown = first_examples(captions.dataset, NUM_TOLD)
+        images, codes = data.signed(shown["image"]), captions.codes[shown["scene"]]
+        for name, said in (("real", codes), ("shuffled", np.roll(codes, 1, axis=0))):
+            scores |= {f"{name}/{what}": share for what, share in read_scenes(images, said).items()}
+    if real is not None:
+        found = measured_of_real(config.evaluate, real, real.held_out(len(real.images)))
+        scores |= {f"real/{name}": value for name, value in found.items()}
+    return scores
 
 
 def _sheet(

@@ -13,6 +13,7 @@ from gan_jax.checks import AT_LEAST_1, check_bound, check_choice
 from gan_jax.errors import Refusal
 from gan_jax.nets.layers import Conv, one_hot
 from gan_jax.nets.mlp import check_sizes
+from gan_jax.signals import resize
 
 WINDOW = 3
 
@@ -110,7 +111,8 @@ class ImageEncoder(nn.Module):
     `depth` convolutions of stride 2, of `width` channels and then twice as many each, a ReLU behind
     each; of their maps the largest number of each channel, and its mean in each quarter; a hidden
     layer of `hidden` ReLUs and a linear one. So what is learned of a thing in one place holds in
-    all. It stands where the paper has fixed features of GoogLeNet.
+    all. Images that are not `size` pixels high and wide are resized first, where `size` is given. It
+    stands where the paper has fixed features of GoogLeNet.
 
     Raises:
         ValueError: a number is below 1, or the images are too small for two rows and two columns
@@ -121,17 +123,20 @@ class ImageEncoder(nn.Module):
     width: int = 32
     depth: int = 2
     hidden: int = 128
+    size: int | None = None
     dtype: Any = None
 
     def __post_init__(self) -> None:
         check_bound(AT_LEAST_1, num_outputs=self.num_outputs, width=self.width, depth=self.depth)
-        check_bound(AT_LEAST_1, hidden=self.hidden)
+        check_bound(AT_LEAST_1, hidden=self.hidden, size=1 if self.size is None else self.size)
         super().__post_init__()
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "num height width channels"], *, train: bool = False
     ) -> Float[Array, "num {self.num_outputs}"]:
+        if self.size is not None:
+            x = resize(x, (self.size, self.size))
         shown = x.shape[1:3]
         for i in range(self.depth):
             x = nn.relu(Conv(self.width << i, (5, 5), strides=(2, 2), dtype=self.dtype)(x))

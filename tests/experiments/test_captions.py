@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import jax
 import numpy as np
 import PIL.Image
 import pytest
@@ -41,6 +42,15 @@ def shares(shown, said):
     return {name: pytest.approx(np.mean(np.all(value, 1))) for name, value in right.items()}
 
 
+def test_the_first_pictures_are_from_all_over_and_the_same_for_every_seed(few):
+    codes = [dataclasses.replace(DRAWN, num_shapes=2, seed=seed).captions() for seed in (0, 2**31)]
+    first, again = ((some.dataset[np.arange(12)], some) for some in codes)
+    np.testing.assert_array_equal(first[0]["image"], again[0]["image"])
+    scene = first[0]["scene"]
+    assert len(np.unique(scene // (len(codes[0].codes) // 6))) >= 4
+    assert (np.diff(scene) < 0).any()
+
+
 def by_place(shown, said):
     """Of each figure that is said, the one in its place; -1 where there is none."""
     quarters = np.full((len(shown), 4, 4), -1)
@@ -67,6 +77,12 @@ def test_drawn_pictures_are_read_as_what_their_scenes_say(few, num_shapes):
     assert found == shares(shown if num_shapes == 1 else by_place(shown, others), others)
     assert 0 < found["shape"] < 1 > found["all"]
     assert set(read_scenes(np.full_like(images, -1), shown).values()) == {0}
+    if num_shapes == 2:
+        empty = shown.copy()
+        empty[:, :, -1] = [sorted(set(range(4)) - set(places)) for places in shown[..., -1]]
+        key = jax.random.key(0)
+        others = jax.jit(shapes.draw, static_argnames="size")(key, empty[:, :1], size=16)
+        assert set(read_scenes(np.maximum(images, others), shown).values()) == {0}
     assert not set(seen.sentences) & set(held_out.sentences)
 
 

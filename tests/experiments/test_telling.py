@@ -50,6 +50,17 @@ class Corner(nn.Module):
         return x[:, 0, 0, :2]
 
 
+class Turn(nn.Module):
+    """The direction that the colour of an image's first pixel gives."""
+
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        pixel = x[:, 0, 0]
+        found = jnp.stack([pixel[:, 0], (pixel[:, 1] + 1) / 2], axis=1)
+        return found / jnp.linalg.norm(found, axis=1, keepdims=True)
+
+
+NEAREST = JointEmbedding(image_encoder=Turn(), text_encoder=Direction(), label="scene")
 JOINT = JointEmbedding(image_encoder=Corner(), text_encoder=Direction(), label="scene")
 TURNED = Weights(
     params={"image": {}, "text": {"turn": jnp.float32(0.3)}},
@@ -121,9 +132,8 @@ def restored(monkeypatch):
 
 
 def test_an_encoder_is_taken_with_its_sizes(restored):
-    theirs = dataclasses.replace(
-        CONFIG, length=60, encoder_widths=(3, 2), encoder_pools=(1, 1), image_width=5, cell="rnn"
-    )
+    sizes = {"encoder_widths": (3, 2), "encoder_pools": (1, 1), "image_width": 5, "image_side": 9}
+    theirs = dataclasses.replace(CONFIG, length=60, cell="rnn", **sizes)
     written = {**dataclasses.asdict(theirs), "encoder_widths": [3, 2], "seed": 9, "steps": 7}
     mine = dataclasses.replace(CONFIG, encoder="runs/theirs")
     for state in ({"player": TURNED}, {"generator": kept({})}):
@@ -141,6 +151,26 @@ def test_a_run_without_an_encoder_is_refused(restored):
     words = r"^--encoder is runs/ring, a run that has no encoder of sentences: name another\.$"
     with pytest.raises(ValueError, match=words):
         dataclasses.replace(CONFIG, encoder="runs/ring").with_encoder()
+
+
+def test_sentences_and_images_find_each_other_among_those_of_both_splits():
+    """The image of scene k has the colour k of its first pixel; one sentence is in both splits."""
+    angles = {"ant": 1, "cat": 3, "eel": 5}
+
+    def split(names):
+        turn = np.array([angles[name] for name in names]) / 35 * np.pi + 0.3
+        images = np.full((len(names), 4, 4, 3), 127, np.uint8)
+        images[:, 0, 0, 0], images[:, 0, 0, 1] = 255 * (1 + np.cos(turn)) / 2, 255 * np.sin(turn)
+        dataset = data.ArrayDataset({"image": images, "scene": np.arange(len(names))})
+        return Captions(dataset, tuple((name,) for name in names))
+
+    splits = {"seen": split(["cat", "ant"]), "held_out": split(["eel", "cat"])}
+    found = encoders.finder(NEAREST, splits, 5)(TURNED).metrics
+    assert set(found.values()) == {1}
+    wrong = {**splits, "held_out": splits["held_out"]._replace(sentences=(("cat",), ("eel",)))}
+    found = encoders.finder(NEAREST, wrong, 5)(TURNED).metrics
+    assert found["held_out/image_to_text"] == 0
+    assert found["seen/image_to_text"] == 1
 
 
 @pytest.mark.parametrize(("num_shapes", "num"), [(1, 500), (2, 500), (1, 30)])
@@ -232,12 +262,13 @@ def test_scores_say_of_which_split_pictures_show_what_is_said(few, monkeypatch):
     config = dataclasses.replace(CONFIG, evaluate=("fid",))
     train = config.captions()
     scene = np.random.default_rng(0).permutation(NUM)
-    real = SimpleNamespace(reference={"scene": scene})
+    real = SimpleNamespace(reference={"scene": scene}, images=scene, held_out=lambda num: num / NUM)
 
     def measured(self, real, images):
         return {"same": read_scenes(images, train.codes[real.reference["scene"]])["all"]}
 
     monkeypatch.setattr(text_to_image.Config, "real_images", lambda self, dataset: real)
+    monkeypatch.setattr(telling, "measured_of_real", lambda *given: {"same": given[2]})
     monkeypatch.setattr(text_to_image.Config, "measured", measured)
     seen = [one for many in train.sentences for one in many]
     judged = judging(config, Truth(seen), config.splits(train))(KEY, Weights(params={}, state={}))
@@ -245,7 +276,11 @@ def test_scores_say_of_which_split_pictures_show_what_is_said(few, monkeypatch):
     names = [*shapes.ATTRIBUTES, "all", "read"]
     assert {name: scores.pop(f"seen/{name}") for name in names} == dict.fromkeys(names, 1)
     assert {name: scores.pop(f"held_out/{name}") for name in names} == dict.fromkeys(names, 0)
-    assert scores == {"same": 1}
+    assert [scores.pop(f"real/{name}") for name in names] == [1] * len(names)
+    shuffled = [scores.pop(f"shuffled/{name}") for name in (*shapes.ATTRIBUTES, "all")]
+    np.testing.assert_allclose(shuffled, [1 / 2, 1 / 7, 1 / 3, 1 / 4, 1 / 42], atol=0.2)
+    assert scores.pop("shuffled/read") == 1
+    assert scores == {"same": 1, "real/same": 1}
     rows = judged.files["told"].pixels.reshape(9, 16 + 2 * 18, 8 * 2 * 18, 3)[:, 16:]
     colourful = [len(np.unique(row.reshape(-1, 3), axis=0)) > 2 for row in rows]
     assert colourful == [True] * 4 + [False] * 5
@@ -293,3 +328,9 @@ def test_both_stages_are_spoken_of_where_an_oracle_reads_them():
     read = {f"{split}/{name}": 0.5 for split in SPLITS for name in (*shapes.ATTRIBUTES, "all")}
     read |= {"stage_one/seen/all": 0.25, "stage_one/held_out/all": 0.125}
     assert stackgan.said(read) == f"{telling.said(read)}; the first stage: 25.0% and 12.5%"
+
+
+def test_the_first_stage_has_half_the_size_which_is_whole():
+    assert stackgan.Config(image_size=48).half.side == 24
+    with pytest.raises(ValueError, match="--image-size is 33, but the second stage doubles"):
+        _ = stackgan.Config(image_size=33).half

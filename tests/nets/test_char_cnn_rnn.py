@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gan_jax.nets import CharCNNRNN, Conv, ImageEncoder
+from gan_jax.signals import resize
 
 KEY = jax.random.key(0)
 SMALL = {"widths": (3, 5, 4), "pools": (3, 2, 1), "kernel_size": 2, "num_characters": 6}
@@ -193,6 +194,17 @@ def test_an_image_encoder_sees_a_figure_alike_anywhere_in_a_quarter_of_the_image
     found = np.asarray(jax.jit(partial(network.init_with_output, KEY))(images)[0])
     np.testing.assert_allclose(found[1:3], found[[0, 0]], rtol=1e-4, atol=1e-6)
     assert np.abs(found[3:] - found[0]).max(axis=1).min() > 1e-3
+
+
+def test_an_image_encoder_brings_images_of_other_sizes_to_its_own():
+    large = jax.random.uniform(KEY, (2, 24, 20, 3), minval=-1.0)
+    network = ImageEncoder(5, width=4, size=12)
+    found, variables = network.init_with_output(KEY, large)
+    assert np.abs(found - ImageEncoder(5, width=4).apply(variables, large)).max() > 1e-3
+    of_small = ImageEncoder(5, width=4).apply(variables, resize(large, (12, 12)))
+    np.testing.assert_allclose(found, of_small, rtol=1e-4, atol=1e-6)
+    with pytest.raises(ValueError, match="size is 0"):
+        ImageEncoder(5, size=0)
 
 
 def test_an_image_encoder_takes_images_that_leave_quarters():

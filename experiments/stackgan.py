@@ -40,9 +40,9 @@ class Config(telling.TellingOptions):
     """Channels of the first stage's last hidden layer, of the second's first, and the critics'."""
     num_residual: Size = 2
     """Blocks of the second stage."""
-    stage_one_steps: Count = 1_500
+    stage_one_steps: Count = 3_000
     """Steps of the first stage; --steps are those of the second."""
-    steps: Count = 1_000
+    steps: Count = 1_500
 
     @property
     def half(self) -> "Config":
@@ -57,6 +57,8 @@ class Config(telling.TellingOptions):
 
 SHAPES = Config()
 CONFIGS = {"shapes": SHAPES, "plain": replace(SHAPES, augmentation=False)}
+SIZES = {"image_size": 32, "length": 72, "text_steps": 1_500, "stage_one_steps": 4_000}
+TABLES = {"augmentation": {name: replace(CONFIGS[name], **SIZES) for name in CONFIGS}}
 
 
 def build(config: Config, batch: Batch) -> GAN:

@@ -26,7 +26,8 @@ class Config(telling.TellingOptions):
     """Let the generator answer for embeddings between those of two sentences, too (INT)."""
     width: Size = 16
     """Channels of the generator's last hidden layer, and of the critic's first one."""
-    steps: Count = 2_000
+    steps: Count = 6_000
+    halving_steps: Count = 1_500
 
 
 SHAPES = Config()
@@ -36,7 +37,13 @@ CONFIGS = {
     "cls": replace(SHAPES, interpolation=None),
     "int": replace(SHAPES, matching=False),
 }
-TABLES = {"terms": {name: CONFIGS[name] for name in ("gan", "cls", "int", "shapes")}}
+SIZES = {"length": 72, "text_steps": 1_500, "steps": 4_000, "halving_steps": 1_000}
+TABLES = {
+    "terms": {
+        name: replace(CONFIGS[name], evaluate_every=4_000, checkpoint_every=2_000, **SIZES)
+        for name in ("gan", "cls", "int", "shapes")
+    }
+}
 
 
 def build(config: Config, batch: Batch) -> GAN:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.harness.bounds import Size
-from experiments.harness.pictures import Crop, SampleOptions
+from experiments.harness.pictures import Crop, PictureOptions
 from gan_jax import data
 from gan_jax.data import shapes
 from gan_jax.data.streamed_folders import FolderDataset
@@ -42,7 +42,7 @@ class Captions(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaptionOptions(SampleOptions):
+class CaptionOptions(PictureOptions):
     dataset: str = DRAWN
     """`shapes` are drawn anew in every step: of two sizes, seven colours, three shapes and four
     places, with sentences that say all of it; a path (./pictures) is a folder of pictures with a
@@ -52,6 +52,14 @@ class CaptionOptions(SampleOptions):
     image_size: Size | None = 32
     length: Size = 144
     """Characters of a sentence, 201 in the papers; what is longer is cut off."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dataset == DRAWN and (self.flip or self.crop != "center"):
+            raise Refusal(
+                "Shapes are drawn where their sentences say, and neither mirrored nor cropped: "
+                "leave out --flip and --crop, or name a folder by --dataset."
+            )
 
     def captions(self, split: str = "train", *, crop: Crop | None = None) -> Captions:
         """The pictures of a split, and their sentences.

@@ -61,9 +61,7 @@ class EncoderOptions(CaptionOptions):
 
     def joint_embedding(self) -> JointEmbedding:
         return JointEmbedding(
-            image_encoder=ImageEncoder(
-                self.embedding_dim, self.image_width, size=self.image_side
-            ),
+            image_encoder=ImageEncoder(self.embedding_dim, self.image_width, size=self.image_side),
             text_encoder=CharCNNRNN(
                 self.embedding_dim,
                 self.encoder_widths,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import optax
@@ -79,11 +79,17 @@ class GameOptions(RunOptions):
     def network_dtype(self) -> jnp.dtype:
         return jnp.dtype(self.dtype)
 
-    def each(self, optimizer: Callable[[float], optax.GradientTransformation]) -> games.Optimizers:
+    def schedule(self, rate: float, num_moves: int) -> optax.ScalarOrSchedule:
+        """The learning rate of a player who begins with this one, and moves so often in a step."""
+        return rate
+
+    def each(self, optimizer: Callable[[Any], optax.GradientTransformation]) -> games.Optimizers:
         """An optimiser for each player, at the player's own learning rate."""
+        generator = self.generator_learning_rate or self.learning_rate
+        discriminator = self.discriminator_learning_rate or self.learning_rate
         return games.Optimizers(
-            generator=optimizer(self.generator_learning_rate or self.learning_rate),
-            discriminator=optimizer(self.discriminator_learning_rate or self.learning_rate),
+            generator=optimizer(self.schedule(generator, 1)),
+            discriminator=optimizer(self.schedule(discriminator, self.num_discriminator_steps)),
         )
 
     def optimizers(self) -> games.Optimizers:
@@ -147,15 +153,6 @@ class DecliningOptions(GameOptions):
                 "may go on from this one by --continue-from."
             )
 
-    def optimizers(self) -> games.Optimizers:
-        def adam(rate: float, moves: int) -> optax.GradientTransformation:
-            constant, falling = moves * self.constant_steps, moves * self.decay_steps
-            return optax.adam(optax.linear_schedule(rate, 0.0, falling, constant), b1=0.5)
-
-        return games.Optimizers(
-            generator=adam(self.generator_learning_rate or self.learning_rate, 1),
-            discriminator=adam(
-                self.discriminator_learning_rate or self.learning_rate,
-                self.num_discriminator_steps,
-            ),
-        )
+    def schedule(self, rate: float, num_moves: int) -> optax.Schedule:
+        constant, falling = num_moves * self.constant_steps, num_moves * self.decay_steps
+        return optax.linear_schedule(rate, 0.0, falling, constant)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from experiments.harness import encoders
 from experiments.harness.bounds import Count, Size
@@ -16,6 +17,7 @@ from experiments.harness.features import in_chunks
 from experiments.harness.measures import Real, measured_of_real
 from experiments.harness.options import Evaluate, first_examples
 from experiments.harness.phases import PhaseOptions
+from experiments.harness.pictures import SampleOptions
 from experiments.harness.play import GameOptions
 from gan_jax import data, plots
 from gan_jax.games import Weights, averaged, exponential_average_memory
@@ -33,7 +35,7 @@ Judge = Callable[[KeyArray, Weights], Evaluation]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TellingOptions(GameOptions, encoders.EncoderOptions, PhaseOptions):
+class TellingOptions(GameOptions, encoders.EncoderOptions, SampleOptions, PhaseOptions):
     encoder: str | None = None
     """The directory of a run whose encoder of sentences is taken, with all its sizes; without it
     one is learned in a first phase."""
@@ -45,12 +47,18 @@ class TellingOptions(GameOptions, encoders.EncoderOptions, PhaseOptions):
     """Numbers to which the networks bring an embedding."""
     latent_dim: Size = 16
     """Size of the latents, which are normal."""
-    batch_size: Size = 64
+    batch_size: Size = 32
     learning_rate: float = 1e-3
+    halving_steps: Count = 1_000
+    """Steps of a phase after which both learning rates are halved, again and again: in the papers
+    a sixth of it, in the first stage of StackGAN's code a twelfth."""
     average_decay: float = 0.99
     steps_per_dispatch: Count = 25
     evaluate_every: Count = 500
     checkpoint_every: Count = 500
+
+    def schedule(self, rate: float, num_moves: int) -> optax.Schedule:
+        return optax.exponential_decay(rate, num_moves * self.halving_steps, 0.5, staircase=True)
 
     def with_encoder(self) -> Self:
         """With the sizes of the encoder that is taken."""

@@ -111,7 +111,7 @@ class ImageEncoder(nn.Module):
     `depth` convolutions of stride 2, of `width` channels and then twice as many each, a ReLU behind
     each; of their maps the largest number of each channel, and its mean in each quarter; a hidden
     layer of `hidden` ReLUs and a linear one. So what is learned of a thing in one place holds in
-    all. Images that are not `size` pixels high and wide are resized first, where `size` is given. It
+    all. With a `size`, images that are not so many pixels high and wide are resized first. It
     stands where the paper has fixed features of GoogLeNet.
 
     Raises:

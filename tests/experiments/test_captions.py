@@ -169,3 +169,10 @@ def test_pictures_without_captions_are_refused(folder):
     words = f"The pictures of {folder} have no captions: name a folder with a column `text`"
     with pytest.raises(ValueError, match=words):
         config.captions()
+
+
+@pytest.mark.parametrize("change", [{"flip": True}, {"crop": "random"}])
+def test_drawn_pictures_are_neither_mirrored_nor_cropped(change, folder):
+    with pytest.raises(ValueError, match="leave out --flip and --crop, or name a folder"):
+        dataclasses.replace(DRAWN, **change)
+    assert dataclasses.replace(FOLDER, dataset=str(folder), **change)

@@ -21,8 +21,21 @@ RING = """ring --steps 300 --width 8 --batch-size 16 --steps-per-dispatch 5 --ev
     --checkpoint-every 10 --seed 3"""
 DCGAN = """dcgan --steps 60 --width 4 --batch-size 8 --steps-per-dispatch 1 --evaluate-every 20
     --checkpoint-every 2 --num-discriminator-steps 2"""
-ADDA = """adda --steps 20 --source-steps 6 --image-size 16 --num-features 8 --widths 8
-    --batch-size 8 --steps-per-dispatch 1 --evaluate-every 10 --checkpoint-every 2"""
+IN_PHASES = {
+    "adda": (
+        """adda --steps 20 --source-steps 6 --image-size 16 --num-features 8 --widths 8
+            --batch-size 8""",
+        {"source": 6, "target": 20},
+        ["target"],
+    ),
+    "stackgan": (
+        """stackgan --steps 20 --stage-one-steps 18 --text-steps 2 --image-size 32 --evaluate
+            --width 2 --num-residual 1 --batch-size 4 --length 72 --encoder-widths 4 4 4
+            --encoder-hidden 4 --image-width 2""",
+        {"text": 2, "one": 18, "two": 20},
+        ["one", "two"],
+    ),
+}
 ONCE = {
     "cyclegan": """cyclegan --steps 20 --constant-steps 8 --decay-steps 12 --width 2 --num-blocks 1
         --batch-size 2 --pool-size 5""",
@@ -184,15 +197,23 @@ def test_a_run_killed_once_ends_in_the_same_bits(cache, tmp_path, name):
 
 
 @pytest.mark.slow
-def test_a_run_killed_in_its_second_phase_ends_in_the_same_bits(cache, tmp_path):
-    whole, workdir = Run(ADDA, tmp_path / "whole", cache), tmp_path / "run"
-    killed = Run(ADDA, workdir, cache).until(lambda: len(saved(workdir / "target")) > 1)
-    assert killed.kill() == -signal.SIGKILL
-    last = Run(ADDA, workdir, cache)
-    assert_same_results(last, whole, step=20, phase="target")
-    assert_same_results(last, whole, step=6, phase="source")
-    assert "the phase is finished, at step 6" in last.errors
-    assert re.search(r"resuming at step \d+ of 20", last.errors)
+@pytest.mark.parametrize("name", IN_PHASES)
+def test_a_run_killed_in_any_of_its_phases_ends_in_the_same_bits(cache, tmp_path, name):
+    command, phases, killed_in = IN_PHASES[name]
+    command += " --steps-per-dispatch 1 --evaluate-every 10 --checkpoint-every 2"
+    whole, workdir = Run(command, tmp_path / "whole", cache), tmp_path / "run"
+    assert whole.end() == 0, whole.errors
+    for phase in killed_in:
+        within = workdir / phase
+        killed = Run(command, workdir, cache).until(lambda within=within: len(saved(within)) > 1)
+        assert killed.kill() == -signal.SIGKILL
+        assert max(saved(within)) < phases[phase]
+    last = Run(command, workdir, cache)
+    for phase, step in phases.items():
+        assert_same_results(last, whole, step=step, phase=phase)
+    *before, last_step = phases.values()
+    assert all(f"the phase is finished, at step {step}" in last.errors for step in before)
+    assert re.search(rf"resuming at step \d+ of {last_step}", last.errors)
 
 
 def free_port():

@@ -334,3 +334,9 @@ def test_the_first_stage_has_half_the_size_which_is_whole():
     assert stackgan.Config(image_size=48).half.side == 24
     with pytest.raises(ValueError, match="--image-size is 33, but the second stage doubles"):
         _ = stackgan.Config(image_size=33).half
+
+
+def test_learning_rates_are_halved_after_so_many_steps_of_a_player_who_moves_twice_in_each():
+    rate = dataclasses.replace(CONFIG, halving_steps=10).schedule(0.4, 2)
+    found = [float(rate(moves)) for moves in (0, 19, 20, 39, 40)]
+    np.testing.assert_allclose(found, [0.4, 0.4, 0.2, 0.2, 0.1])

@@ -22,7 +22,7 @@ from gan_jax.typing import Batch
 class Config(telling.TellingOptions):
     matching: bool = True
     """Let the critic reject real pictures under wrong sentences, too (CLS)."""
-    interpolation: Share | None = 0.5
+    interpolation: Share | None = None
     """Let the generator answer for embeddings between those of two sentences, too (INT)."""
     width: Size = 16
     """Channels of the generator's last hidden layer, and of the critic's first one."""
@@ -33,15 +33,15 @@ class Config(telling.TellingOptions):
 SHAPES = Config()
 CONFIGS = {
     "shapes": SHAPES,
-    "gan": replace(SHAPES, matching=False, interpolation=None),
-    "cls": replace(SHAPES, interpolation=None),
-    "int": replace(SHAPES, matching=False),
+    "gan": replace(SHAPES, matching=False),
+    "int": replace(SHAPES, matching=False, interpolation=0.5),
+    "int_cls": replace(SHAPES, interpolation=0.5),
 }
 SIZES = {"length": 72, "text_steps": 1_500, "steps": 4_000, "halving_steps": 1_000}
 TABLES = {
     "terms": {
-        name: replace(CONFIGS[name], evaluate_every=4_000, checkpoint_every=2_000, **SIZES)
-        for name in ("gan", "cls", "int", "shapes")
+        name: replace(config, evaluate_every=4_000, checkpoint_every=2_000, **SIZES)
+        for name, config in CONFIGS.items()
     }
 }
 

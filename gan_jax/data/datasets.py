@@ -19,6 +19,7 @@ def load(
     crop: Literal["center", "random"] = "center",
     background: str = "white",
     pairs: bool = False,
+    num_frames: int | None = None,
 ) -> Dataset:
     """Load a dataset: an `ArrayDataset`, or one that is streamed where it is too large for that.
 
@@ -60,15 +61,19 @@ def load(
         background: what transparent pixels show, a colour that Pillow knows.
         pairs: pictures are two images side by side, the left one field `condition`, the right one
             `image`.
+        num_frames: a folder is one of clips, the first so many frames of each: files that move
+            (gif, png, webp), or folders of numbered still pictures, a clip each. Field `video`:
+            uint8 (num_frames, H, W, C), in place of `image`; all else as for pictures, and the list
+            names the files or the folders. A clip that is longer is cut off.
 
     Raises:
         ValueError: unknown name or split, no images of bytes and of one size, or a folder whose
-            pictures or list are not as above.
+            pictures, clips or list are not as above; a clip has too few frames.
         DatasetUnavailable: TFDS knows the dataset, but it is neither prepared nor can it be, or its
             files cannot be read.
         ImportError: a package of the `experiments` extra is missing.
     """
-    framing = Framing(image_size, crop, background, pairs)
+    framing = Framing(image_size, crop, background, pairs, num_frames)
     path = paths.path_of(name, data_dir)
     if path is not None:
         return folders.read(path, split=split, framing=framing)

@@ -13,8 +13,8 @@ from jaxtyping import UInt8
 from gan_jax.data import tfds
 from gan_jax.data.framing import WHITE, Framing, check_halves, in_threads
 from gan_jax.data.metadata import Known, known
-from gan_jax.data.paths import PARTS, folder_of, is_in, pictures_in, some
-from gan_jax.data.pictures import Header, background_colour, read_header
+from gan_jax.data.paths import PARTS, clips_in, folder_of, is_in, pictures_in, some
+from gan_jax.data.pictures import Header, background_colour, read_clip_header, read_header
 from gan_jax.data.sources import Dataset, Examples
 from gan_jax.data.streamed_folders import FolderDataset, refuse_many, said, warn_of
 from gan_jax.errors import Refusal, require_extra
@@ -40,14 +40,14 @@ def read(root: Path, *, split: str, framing: Framing) -> Dataset:
     _check_sizes([train, found], framing)
     chosen = _share(found, split) if is_share else found.names
     broken = {name: found.broken[name] for name in chosen if name in found.broken}
-    refuse_many(folder, broken, len(chosen))
+    refuse_many(folder, broken, len(chosen), framing.kind)
     dataset = _dataset(
         found, [name for name in chosen if name not in broken], broken, train, framing
     )
     num_bytes = len(dataset) * math.prod(dataset.shape) * len(framing.fields)
     if num_bytes <= tfds.RESIDENT_BYTES:
         return dataset.resident()
-    warn_of(folder, broken, len(chosen))
+    warn_of(folder, broken, len(chosen), framing.kind)
     return dataset
 
 
@@ -68,7 +68,7 @@ def read_pictures(
     framing = Framing(height if height == width else None, background=background)
     names = sorted(pictures_in(folder))
     headers, broken = _headers(folder, names, framing)
-    refuse_many(folder, broken, len(names))
+    refuse_many(folder, broken, len(names), framing.kind)
     for name, header in headers.items():
         if framing.extent(*header[:2]) != (height, width):
             raise Refusal(
@@ -88,7 +88,7 @@ def read_pictures(
 
 
 def _look(folder: Path, framing: Framing) -> Found:
-    names = pictures_in(folder)
+    names = pictures_in(folder) if framing.num_frames is None else clips_in(folder)
     return Found(folder, names, known(folder, names), *_headers(folder, names, framing))
 
 
@@ -96,7 +96,7 @@ def _share(found: Found, split: str) -> list[str]:
     chosen = [name for name in found.names if is_in(split, name)]
     if not chosen:
         raise Refusal(
-            f"None of the {len(found.names)} pictures in {found.folder} falls into the split "
+            f"None of the {len(found.names)} files in {found.folder} falls into the split "
             f"{split!r}; their names decide, and put about one in {PARTS} into test: bring more, "
             "or sort them into folders train and test."
         )
@@ -112,13 +112,14 @@ def _dataset(
     extents = [framing.extent(*header[:2]) for header in headers]
     height, width = map(max, zip(*extents, strict=True))
     is_grey = all(header.is_grey for header in train.headers.values())
+    frames = () if framing.num_frames is None else (framing.num_frames,)
     label_names = train.known.label_names
     return FolderDataset(
         folder=found.folder,
         names=tuple(names),
         headers=tuple(headers),
         framing=framing,
-        shape=(height, width, 1 if is_grey else 3),
+        shape=(*frames, height, width, 1 if is_grey else 3),
         arrays={**of_names.numbers, **_labels(found.folder, names, of_names, label_names)},
         label_names=label_names,
         text=of_names.text,
@@ -135,6 +136,8 @@ def _headers(
 
     def look(name: str) -> Header | Exception:
         try:
+            if framing.num_frames is not None:
+                return read_clip_header(folder / name, background)
             return read_header(folder / name, background)
         except Exception as error:
             return error
@@ -142,7 +145,7 @@ def _headers(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", bomb)
-        found = dict(zip(names, in_threads(look, names, "looking at pictures"), strict=True))
+        found = dict(zip(names, in_threads(look, names, f"looking at {framing.kind}"), strict=True))
     headers = {name: header for name, header in found.items() if isinstance(header, Header)}
     errors = {name: error for name, error in found.items() if isinstance(error, Exception)}
     return headers, said(errors)
@@ -153,12 +156,21 @@ def _check_sizes(everywhere: Sequence[Found], framing: Framing) -> None:
     for found in everywhere:
         for name, header in found.headers.items():
             check_halves(str(found.folder / name), header.width, framing)
+            _check_length(found.folder / name, header.num_frames, framing)
             first.setdefault(header[:2], found.folder / name)
     if framing.image_size is None and len(first) > 1:
         (size, one), (other_size, other) = list(first.items())[:2]
         raise Refusal(
-            f"The pictures differ in size: {one} is {size[0]}x{size[1]} and {other} is "
+            f"The {framing.kind} differ in size: {one} is {size[0]}x{size[1]} and {other} is "
             f"{other_size[0]}x{other_size[1]}; give image_size (--image-size) to bring all to one."
+        )
+
+
+def _check_length(path: Path, num_frames: int, framing: Framing) -> None:
+    if framing.num_frames is not None and num_frames < framing.num_frames:
+        raise Refusal(
+            f"{path} has {num_frames} frames, and clips of {framing.num_frames} are asked for: "
+            "lower num_frames (--num-frames), or move it away."
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from gan_jax.checks import AT_LEAST_1, check_bound, check_choice
+from gan_jax.checks import AT_LEAST_1, AT_LEAST_2, check_bound, check_choice
 from gan_jax.data import tfds
 from gan_jax.data.decoded import BLOCK, decoded
 from gan_jax.data.pictures import as_picture, background_colour
@@ -37,11 +37,20 @@ class Framing:
     crop: str = "center"
     background: str = WHITE
     pairs: bool = False
+    num_frames: int | None = None
+    """Of a clip; None are pictures."""
 
     def __post_init__(self) -> None:
         check_choice(("center", "random"), crop=self.crop)
         if self.background != WHITE:  # to know colours takes Pillow, an extra
             background_colour(self.background)
+        if self.num_frames is not None:
+            check_bound(AT_LEAST_2, num_frames=self.num_frames)
+            if self.pairs or self.crop == "random":
+                raise Refusal(
+                    "Clips are cropped at the centre, and not cut into pairs: leave out crop and "
+                    "pairs, or num_frames."
+                )
         if self.image_size is not None:
             check_bound(AT_LEAST_1, image_size=self.image_size)
         elif self.crop == "random":
@@ -53,7 +62,13 @@ class Framing:
     @property
     def fields(self) -> tuple[str, ...]:
         """The images that one picture holds, from left to right."""
+        if self.num_frames is not None:
+            return ("video",)
         return ("condition", "image") if self.pairs else ("image",)
+
+    @property
+    def kind(self) -> str:
+        return "pictures" if self.num_frames is None else "clips"
 
     def extent(self, width: int, height: int) -> tuple[int, int]:
         """Height and width of what is kept of an image in a picture of this size."""
@@ -62,12 +77,14 @@ class Framing:
         return kept_height, kept_width
 
     def images(self, picture: Any) -> Iterator[np.ndarray]:
-        """Take the images out of a picture, each with its channels last."""
+        """Take the images out of a picture, each with its channels last; of frames, the clip."""
+        if self.num_frames is not None:
+            yield np.stack([_pixels(self._framed(frame)) for frame in picture])
+            return
         width, height = picture.width // len(self.fields), picture.height
         for index in range(len(self.fields)):
             part = picture.crop((index * width, 0, (index + 1) * width, height))
-            pixels = np.asarray(self._framed(part))
-            yield pixels[..., None] if pixels.ndim == 2 else pixels
+            yield _pixels(self._framed(part))
 
     @property
     def largest(self) -> tuple[int, int]:
@@ -101,6 +118,11 @@ class Framing:
         return picture.resize(kept, require_extra("PIL.Image").Resampling.BILINEAR, box)
 
 
+def _pixels(picture: Any) -> np.ndarray:
+    pixels = np.asarray(picture)
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
 @dataclass(frozen=True)
 class FramedDataset:
     """Frame the images of a dataset that is read when it is asked for."""
@@ -125,6 +147,8 @@ def framed(name: str, dataset: Dataset, framing: Framing) -> Dataset:
     """
     if framing == Framing():
         return dataset
+    if framing.num_frames is not None:
+        raise Refusal(f"{name!r} has no clips: leave out num_frames, or name a folder of clips.")
     (image,) = dataset[np.arange(1)].get("image", [np.zeros(0)])
     if image.ndim != 3 or image.shape[-1] not in (1, 3):
         raise Refusal(f"{name!r} has no images of 1 or 3 channels that could be framed.")
@@ -155,10 +179,12 @@ def take_images(
     framing: Framing,
     read: Callable[[int], Any],
     extents: np.ndarray,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     doing: str | None = None,
 ) -> tuple[Examples, dict[int, Exception]]:
     """Read the picture of every position, and put what is kept of it at the top left of a canvas.
+
+    shape: of an image, or of a clip: (frames,) height, width, channels.
 
     Returns:
         The images by field, and what went wrong by position.
@@ -170,7 +196,7 @@ def take_images(
             images = framing.images(read(position))
             height, width = extents[position]
             for field, image in zip(framing.fields, images, strict=True):
-                arrays[field][position, :height, :width] = image
+                arrays[field][position, ..., :height, :width, :] = image
         except MemoryError:
             raise
         except Exception as error:

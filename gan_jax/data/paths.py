@@ -1,12 +1,13 @@
 """Which folder a dataset's name and split mean, and which pictures lie there."""
 
 import os
+import posixpath
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from gan_jax.data import tfds
-from gan_jax.data.pictures import SUFFIXES
+from gan_jax.data.pictures import MOVING, SUFFIXES, read_header
 from gan_jax.errors import Refusal
 
 PARTS = 10
@@ -59,7 +60,30 @@ def folder_of(root: Path, split: str) -> tuple[Path, bool]:
     return (root / "train" if "train" in folders else root), True
 
 
-def pictures_in(folder: Path) -> list[str]:
+def clips_in(folder: Path) -> list[str]:
+    """The paths of all clips from the folder, in order: of files, and of folders of still pictures.
+
+    What lies in one folder is a clip each where the first of them moves, else all of it is one.
+    """
+    places: dict[str, list[str]] = {}
+    for name in sorted(pictures_in(folder, MOVING)):
+        places.setdefault(posixpath.dirname(name), []).append(name)
+    clips = []
+    for place, names in places.items():
+        try:
+            is_still = read_header(folder / names[0], (255, 255, 255)).num_frames == 1
+        except Exception:  # it will be named as broken
+            is_still = False
+        if is_still and not place:
+            raise Refusal(
+                f"{folder} holds still pictures, such as {names[0]}: put the frames of each clip "
+                "into a folder of its own, or bring files that move (gif, png, webp)."
+            )
+        clips += [place] if is_still else names
+    return in_order(clips)
+
+
+def pictures_in(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[str]:
     """The paths of all pictures from the folder, in order."""
 
     def refuse(error: OSError) -> None:
@@ -75,14 +99,14 @@ def pictures_in(folder: Path) -> list[str]:
             and not above.startswith(os.path.join(os.path.realpath(os.path.join(place, name)), ""))
         ]
         for name in files:
-            if name.startswith(".") or not name.lower().endswith(SUFFIXES):
+            if name.startswith(".") or not name.lower().endswith(suffixes):
                 num_others += 1
                 continue
             names.append(Path(place, name).relative_to(folder).as_posix())
     if not names:
         raise Refusal(
             f"{folder} holds no pictures, nor do its folders; of the {num_others} files there none "
-            f"ends in {', '.join(SUFFIXES)}."
+            f"ends in {', '.join(suffixes)}."
         )
     return in_order(names)
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import re
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +12,8 @@ from gan_jax.errors import Refusal, require_extra
 
 FORMATS = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "WEBP": (".webp",), "BMP": (".bmp",)}
 SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+MOVING = (*SUFFIXES, ".gif", ".apng")
+"""Of clips, and of their frames."""
 ORIENTATION = 0x0112
 """EXIF's tag that says how the camera was held."""
 
@@ -21,6 +25,7 @@ class Header(NamedTuple):
     height: int
     is_grey: bool
     orientation: int
+    num_frames: int = 1
 
 
 def background_colour(name: str) -> tuple[int, ...]:
@@ -48,7 +53,8 @@ def read_header(path: str | os.PathLike[str], background: tuple[int, ...]) -> He
         width, height = picture.size[::-1] if orientation in (5, 6, 7, 8) else picture.size
         is_grey = picture.mode in ("1", "L", "LA") or picture.mode.startswith("I")
         shows_colour = picture.has_transparency_data and len(set(background)) > 1
-        return Header(width, height, is_grey and not shows_colour, orientation)
+        num_frames = getattr(picture, "n_frames", 1)
+        return Header(width, height, is_grey and not shows_colour, orientation, num_frames)
 
 
 def read_picture(
@@ -60,13 +66,47 @@ def read_picture(
         return _coloured(_upright(picture, orientation), channels, background)
 
 
+def frames_in(clip: Path) -> list[Path]:
+    """The pictures of a folder that is a clip, in the order of the last number in their names."""
+
+    def number(path: Path) -> tuple[int, str]:
+        numbers = re.findall(r"\d+", path.stem)
+        return int(numbers[-1]) if numbers else -1, path.name
+
+    names = (path for path in clip.iterdir() if not path.name.startswith("."))
+    return sorted((path for path in names if path.name.lower().endswith(SUFFIXES)), key=number)
+
+
+def read_clip_header(path: Path, background: tuple[int, ...]) -> Header:
+    """`read_header` of a clip, which is a file of several frames or a folder of pictures."""
+    if not path.is_dir():
+        return read_header(path, background)
+    frames = frames_in(path)
+    return read_header(frames[0], background)._replace(num_frames=len(frames))
+
+
+def read_clip(
+    path: Path, orientation: int, channels: int, background: tuple[int, ...], num_frames: int
+) -> list[Any]:
+    """Decode the first frames of a clip as `read_picture` does a picture."""
+    if path.is_dir():
+        frames = frames_in(path)[:num_frames]
+        return [read_picture(frame, orientation, channels, background) for frame in frames]
+    shown = []
+    with _open(path) as picture:
+        for place in range(num_frames):
+            picture.seek(place)
+            shown.append(_coloured(picture, channels, background))
+    return shown
+
+
 def as_picture(image: np.ndarray) -> Any:
     """Make Pillow's picture of an array of bytes with 1 or 3 channels."""
     return require_extra("PIL.Image").fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
 def _open(path: str | os.PathLike[str]) -> Any:
-    return require_extra("PIL.Image").open(path, formats=list(FORMATS))
+    return require_extra("PIL.Image").open(path, formats=[*FORMATS, "GIF"])
 
 
 def _upright(picture: Any, orientation: int) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gan_jax.data.framing import Framing, take_images
-from gan_jax.data.pictures import Header, background_colour, read_picture
+from gan_jax.data.pictures import Header, background_colour, read_clip, read_picture
 from gan_jax.data.sources import ArrayDataset, Examples
 from gan_jax.errors import Refusal
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FolderDataset:
-    """Decode the pictures of a folder when they are asked for.
+    """Decode the pictures, or the clips, of a folder when they are asked for.
 
     In place of a picture whose pixels turn out to be broken stands the next one that is whole, with
     its own label.
@@ -35,8 +35,8 @@ class FolderDataset:
     names: tuple[str, ...]
     headers: tuple[Header, ...]
     framing: Framing
-    shape: tuple[int, int, int]
-    """The canvas: height, width, channels."""
+    shape: tuple[int, ...]
+    """The canvas: height, width, channels; of a clip the frames before them."""
     arrays: Examples
     """Fields beside the images."""
     label_names: tuple[str, ...] | None = None
@@ -67,9 +67,10 @@ class FolderDataset:
 
     def resident(self) -> ArrayDataset:
         """Decode all pictures at once, and leave out what is broken."""
-        images, errors = self._decode(np.arange(len(self)), "decoding pictures")
+        kind = self.framing.kind
+        images, errors = self._decode(np.arange(len(self)), f"decoding {kind}")
         found = {self.names[row]: error for row, error in errors.items()}
-        warn_of(self.folder, {**self.broken, **said(found)}, self.num_found)
+        warn_of(self.folder, {**self.broken, **said(found)}, self.num_found, kind)
         arrays, text = {**images, **self.arrays}, self.text
         if errors:
             whole = np.setdiff1d(np.arange(len(self)), list(errors))
@@ -84,7 +85,9 @@ class FolderDataset:
 
         def read(position: int) -> Any:
             name, header = (of[indices[position]] for of in (self.names, self.headers))
-            return read_picture(self.folder / name, header.orientation, channels, background)
+            how = self.folder / name, header.orientation, channels, background
+            num_frames = self.framing.num_frames
+            return read_picture(*how) if num_frames is None else read_clip(*how, num_frames)
 
         sizes = [self.headers[index][:2] for index in indices]
         extents = np.array([self.framing.extent(*size) for size in sizes], np.int32)
@@ -94,30 +97,30 @@ class FolderDataset:
         """Name what was not known to be broken before; several threads may read at once."""
         for name, why in said(found).items():
             if self.broken.setdefault(name, why) is why:
-                warn_of(self.folder, {name: why}, self.num_found)
-        refuse_many(self.folder, self.broken, self.num_found)
+                warn_of(self.folder, {name: why}, self.num_found, self.framing.kind)
+        refuse_many(self.folder, self.broken, self.num_found, self.framing.kind)
 
 
 def said(errors: Mapping[str, Exception]) -> dict[str, str]:
     return {name: f"{type(error).__name__}: {error}" for name, error in errors.items()}
 
 
-def refuse_many(folder: Path, broken: Mapping[str, str], num: int) -> None:
-    """Raise ValueError where more of the pictures are broken than may be left out."""
+def refuse_many(folder: Path, broken: Mapping[str, str], num: int, kind: str) -> None:
+    """Raise ValueError where more of the pictures, or clips, are broken than may be left out."""
     if len(broken) * BEARABLE > num:
         raise Refusal(
-            f"{len(broken)} of the {num} pictures in {folder} are broken, more than one in "
+            f"{len(broken)} of the {num} {kind} in {folder} are broken, more than one in "
             f"{BEARABLE}: {_some(broken)}. Mend them, or move them away."
         )
 
 
-def warn_of(folder: Path, broken: Mapping[str, str], num: int) -> None:
-    """Say in one line which pictures are left out; or raise ValueError where they are many."""
-    refuse_many(folder, broken, num)
+def warn_of(folder: Path, broken: Mapping[str, str], num: int, kind: str) -> None:
+    """Say in one line which of them are left out; or raise ValueError where they are many."""
+    refuse_many(folder, broken, num, kind)
     if broken:
         log.warning(
-            "%d of the %d pictures in %s are broken and left out: %s.",
-            *(len(broken), num, folder, _some(broken)),
+            "%d of the %d %s in %s are broken and left out: %s.",
+            *(len(broken), num, kind, folder, _some(broken)),
         )
 
 

@@ -1,5 +1,6 @@
 """Pictures, with matplotlib. Needs the `experiments` extra."""
 
+from gan_jax.plots.clips import clip_grid, frame_rows
 from gan_jax.plots.coverage import coverage_curves
 from gan_jax.plots.curves import curves
 from gan_jax.plots.dynamics import eigenvalues, phase_portraits
@@ -14,9 +15,11 @@ __all__ = [
     "Picture",
     "brightness_grid",
     "captioned_grid",
+    "clip_grid",
     "coverage_curves",
     "curves",
     "eigenvalues",
+    "frame_rows",
     "image_grid",
     "latents",
     "phase_portraits",

@@ -118,7 +118,7 @@ def test_pictures_are_turned_upright(tmp_path, orientation, suffix):
 
 def test_a_broken_exif_does_not_hide_a_picture(tmp_path):
     PIL.Image.fromarray(GREY).save(tmp_path / "a.jpg", exif=b"Exif\0\0no such thing")
-    np.testing.assert_allclose(pictures.read_header(tmp_path / "a.jpg", WHITE), (4, 6, True, 1))
+    np.testing.assert_allclose(pictures.read_header(tmp_path / "a.jpg", WHITE), (4, 6, True, 1, 1))
 
 
 @pytest.mark.parametrize("name", ["wihte", "", "#12"])

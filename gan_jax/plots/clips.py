@@ -1,0 +1,36 @@
+"""Pictures of clips."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from gan_jax.plots.images import image_grid
+from gan_jax.plots.pictures import Animation, Picture
+
+
+def frame_rows(
+    videos: Float[np.ndarray, "num frames height width channels"],
+    *,
+    scale: int = 2,
+    row_names: Sequence[str] | None = None,
+) -> Picture:
+    """Put the frames of clips in [-1, 1] side by side, a row for each clip, as `image_grid` does."""
+    num_frames, *shape = videos.shape[1:]
+    images = videos.reshape(-1, *shape)
+    return image_grid(images, columns=num_frames, scale=scale, row_names=row_names)
+
+
+def clip_grid(
+    videos: Float[np.ndarray, "num frames height width channels"],
+    *,
+    columns: int | None = None,
+    scale: int = 2,
+    milliseconds: int = 120,
+) -> Animation:
+    """Show clips in [-1, 1] beside one another, as `image_grid` does images.
+
+    milliseconds: how long each frame is shown.
+    """
+    frames = [image_grid(frame, columns=columns, scale=scale) for frame in videos.swapaxes(0, 1)]
+    return Animation(np.stack([frame.pixels for frame in frames]), milliseconds)

@@ -15,7 +15,7 @@ def frame_rows(
     scale: int = 2,
     row_names: Sequence[str] | None = None,
 ) -> Picture:
-    """Put the frames of clips in [-1, 1] side by side, a row for each clip, as `image_grid` does."""
+    """Put the frames of clips in [-1, 1] side by side, a row a clip, as `image_grid` does."""
     num_frames, *shape = videos.shape[1:]
     images = videos.reshape(-1, *shape)
     return image_grid(images, columns=num_frames, scale=scale, row_names=row_names)

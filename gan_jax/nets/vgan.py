@@ -31,7 +31,7 @@ class TwoStreamGenerator(nn.Module):
     ReLU after all but the last. The last hidden layer of either has `width` channels, every earlier
     one twice as many. The paper's clips have 32 frames of 64x64.
 
-    Vondrick et al. 2016, section 2.2, equation (2).
+    Vondrick et al. 2016, section 2.
 
     >>> import jax
     >>> from gan_jax import nets
@@ -77,7 +77,7 @@ class TwoStreamGenerator(nn.Module):
 class OneStreamGenerator(nn.Module):
     """Map latents to square clips in [-1, 1] by the foreground of `TwoStreamGenerator` alone.
 
-    Vondrick et al. 2016, section 2.2, the one-stream architecture.
+    Vondrick et al. 2016, section 2, the one-stream architecture.
 
     Raises:
         ValueError: a number is below 1, or `num_frames` or `size` is odd.
@@ -117,7 +117,7 @@ class ConditionalTwoStreamGenerator(nn.Module):
     noise: an image has one future. All else, and what is returned, as in `TwoStreamGenerator`; the
     first of the convolutions has `width` channels, too, and every later one twice as many.
 
-    Vondrick et al. 2016, section 3.4; layers and their widths are those of the authors' code.
+    Vondrick et al. 2016; the layers and their widths are those of the authors' code.
 
     >>> import jax
     >>> from gan_jax import nets
@@ -153,7 +153,7 @@ class ConditionalTwoStreamGenerator(nn.Module):
         Float[Array, "num {self.num_frames} height width 1"],
     ]:
         first, strides = _plan(self.num_frames, condition.shape[1:3])
-        norm = _norm(self, train, epsilon=LOOKING_EPSILON)
+        norm = _norm(self, train, LOOKING_EPSILON)
         still = condition
         for i in range(len(strides)):
             still = _layer(Conv, self, self.width << i, None, use_bias=not i)(still)
@@ -178,7 +178,7 @@ class VideoDiscriminator(nn.Module):
     `width` channels (64 in the paper, 128 in its conditional version), every later one twice as
     many. The authors' two logits of a softmax are one of a logistic function.
 
-    Vondrick et al. 2016, section 2.3.
+    Vondrick et al. 2016, section 2.
 
     Raises:
         ValueError: `width` is below 1; the number of frames or a side of the clips is odd.
@@ -196,7 +196,7 @@ class VideoDiscriminator(nn.Module):
     def __call__(
         self, x: Float[Array, "num frames height width channels"], *, train: bool = False
     ) -> Float[Array, " num"]:
-        norm = _norm(self, train, epsilon=LOOKING_EPSILON)
+        norm = _norm(self, train, LOOKING_EPSILON)
         for i, stride in enumerate(time_strides(x.shape[1], dcgan_depth(*x.shape[2:4]))):
             x = _layer(Conv, self, self.width << i, stride, use_bias=not i)(x)
             x = nn.leaky_relu(norm()(x) if i else x, 0.2)
@@ -279,9 +279,9 @@ def _layer(kind: Any, module: Any, features: int, stride: int | None, *, use_bia
     )
 
 
-def _norm(module: Any, train: bool, **told: float) -> Any:
-    placed = {"dtype": module.dtype, "axis_name": module.axis_name}
-    return normalization("batch", train=train, **placed, **told)
+def _norm(module: Any, train: bool, epsilon: float = 1e-5) -> Any:
+    told = {"dtype": module.dtype, "axis_name": module.axis_name}
+    return normalization("batch", train=train, epsilon=epsilon, **told)
 
 
 def _check_sizes(module: Any) -> None:

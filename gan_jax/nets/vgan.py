@@ -2,7 +2,8 @@
 
 Layers double the sides of clips, or halve them, as often as a DCGAN's, by 4x4x4 kernels; see
 `time_strides` for the frames. Kernels start from N(0, 0.01²), batch normalisation's gains from
-N(1, 0.02²), and what looks at clips and frames normalises with ε = 10⁻³, as in the authors' code.
+N(1, 0.02²), and the critic and the encoder of first frames normalise with ε = 10⁻³, as in the
+authors' code.
 """
 
 import math

@@ -27,10 +27,9 @@ def vgan(
     masks has nothing to pay for: play it by `GAN(field="video", ...)`, which is the one-stream
     version.
 
-    The norm is a mean over a mask's numbers, which are of one sign: 1 where all is foreground. The
-    paper's sum is over 131,072 of them for 32 frames of 64x64, and with λ = 0.1 nothing else would
-    count; the authors' code, too, takes the mean. So λ means the same for clips of any size. The
-    loss of both is `losses.non_saturating()`.
+    The norm is a mean over a mask's numbers, 1 where all is foreground, as in the authors' code: so
+    λ means the same for clips of any size. As a sum it could be 131,072 for 32 frames of 64x64, and
+    with λ = 0.1 nothing else would count. The authors play by what is `losses.non_saturating()`.
 
     Vondrick, Pirsiavash & Torralba 2016, section 2.
 

@@ -29,6 +29,12 @@ from gan_jax.nets.pix2pix import PatchDiscriminator, Unconditional, UNet
 from gan_jax.nets.projection import ProjectionDiscriminator
 from gan_jax.nets.stackgan import ConditioningAugmentation, StageOneGenerator, StageTwoGenerator
 from gan_jax.nets.text_to_image import TextToImageDiscriminator, TextToImageGenerator
+from gan_jax.nets.vgan import (
+    ConditionalTwoStreamGenerator,
+    OneStreamGenerator,
+    TwoStreamGenerator,
+    VideoDiscriminator,
+)
 
 __all__ = [
     "ACGANDiscriminator",
@@ -36,6 +42,7 @@ __all__ = [
     "CharCNNRNN",
     "ConditionalDiscriminator",
     "ConditionalGenerator",
+    "ConditionalTwoStreamGenerator",
     "ConditioningAugmentation",
     "Conv",
     "ConvDecoder",
@@ -56,6 +63,7 @@ __all__ = [
     "MLPGenerator",
     "Maxout",
     "MinibatchDiscrimination",
+    "OneStreamGenerator",
     "PatchDiscriminator",
     "ProjectionDiscriminator",
     "ResidualGenerator",
@@ -63,7 +71,9 @@ __all__ = [
     "StageTwoGenerator",
     "TextToImageDiscriminator",
     "TextToImageGenerator",
+    "TwoStreamGenerator",
     "UNet",
     "Unconditional",
+    "VideoDiscriminator",
     "goodfellow_generator",
 ]

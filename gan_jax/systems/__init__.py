@@ -19,6 +19,7 @@ from gan_jax.systems.relativistic import relativistic_gan
 from gan_jax.systems.stackgan import stackgan
 from gan_jax.systems.svi import SVI
 from gan_jax.systems.vae import VAE, Bound
+from gan_jax.systems.vgan import conditional_vgan, vgan
 
 __all__ = [
     "ADDA",
@@ -36,6 +37,7 @@ __all__ = [
     "JointEmbedding",
     "Round",
     "acgan",
+    "conditional_vgan",
     "gan_cls",
     "interpolated",
     "iwae",
@@ -43,6 +45,7 @@ __all__ = [
     "pix2pix",
     "relativistic_gan",
     "stackgan",
+    "vgan",
     "views",
     "walks",
 ]

@@ -8,6 +8,7 @@ import pytest
 from gan_jax import nets
 from gan_jax.checks import SIGNED, UNIT
 
+CLIPS = {"num_frames": 8, "size": 8, "channels": 1}
 FEATURES = {"features": nets.MLPEncoder(2)}
 SIZES = [
     (nets.MLPGenerator, {"shape": (2, 1)}, ["shape", "widths"]),
@@ -65,6 +66,10 @@ SIZES = [
         ["num_doublings", "width", "text_dim"],
     ),
     (nets.ResidualGenerator, {"channels": 1}, ["channels", "width"]),
+    (nets.TwoStreamGenerator, CLIPS, [*CLIPS, "width"]),
+    (nets.OneStreamGenerator, CLIPS, [*CLIPS, "width"]),
+    (nets.ConditionalTwoStreamGenerator, {"num_frames": 8}, ["num_frames", "width"]),
+    (nets.VideoDiscriminator, {}, ["width"]),
     (nets.Maxout, {"features": 2, "num_pieces": 2}, ["features", "num_pieces"]),
     (nets.MinibatchDiscrimination, {}, ["num_kernels", "dim"]),
     (nets.Conv, {"features": 2, "kernel_size": (3, 3)}, ["features"]),
@@ -95,6 +100,9 @@ def test_every_network_has_a_row():
         (nets.TextToImageGenerator(8, 1), SIGNED),
         (nets.StageOneGenerator(8, 1), SIGNED),
         (nets.StageTwoGenerator(nets.StageOneGenerator(8, 1)), SIGNED),
+        (nets.TwoStreamGenerator(**CLIPS), SIGNED),
+        (nets.OneStreamGenerator(**CLIPS), SIGNED),
+        (nets.ConditionalTwoStreamGenerator(8), SIGNED),
         (nets.ConditionalGenerator((3,), 2), UNIT),
         (nets.goodfellow_generator((3,)), UNIT),
         (nets.MLPGenerator((3,), (), output=nn.tanh), SIGNED),

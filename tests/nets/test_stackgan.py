@@ -41,6 +41,33 @@ class Given(nn.Module):
         return jnp.asarray(SMALL), "more"
 
 
+def check_layers(network, *inputs, train):
+    """Each computes in the type that the network was told; norms know its axis, and `train`.
+
+    Returns all that have kernels or gains.
+    """
+    seen = []
+
+    def watch(method, args, kwargs, context):
+        seen.append(context.module)
+        return method(*args, **kwargs)
+
+    network = network.clone(dtype=jnp.bfloat16, axis_name="data")
+    with nn.intercept_methods(watch):
+        made, _ = jax.eval_shape(
+            partial(network.init_with_output, train=train),
+            {"params": KEY, "noise": KEY},
+            *inputs,
+        )
+    norms = [module for module in seen if isinstance(module, nn.BatchNorm)]
+    layers = [m for m in seen if isinstance(m, nn.Dense | nn.Conv | ConvTranspose)]
+    assert len(norms) > 1 < len(layers)
+    assert {(m.axis_name, m.use_running_average) for m in norms} == {("data", not train)}
+    assert {m.dtype for m in [*norms, *layers]} == {jnp.bfloat16}
+    assert {x.dtype for x in jax.tree.leaves(made)} <= {jnp.dtype(jnp.float32)}
+    return [*norms, *layers]
+
+
 def test_what_is_drawn_has_the_mean_and_the_deviation_that_it_says():
     num = 4_000
     network = ConditioningAugmentation(3)
@@ -152,26 +179,7 @@ def test_both_stages_have_the_authors_sizes():
 )
 @pytest.mark.parametrize("train", [True, False])
 def test_every_layer_knows_its_type_its_axis_and_whether_it_is_trained(network, given, train):
-    seen = []
-
-    def watch(method, args, kwargs, context):
-        seen.append(context.module)
-        return method(*args, **kwargs)
-
-    network = network.clone(dtype=jnp.bfloat16, axis_name="data")
-    with nn.intercept_methods(watch):
-        made, _ = jax.eval_shape(
-            partial(network.init_with_output, train=train),
-            {"params": KEY, "noise": KEY},
-            given,
-            TEXT,
-        )
-    norms = [module for module in seen if isinstance(module, nn.BatchNorm)]
-    layers = [m for m in seen if isinstance(m, nn.Dense | nn.Conv | ConvTranspose)]
-    assert len(norms) > 1 < len(layers)
-    assert {(m.axis_name, m.use_running_average) for m in norms} == {("data", not train)}
-    assert {m.dtype for m in [*norms, *layers]} == {jnp.bfloat16}
-    assert {x.dtype for x in jax.tree.leaves(made)} <= {jnp.dtype(jnp.float32)}
+    check_layers(network, given, TEXT, train=train)
 
 
 def test_a_first_stage_that_cannot_be_halved_twice_is_refused():

@@ -37,6 +37,12 @@ TRANSLATED = {
     "target": jax.random.uniform(jax.random.key(3), (NUM, 12, 12, 1)),
 }
 TEXTED = {**IMAGES, "text": jax.random.normal(jax.random.key(4), (NUM, 3))}
+FILMED = {
+    "video": jax.random.uniform(jax.random.key(5), (NUM, 4, 4, 4, 1)),
+    "condition": jax.random.uniform(jax.random.key(6), (NUM, 4, 4, 1)),
+}
+MOVING = {"video": FILMED["video"]}
+EXAMPLES = {"image", "target", "video"}
 COMPLETED = {"condition": jnp.ones((NUM, 3)), "target": jnp.ones((NUM, 2, 1))}
 
 
@@ -245,6 +251,20 @@ def pix2pix(dtype):
     )
 
 
+def of_clips(build, generator, dtype):
+    critic = Told(nets.VideoDiscriminator(2, dtype=dtype))
+    pair = {"generator": generator(width=2, dtype=dtype), "discriminator": critic}
+    return build(**pair, loss=losses.non_saturating(), latents=networks.normal(3))
+
+
+def conditional_vgan(dtype):
+    return systems.conditional_vgan(
+        generator=nets.ConditionalTwoStreamGenerator(4, 2, dtype=dtype),
+        discriminator=Told(nets.Unconditional(nets.VideoDiscriminator(2, dtype=dtype))),
+        loss=losses.non_saturating(),
+    )
+
+
 def of_text(build, dtype, **changes):
     arguments = {"loss": losses.non_saturating(), "latents": networks.normal(3)}
     return build(**players(dtype) | arguments | changes)
@@ -334,6 +354,16 @@ ROWS = {
     "stackgan, stage two": Row(
         lambda dtype: of_text(systems.stackgan, dtype, generator=stage_two(dtype)), TEXTED, TEXTS
     ),
+    "vgan": Row(partial(of_clips, systems.vgan, partial(nets.TwoStreamGenerator, 4, 4, 1)), MOVING),
+    "vgan, one stream": Row(
+        partial(
+            of_clips,
+            partial(GAN, field="video"),
+            partial(nets.OneStreamGenerator, 4, 4, 1),
+        ),
+        MOVING,
+    ),
+    "vgan, conditional": Row(conditional_vgan, FILMED, (jnp.ones((4, 4, 4, 1)),)),
     "vae": Row(vae, IMAGES),
     "vae, sampled": Row(partial(vae, kl="sampled", num_samples=2), IMAGES),
     "hierarchical vae": Row(hierarchical_vae, IMAGES),
@@ -360,6 +390,8 @@ VARIANTS = {
     "acgan",
     "stackgan, stage one",
     "stackgan, stage two",
+    "vgan, one stream",
+    "vgan, conditional",
     "vae, sampled",
 }
 """Of systems that have another row, too: among the slow tests."""
@@ -387,7 +419,7 @@ def examples_of(batch):
     if "source" in batch:
         domain, put = examples_of(batch["source"])
         return domain, lambda x: {**batch, "source": put(x)}
-    (field,) = {"image", "target"} & set(batch)
+    (field,) = EXAMPLES & set(batch)
     return batch[field], lambda x: {**batch, field: x}
 
 
@@ -476,7 +508,7 @@ def test_it_samples(row):
         pytest.skip("it makes nothing without an example")
     weights = weights_of(jax.eval_shape(lambda: start(system, row.batch)))
     made = jax.eval_shape(lambda key, w: system.sample(key, w, 4, *row.conditions), KEY, weights)
-    (field,) = {"image", "target"} & set(row.batch)
+    (field,) = EXAMPLES & set(row.batch)
     assert made.shape[0] == 4
     assert made.shape[row.num_dims + 1 :] == row.batch[field].shape[1:]
     assert made.dtype == jnp.float32

@@ -26,9 +26,15 @@ def check_norm(norm: Any) -> None:
 
 
 def normalization(
-    norm: Norm | None, *, train: bool, dtype: Any = None, axis_name: str | None = None
+    norm: Norm | None,
+    *,
+    train: bool,
+    dtype: Any = None,
+    axis_name: str | None = None,
+    epsilon: float = 1e-5,
 ) -> Callable[[], Callable[[Array], Array]]:
-    """Make the layers that normalise a network's maps, each with a gain and a bias a channel.
+    """Make the layers that normalise a network's maps, each with a gain and a bias a channel, and
+    with `epsilon` added to variances.
 
     "instance" takes mean and variance of each map of each example, trained or not (Ulyanov et al.
     2016); "batch" those of a batch where it trains, over `axis_name` too, and running averages
@@ -37,11 +43,12 @@ def normalization(
     if norm is None:
         return lambda: lambda maps: maps
     if norm == "instance":
-        return partial(nn.InstanceNorm, epsilon=1e-5, scale_init=gains_init, dtype=dtype)
+        return partial(nn.InstanceNorm, epsilon=epsilon, scale_init=gains_init, dtype=dtype)
     return partial(
         nn.BatchNorm,
         use_running_average=not train,
         momentum=0.9,
+        epsilon=epsilon,
         scale_init=gains_init,
         dtype=dtype,
         axis_name=axis_name,

@@ -1,0 +1,68 @@
+"""What a clip shows, by what its frames do: the path by the track of a figure's centres."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int32
+
+from gan_jax.data.shapes.moving import (
+    HEADINGS,
+    MOTIONS,
+    MOVING_ATTRIBUTES,
+    SWAY,
+    TRAVEL,
+    courses,
+)
+
+IN_MOST = 0.75
+"""The share of a clip's frames that must show one thing for the clip to show it."""
+ASTRAY = 1 / 24
+"""How far, as a share of the side, a centre may be from where the path has it."""
+
+
+def read_clip(
+    found: dict[str, Int32[Array, " frames"]],
+    centre: Float[Array, "frames 2"],
+    is_read: Bool[Array, " frames"],
+) -> dict[str, Int32[Array, ""]]:
+    """Read one clip by what can be read of its frames, see `read_attributes`."""
+    clip = {
+        name: _in_most(values, is_read, len(MOVING_ATTRIBUTES[name]))
+        for name, values in found.items()
+    }
+    clip["motion"], clip["direction"] = read_path(centre, is_read)
+    return clip
+
+
+def read_path(
+    centre: Float[Array, "frames 2"], is_read: Bool[Array, " frames"]
+) -> tuple[Int32[Array, ""], Int32[Array, ""]]:
+    """Read the kind of motion and the direction of a track of centres, -1 where there is neither.
+
+    The track is fitted by least squares: centre(t) = start + travel line(t) + sway wave(t), where
+    travel and sway have two components, down and to the right. Each component counts where it is
+    more than half of what a drawn path has. So the figure may go at another speed, but steadily: a
+    frame whose centre lies more than 1/24 of the side from the fit, as after a jump or where
+    frames are in a wrong order, leaves the track without a motion. So does a zigzag of a diagonal,
+    or one along its own heading.
+    """
+    weight = is_read.astype(centre.dtype)[:, None]
+    terms = weight * np.stack([np.ones(len(centre), np.float32), *courses(len(centre))], axis=1)
+    fit = jnp.linalg.pinv(terms) @ (weight * centre)
+    astray = jnp.max(jnp.abs(weight * centre - terms @ fit))
+    heading = jnp.sign(fit[1]) * (jnp.abs(fit[1]) > TRAVEL / 2)
+    sways = jnp.abs(fit[2]) > SWAY / 2
+    goes = heading != 0
+    motion = jnp.where(jnp.all(goes), MOTIONS.index("diagonal"), jnp.where(jnp.any(sways), 1, 0))
+    is_path = jnp.any(goes) & jnp.where(jnp.any(sways), jnp.all(sways != goes), True)
+    direction = jnp.argmax(jnp.all(heading[None] == HEADINGS, axis=1))
+    is_path &= (jnp.mean(weight) >= IN_MOST) & (astray <= ASTRAY)
+    return tuple(jnp.where(is_path, value, -1).astype(jnp.int32) for value in (motion, direction))
+
+
+def _in_most(
+    values: Int32[Array, " frames"], is_read: Bool[Array, " frames"], num: int
+) -> Int32[Array, ""]:
+    counts = jnp.sum(jax.nn.one_hot(values, num) * is_read[:, None], axis=0)
+    best = jnp.argmax(counts)
+    return jnp.where(counts[best] >= IN_MOST * len(values), best, -1).astype(jnp.int32)

@@ -41,21 +41,25 @@ def read_path(
 
     The track is fitted by least squares: centre(t) = start + travel line(t) + sway wave(t), where
     travel and sway have two components, down and to the right. Each component counts where it is
-    more than half of what a drawn path has. So the figure may go at another speed, but steadily: a
-    frame whose centre lies more than 1/24 of the side from the fit, as after a jump or where
-    frames are in a wrong order, leaves the track without a motion. So does a zigzag of a diagonal,
-    or one along its own heading.
+    more than half of what a drawn path has: one travel is straight, two are diagonal, and one with
+    a sway across it is a zigzag. So the figure may go at another speed, but steadily: where a
+    centre lies more than 1/24 of the side from the fit, as after a jump or with frames in a wrong
+    order, there is no motion. Frames that are read as no figure are left out.
     """
     weight = is_read.astype(centre.dtype)[:, None]
     terms = weight * np.stack([np.ones(len(centre), np.float32), *courses(len(centre))], axis=1)
     fit = jnp.linalg.pinv(terms) @ (weight * centre)
     astray = jnp.max(jnp.abs(weight * centre - terms @ fit))
     heading = jnp.sign(fit[1]) * (jnp.abs(fit[1]) > TRAVEL / 2)
-    sways = jnp.abs(fit[2]) > SWAY / 2
-    goes = heading != 0
-    motion = jnp.where(jnp.all(goes), MOTIONS.index("diagonal"), jnp.where(jnp.any(sways), 1, 0))
-    is_path = jnp.any(goes) & jnp.where(jnp.any(sways), jnp.all(sways != goes), True)
+    goes, sways = heading != 0, jnp.abs(fit[2]) > SWAY / 2
+    is_straight = ~jnp.any(sways)
+    motion = jnp.where(
+        is_straight,
+        jnp.where(jnp.all(goes), MOTIONS.index("diagonal"), MOTIONS.index("straight")),
+        MOTIONS.index("zigzag"),
+    )
     direction = jnp.argmax(jnp.all(heading[None] == HEADINGS, axis=1))
+    is_path = jnp.any(goes) & (is_straight | jnp.all(goes != sways))
     is_path &= (jnp.mean(weight) >= IN_MOST) & (astray <= ASTRAY)
     return tuple(jnp.where(is_path, value, -1).astype(jnp.int32) for value in (motion, direction))
 

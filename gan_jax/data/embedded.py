@@ -39,7 +39,7 @@ def _digits(split: str) -> ArrayDataset:
 
 
 def photograph_parts(split: str) -> np.ndarray:
-    """Of scikit-learn's two pictures, in bytes: the left two thirds are `train`, the rest `test`."""
+    """Of scikit-learn's two pictures the left two thirds for `train`, the rest for `test`."""
     photographs = np.stack(require_extra("sklearn.datasets").load_sample_images().images)
     seam = 2 * photographs.shape[2] // 3
     return photographs[:, :, :seam] if split == "train" else photographs[:, :, seam:]

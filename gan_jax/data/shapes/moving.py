@@ -48,6 +48,9 @@ TRAVEL = 3 / 8
 """How far a figure goes along its heading, as a share of the side; a diagonal, each way."""
 SWAY = 1 / 16
 """How far a zigzag goes to either side of its line."""
+EDGE = 1 / 50
+"""How far figures keep from the edges: the corners of antialiased triangles reach 0.31 pixels too
+far, at most 1/50 of a side of 16."""
 
 LENGTH = Bound(lambda x: x >= 4, "at least 4, for a zigzag to be told from a straight line")
 PAIR_SIDE = Bound(
@@ -120,7 +123,7 @@ def draw_moving(
     of_size, colour, shape, motion, direction = jnp.moveaxis(codes, -1, 0)
     radius = jnp.asarray(RADII)[of_size]
     path = paths(motion, direction, num_frames)
-    margin = (HALF_TRIANGLE * radius)[..., None]
+    margin = (HALF_TRIANGLE * radius + EDGE)[..., None]
     low, high = margin - jnp.min(path, axis=-2), 1 - margin - jnp.max(path, axis=-2)
     start = low + (high - low) * jax.random.uniform(key_start, low.shape)
     centre = start[..., None, :] + path

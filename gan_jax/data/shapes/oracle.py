@@ -24,19 +24,19 @@ CHUNK = 20
 def read_attributes(
     images: Float[Any, "num *frames size size 3"],
 ) -> dict[str, Int32[Array, " num"]]:
-    """Read the one figure of each picture or clip in [-1, 1], as places in `ATTRIBUTES` or in
-    `MOVING_ATTRIBUTES`.
+    """Read the one figure of each picture or clip in [-1, 1], -1 where it cannot be read.
 
-    Of pictures, (num, size, size, 3), the size, colour, shape and place. The colour is the nearest
-    to the mean, weighted by brightness; the rest is that of the drawing which is nearest by squared
-    distance, at any place in steps of 1/64 of the picture or less. Where even that differs by more
-    than 0.16 of the figure's own squared brightness, as in an empty or a blurred picture, all are
-    -1.
+    Of pictures, (num, size, size, 3), the attributes of `ATTRIBUTES`, as places in them. The
+    colour is the nearest to the mean, weighted by brightness; the rest is that of the drawing which
+    is nearest by squared distance, at any place in steps of 1/64 of the picture or less. Where even
+    that differs by more than 0.16 of the figure's own squared brightness, as in an empty or a
+    blurred picture, all are -1.
 
-    Of clips, (num, frames, size, size, 3), the size, colour, shape, motion and direction: of the
-    first three each is what at least three quarters of the frames show, else -1; the last two are
-    read from the centres in the frames, see `tracks.read_path`, and are -1 where less than three
-    quarters can be read, where the figure stands still, and where it leaves all of the paths.
+    Of clips, (num, frames, size, size, 3), those of `MOVING_ATTRIBUTES`. Size, colour and shape are
+    each what at least three quarters of the frames show. Motion and direction are those of the
+    path that is fitted to the centres of the frames. There is none where less than three quarters
+    of the frames can be read, where the figure goes or sways less than half as far as a drawn one,
+    or where its centre is ever more than 1/24 of the side away from the path, as after a jump.
 
     Raises:
         ValueError: pictures or clips are smaller than 16 pixels, or clips shorter than 4 frames.
@@ -45,9 +45,8 @@ def read_attributes(
     if images.ndim == 5:
         check_bound(LENGTH, num_frames=images.shape[1])
         frames = _read_all(images.reshape(-1, *images.shape[2:]))
-        return jax.vmap(read_clip)(
-            *jax.tree.map(lambda x: x.reshape(*images.shape[:2], *x.shape[1:]), frames)
-        )
+        clips = jax.tree.map(lambda x: x.reshape(*images.shape[:2], *x.shape[1:]), frames)
+        return jax.vmap(read_clip)(*clips)
     found, centre, is_read = _read_all(images)
     down, right = jnp.moveaxis((centre >= 0.5).astype(jnp.int32), -1, 0)
     found["place"] = 2 * down + right
@@ -59,27 +58,26 @@ def read_places(
 ) -> dict[str, Int32[Array, "num places"]]:
     """Read the figure of each quarter of each picture or clip by itself, -1 where there is none.
 
-    The quarters are in the order of `PLACES`. Those of a clip of two figures are clips of one.
+    The quarters are in the order of `PLACES`; those of a clip of two figures are clips of one.
 
     Raises:
         ValueError: as `read_attributes`, or clips smaller than 32 pixels or odd.
     """
     if images.ndim == 5:
-        check_bound(PAIR_SIDE, size=images.shape[2])
+        check_bound(PAIR_SIDE, size=images.shape[-2])
+    quarters = [_quarter(images, *divmod(place, 2)) for place in range(len(PLACES))]
+    found = read_attributes(jnp.concatenate(quarters))
+    return {name: value.reshape(len(PLACES), -1).T for name, value in found.items()}
+
+
+def _quarter(images: Array, down: int, right: int) -> Array:
+    """A quarter of pictures on black, and of clips by itself."""
     half = images.shape[-2] // 2
-    found = []
-    for place in range(len(PLACES)):
-        down, right = divmod(place, 2)
-        if images.ndim == 5:
-            rows, columns = (slice(side * half, (side + 1) * half) for side in (down, right))
-            quarter = images[:, :, rows, columns]
-        else:
-            rows, columns = (
-                (jnp.arange(images.shape[1]) >= half) == side for side in (down, right)
-            )
-            quarter = jnp.where((rows[:, None] & columns[None])[None, ..., None], images, -1.0)
-        found.append(read_attributes(quarter))
-    return jax.tree.map(lambda *quarters: jnp.stack(quarters, axis=1), *found)
+    if images.ndim == 5:
+        rows, columns = (slice(side * half, (side + 1) * half) for side in (down, right))
+        return images[:, :, rows, columns]
+    rows, columns = ((jnp.arange(images.shape[1]) >= half) == side for side in (down, right))
+    return jnp.where((rows[:, None] & columns[None])[None, ..., None], images, -1.0)
 
 
 def _read_all(images: Array) -> "Frames":

@@ -30,13 +30,12 @@ def read_clip(
         name: _in_most(values, is_read, len(MOVING_ATTRIBUTES[name]))
         for name, values in found.items()
     }
-    clip["motion"], clip["direction"] = read_path(centre, is_read)
-    return clip
+    return clip | read_path(centre, is_read)
 
 
 def read_path(
     centre: Float[Array, "frames 2"], is_read: Bool[Array, " frames"]
-) -> tuple[Int32[Array, ""], Int32[Array, ""]]:
+) -> dict[str, Int32[Array, ""]]:
     """Read the kind of motion and the direction of a track of centres, -1 where there is neither.
 
     The track is fitted by least squares: centre(t) = start + travel line(t) + sway wave(t), where
@@ -52,16 +51,13 @@ def read_path(
     astray = jnp.max(jnp.abs(weight * centre - terms @ fit))
     heading = jnp.sign(fit[1]) * (jnp.abs(fit[1]) > TRAVEL / 2)
     goes, sways = heading != 0, jnp.abs(fit[2]) > SWAY / 2
-    is_straight = ~jnp.any(sways)
-    motion = jnp.where(
-        is_straight,
-        jnp.where(jnp.all(goes), MOTIONS.index("diagonal"), MOTIONS.index("straight")),
-        MOTIONS.index("zigzag"),
-    )
+    by_line = jnp.where(jnp.all(goes), MOTIONS.index("diagonal"), MOTIONS.index("straight"))
+    motion = jnp.where(jnp.any(sways), MOTIONS.index("zigzag"), by_line)
     direction = jnp.argmax(jnp.all(heading[None] == HEADINGS, axis=1))
-    is_path = jnp.any(goes) & (is_straight | jnp.all(goes != sways))
+    is_path = jnp.any(goes) & (~jnp.any(sways) | jnp.all(goes != sways))
     is_path &= (jnp.mean(weight) >= IN_MOST) & (astray <= ASTRAY)
-    return tuple(jnp.where(is_path, value, -1).astype(jnp.int32) for value in (motion, direction))
+    found = {"motion": motion, "direction": direction}
+    return {name: jnp.where(is_path, value, -1).astype(jnp.int32) for name, value in found.items()}
 
 
 def _in_most(

@@ -3,7 +3,7 @@
 And files of weights -> arrays.
 """
 
-from gan_jax.data import mixtures, shapes, text
+from gan_jax.data import mixtures, moving_digits, shapes, text
 from gan_jax.data.batches import (
     Fields,
     batch_indices,
@@ -50,6 +50,7 @@ __all__ = [
     "load",
     "map_feed",
     "mixtures",
+    "moving_digits",
     "read_pictures",
     "read_weights",
     "resident_feed",

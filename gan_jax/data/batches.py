@@ -151,10 +151,13 @@ def streamed_feed(
     return Feed({}, lambda key, resident, item: _scaled(item, fields), chunks)
 
 
-def drawn_feed(draw: Callable[[KeyArray, int], Batch], *, batch_size: int) -> Feed:
-    """Feed what `draw(key, num)` makes inside the compiled step: synthetic data without end.
+def drawn_feed(
+    draw: Callable[..., Batch], *, batch_size: int, resident: tuple[Any, ...] = ()
+) -> Feed:
+    """Feed what `draw(key, num, *resident)` makes inside the compiled step: data without end.
 
-    `num` are the examples of a batch of `batch_size`, under `pmap` those of one device.
+    `num` are the examples of a batch of `batch_size`, under `pmap` those of one device; `resident`
+    are arrays that it draws from, which go to the device once.
 
     >>> import jax
     >>> from gan_jax import data
@@ -178,13 +181,13 @@ def drawn_feed(draw: Callable[[KeyArray, int], Batch], *, batch_size: int) -> Fe
         )
 
     def read(key: KeyArray, resident: Any, item: jax.Array) -> Batch:
-        return draw(key, item.shape[0])
+        return draw(key, item.shape[0], *resident)
 
     def chunks(ranges: Iterable[tuple[int, int]]) -> Generator[np.ndarray, None, None]:
         for start, stop in ranges:
             yield np.zeros((stop - start, num_rows, 0), np.float32)  # a shape, and nothing else
 
-    return Feed({}, read, chunks)
+    return Feed(resident, read, chunks)
 
 
 def map_feed(function: Callable[[KeyArray, Batch], Batch], feed: Feed) -> Feed:

@@ -38,14 +38,19 @@ def _digits(split: str) -> ArrayDataset:
     return ArrayDataset({"image": images, "label": labels[rows]}, tuple("0123456789"))
 
 
+def photograph_parts(split: str) -> np.ndarray:
+    """Of scikit-learn's two pictures the left two thirds for `train`, the rest for `test`."""
+    photographs = np.stack(require_extra("sklearn.datasets").load_sample_images().images)
+    seam = 2 * photographs.shape[2] // 3
+    return photographs[:, :, :seam] if split == "train" else photographs[:, :, seam:]
+
+
 def _photographs(split: str) -> ArrayDataset:
     """Take every square that begins at a multiple of the stride in its part of either picture.
 
     In an order of no meaning, so that the first few show both pictures.
     """
-    photographs = np.stack(require_extra("sklearn.datasets").load_sample_images().images)
-    seam = 2 * photographs.shape[2] // 3
-    part = photographs[:, :, :seam] if split == "train" else photographs[:, :, seam:]
+    part = photograph_parts(split)
     windows = np.lib.stride_tricks.sliding_window_view(part, (CROP, CROP), axis=(1, 2))
     squares = windows[:, ::CROP_STRIDE, ::CROP_STRIDE].reshape(-1, 3, CROP, CROP)
     order = np.random.RandomState(0).permutation(len(squares))

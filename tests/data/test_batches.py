@@ -214,6 +214,19 @@ def test_what_is_drawn_is_a_function_of_the_step_and_has_the_rows_of_the_batch()
         drawn_feed(lambda key, num: {}, batch_size=0)
 
 
+def test_what_is_drawn_from_stays_on_the_device():
+    held = np.arange(10.0, dtype=np.float32)
+
+    def draw(key, num, values, offset):
+        return {"x": values[jax.random.randint(key, (num,), 0, len(values))] + offset}
+
+    drawn = drawn_feed(draw, batch_size=4, resident=(held, np.float32(0.5)))
+    assert drawn.resident[0] is held
+    assert set(play(drawn)["x"].ravel()) <= set(held + 0.5)
+    moved = drawn._replace(resident=(held + 10, np.float32(0.5)))
+    np.testing.assert_array_equal(play(moved)["x"], play(drawn)["x"] + 10)
+
+
 def test_what_is_mapped_is_drawn_by_a_key_apart_from_the_feed_s_own():
     drawn = drawn_feed(lambda key, num: {"x": jax.random.uniform(key, (num,))}, batch_size=4)
     noisy = map_feed(lambda key, batch: {**batch, "y": jax.random.uniform(key, (4,))}, drawn)

@@ -1,0 +1,120 @@
+"""The options of experiments on clips: which, how they are fed, and what they are compared with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.harness.bounds import Size
+from experiments.harness.options import RunOptions, first_examples
+from gan_jax import data, metrics
+from gan_jax.data import moving_digits, shapes
+from gan_jax.typing import Batch, Feed, KeyArray
+
+DIGITS, SHAPES = "digits", "shapes"
+SEEDS = {"train": 2**32 - 1, "test": 2**32 - 2}
+"""Of the clips that are always the same: the last that there are, which no run will have."""
+WHITE = 0.2
+"""The brightness of a digit, in [-1, 1]; a background has at most 0."""
+
+Draw = Callable[..., Batch]
+"""(key, num) -> clips, and what is known of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoOptions(RunOptions):
+    dataset: str = DIGITS
+    """`digits` move over photographs, and `shapes` on black, drawn anew in every step; a path
+    (./clips) is a folder of clips of yours: files that move (gif, png, webp), or folders of
+    numbered pictures."""
+    num_frames: Size = 8
+    """Of a clip; of longer ones the first so many."""
+    image_size: Size = 32
+    """The side of square frames: the shorter side is resized to it, and the centre taken."""
+    background: str = "white"
+    """The colour that transparent pixels of your clips show."""
+
+    def clips(self, split: str = "train") -> data.Dataset:
+        """The clips of a folder."""
+        return data.load(
+            self.dataset,
+            split=split,
+            num_frames=self.num_frames,
+            image_size=self.image_size,
+            background=self.background,
+        )
+
+    def draw(self, split: str = "train") -> Draw | None:
+        """What draws clips of digits, with `mask`, or of shapes, with `codes`; None of a folder."""
+        told = {"num_frames": self.num_frames, "size": self.image_size}
+        if self.dataset == DIGITS:
+            material = moving_digits.load(split)
+            return lambda key, num: moving_digits.draw(key, num, *material, **told)
+        if self.dataset == SHAPES:
+            codes = jnp.asarray(shapes.moving_scenes(split).codes)
+
+            def draw(key: KeyArray, num: int) -> Batch:
+                key_scene, key_video = jax.random.split(key)
+                chosen = codes[jax.random.randint(key_scene, (num,), 0, len(codes))]
+                return {"video": shapes.draw_moving(key_video, chosen, **told), "codes": chosen}
+
+            return draw
+        return None
+
+    def video_feed(self) -> Feed:
+        """Batches of `video`, in [-1, 1]."""
+        draw = self.draw()
+        if draw is None:
+            return self.feed(self.clips(), {"video": data.signed})
+        return data.drawn_feed(
+            lambda key, num: {"video": draw(key, num)["video"]}, batch_size=self.examples_per_step
+        )
+
+    def examples(self, split: str, num: int) -> Batch:
+        """Clips in [-1, 1], always the same, and what is known of them."""
+        draw = self.draw(split)
+        if draw is None:
+            return {"video": data.signed(first_examples(self.clips(split), num)["video"])}
+        return jax.jit(draw, static_argnums=1)(jax.random.key(SEEDS[split]), num)
+
+
+def frames_distance(real: Any, made: Any) -> float:
+    """The sliced Wasserstein distance of as many clips, times 1,000: by one frame of each."""
+    rows = np.arange(len(real))
+    frames = (
+        np.asarray(data.to_uint8(jnp.asarray(clips[rows, rows % clips.shape[1]])))
+        for clips in (real, made)
+    )
+    levels = metrics.laplacian_sliced_wasserstein(jax.random.key(0), *frames)
+    return float(1e3 * np.mean(levels))
+
+
+def read_masks(videos: Any) -> np.ndarray:
+    """Where the white digit of each clip is; the backgrounds have at most half its brightness."""
+    return np.min(videos, axis=-1, keepdims=True) > WHITE
+
+
+def overlap(masks: np.ndarray, others: np.ndarray) -> float:
+    """The mean intersection over union of the masks of clips, 1 where both are empty."""
+    axes = tuple(range(1, masks.ndim))
+    both, either = np.sum(masks & others, axis=axes), np.sum(masks | others, axis=axes)
+    return float(np.mean(np.where(either == 0, 1, both / np.maximum(either, 1))))
+
+
+def travelled(masks: np.ndarray) -> float:
+    """How far the centres of masks go from the first frame to the last, as a share of the side.
+
+    The mean over clips that have something in both frames; 0 where there are none.
+    """
+    places = (np.arange(masks.shape[2]) + 0.5) / masks.shape[2]
+    ends = masks[:, [0, -1], ..., 0]
+    count = np.sum(ends, axis=(2, 3))
+    centres = [
+        np.einsum(f"nthw,{axis}->nt", ends, places) / np.maximum(count, 1) for axis in ("h", "w")
+    ]
+    way = np.hypot(*(centre[:, 1] - centre[:, 0] for centre in centres))
+    is_there = np.all(count > 0, axis=1)
+    return float(np.mean(way[is_there])) if is_there.any() else 0.0

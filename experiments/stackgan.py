@@ -57,8 +57,8 @@ class Config(telling.TellingOptions):
 
 SHAPES = Config()
 CONFIGS = {"shapes": SHAPES, "plain": replace(SHAPES, augmentation=False)}
-SIZES = {"image_size": 32, "length": 72, "text_steps": 1_500, "stage_one_steps": 4_000}
-TABLES = {"augmentation": {name: replace(CONFIGS[name], **SIZES) for name in CONFIGS}}
+SMALL = {"image_size": 32, "stage_one_steps": 4_000}
+TABLES = {"augmentation": {name: replace(config, **SMALL) for name, config in CONFIGS.items()}}
 
 
 def build(config: Config, batch: Batch) -> GAN:

@@ -26,8 +26,7 @@ class Config(telling.TellingOptions):
     """Let the generator answer for embeddings between those of two sentences, too (INT)."""
     width: Size = 16
     """Channels of the generator's last hidden layer, and of the critic's first one."""
-    steps: Count = 6_000
-    halving_steps: Count = 1_500
+    steps: Count = 4_000
 
 
 SHAPES = Config()
@@ -37,13 +36,7 @@ CONFIGS = {
     "int": replace(SHAPES, matching=False, interpolation=0.5),
     "int_cls": replace(SHAPES, interpolation=0.5),
 }
-SIZES = {"length": 72, "text_steps": 1_500, "steps": 4_000, "halving_steps": 1_000}
-TABLES = {
-    "terms": {
-        name: replace(config, evaluate_every=4_000, checkpoint_every=2_000, **SIZES)
-        for name, config in CONFIGS.items()
-    }
-}
+TABLES = {"terms": CONFIGS}
 
 
 def build(config: Config, batch: Batch) -> GAN:

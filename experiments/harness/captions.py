@@ -50,8 +50,9 @@ class CaptionOptions(PictureOptions):
     num_shapes: Literal[1, 2] = 1
     """Figures in a picture of `shapes`."""
     image_size: Size | None = 32
-    length: Size = 144
-    """Characters of a sentence, 201 in the papers; what is longer is cut off."""
+    length: Size = 72
+    """Characters of a sentence, 201 in the papers; what is longer is cut off, but of
+    drawn shapes refused: those of two have up to 131."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -111,6 +112,12 @@ class CaptionOptions(PictureOptions):
     def _drawn(self, split: str) -> Captions:
         """Some pictures of every scene, always the same, by classes that leave out the place."""
         codes, sentences = shapes.scenes(split, num_shapes=self.num_shapes)
+        longest = max(len(one) for some in sentences for one in some)
+        if longest > self.length:
+            raise Refusal(
+                f"--length is {self.length}, but the sentences here have up to {longest} "
+                "characters: give as many."
+            )
         scene = spread(len(codes), NUM_DRAWN[split])
         scene = np.random.default_rng(SEEDS[split]).permutation(scene)  # so the first are from all
         draw = jax.jit(shapes.draw, static_argnames="size")

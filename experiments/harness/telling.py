@@ -39,7 +39,7 @@ class TellingOptions(GameOptions, encoders.EncoderOptions, SampleOptions, PhaseO
     encoder: str | None = None
     """The directory of a run whose encoder of sentences is taken, with all its sizes; without it
     one is learned in a first phase."""
-    text_steps: Count = 2_000
+    text_steps: Count = 1_500
     """Steps of the phase that learns to encode sentences; --steps are those of the last."""
     num_captions: Count = 1
     """Sentences of an image whose embeddings are averaged, drawn anew whenever it is seen."""

@@ -43,7 +43,8 @@ def shares(shown, said):
 
 
 def test_the_first_pictures_are_from_all_over_and_the_same_for_every_seed(few):
-    codes = [dataclasses.replace(DRAWN, num_shapes=2, seed=seed).captions() for seed in (0, 2**31)]
+    pairs = dataclasses.replace(DRAWN, num_shapes=2, length=131)
+    codes = [dataclasses.replace(pairs, seed=seed).captions() for seed in (0, 2**31)]
     first, again = ((some.dataset[np.arange(12)], some) for some in codes)
     np.testing.assert_array_equal(first[0]["image"], again[0]["image"])
     scene = first[0]["scene"]
@@ -60,7 +61,7 @@ def by_place(shown, said):
 
 @pytest.mark.parametrize("num_shapes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_drawn_pictures_are_read_as_what_their_scenes_say(few, num_shapes):
-    config = dataclasses.replace(DRAWN, num_shapes=num_shapes)
+    config = dataclasses.replace(DRAWN, num_shapes=num_shapes, length=131)
     held_out, seen = config.captions("test"), config.captions()
     for some in (held_out, seen):
         assert len(some.dataset) == NUM
@@ -92,6 +93,13 @@ def test_pictures_of_a_batch_are_drawn_of_their_scenes(few):
     batch = first_batch(DRAWN.caption_feed(shown))
     assert len(np.unique(batch["scene"])) > NUM / 3
     assert read_scenes(batch["image"], shown.codes[batch["scene"]])["all"] == 1
+
+
+def test_sentences_of_shapes_are_not_cut_off():
+    with pytest.raises(ValueError, match="--length is 62, but the sentences here have up to 63"):
+        dataclasses.replace(DRAWN, length=62).captions()
+    with pytest.raises(ValueError, match="up to 131 characters: give as many"):
+        dataclasses.replace(DRAWN, num_shapes=2).captions("test")
 
 
 def test_drawn_pictures_have_a_size():

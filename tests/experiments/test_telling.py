@@ -26,7 +26,7 @@ KEY = jax.random.key(0)
 NUM = 48
 SPLITS = ("seen", "held_out")
 CONFIG = text_to_image.Config(
-    image_size=16, length=40, embedding_dim=2, batch_size=4, num_captions=2, evaluate=()
+    image_size=16, length=72, embedding_dim=2, batch_size=4, num_captions=2, evaluate=()
 )
 SCENES = (("ant", "bee"), ("cat", "dog"), ("eel", "fox"))
 
@@ -203,7 +203,7 @@ STUB = SimpleNamespace(
 
 @pytest.fixture(scope="module")
 def teller():
-    return Teller(SimpleNamespace(length=40, joint_embedding=lambda: JOINT), STUB)
+    return Teller(SimpleNamespace(length=72, joint_embedding=lambda: JOINT), STUB)
 
 
 def test_each_sentence_has_a_picture_of_its_own(teller, monkeypatch):
@@ -242,7 +242,7 @@ draw = jax.jit(shapes.draw, static_argnames="size")
 class Truth:
     """Draws what sentences say, as far as it knows them; else nothing."""
 
-    length, joint = 40, JOINT
+    length, joint = 72, JOINT
 
     def __init__(self, known):
         self.known = set(known)

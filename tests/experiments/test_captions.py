@@ -98,7 +98,7 @@ def test_pictures_of_a_batch_are_drawn_of_their_scenes(few):
 def test_sentences_of_shapes_are_not_cut_off():
     with pytest.raises(ValueError, match="--length is 62, but the sentences here have up to 63"):
         dataclasses.replace(DRAWN, length=62).captions()
-    with pytest.raises(ValueError, match="up to 131 characters: give as many"):
+    with pytest.raises(ValueError, match="up to 130 characters: give as many"):
         dataclasses.replace(DRAWN, num_shapes=2).captions("test")
 
 

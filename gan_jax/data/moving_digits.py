@@ -48,7 +48,7 @@ def draw(
     *,
     num_frames: int = 8,
     size: int = 32,
-) -> dict[str, Float[Array, "{num} {num_frames} {size} {size} channels"]]:
+) -> dict[str, Float[Array, "{num} {num_frames} {size} {size} _"]]:
     """Draw clips of one white digit each, which moves over a background that stands still.
 
         video = mask · 1 + (1 - mask) · background

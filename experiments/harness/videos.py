@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -21,7 +22,7 @@ WHITE = 0.2
 """The brightness of a digit, in [-1, 1]; a background has at most 0."""
 
 Draw = Callable[..., Batch]
-"""(key, num) -> clips, and what is known of them."""
+"""(key, num, *arrays that stay on the device) -> clips, and what is known of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,38 +48,40 @@ class VideoOptions(RunOptions):
             background=self.background,
         )
 
-    def draw(self, split: str = "train") -> Draw | None:
-        """What draws clips of digits, with `mask`, or of shapes, with `codes`; None of a folder."""
+    def drawing(self, split: str = "train") -> tuple[Draw, tuple[Any, ...]] | None:
+        """What draws clips of digits, with `mask`, or of shapes, with `codes`, and of which arrays.
+
+        None of a folder.
+        """
         told = {"num_frames": self.num_frames, "size": self.image_size}
+
+        def draw_shapes(key: KeyArray, num: int, codes: jax.Array) -> Batch:
+            key_scene, key_video = jax.random.split(key)
+            chosen = codes[jax.random.randint(key_scene, (num,), 0, len(codes))]
+            return {"video": shapes.draw_moving(key_video, chosen, **told), "codes": chosen}
+
         if self.dataset == DIGITS:
-            material = moving_digits.load(split)
-            return lambda key, num: moving_digits.draw(key, num, *material, **told)
+            return partial(moving_digits.draw, **told), moving_digits.load(split)
         if self.dataset == SHAPES:
-            codes = jnp.asarray(shapes.moving_scenes(split).codes)
-
-            def draw(key: KeyArray, num: int) -> Batch:
-                key_scene, key_video = jax.random.split(key)
-                chosen = codes[jax.random.randint(key_scene, (num,), 0, len(codes))]
-                return {"video": shapes.draw_moving(key_video, chosen, **told), "codes": chosen}
-
-            return draw
+            return draw_shapes, (shapes.moving_scenes(split).codes,)
         return None
 
     def video_feed(self) -> Feed:
         """Batches of `video`, in [-1, 1]."""
-        draw = self.draw()
-        if draw is None:
+        drawing = self.drawing()
+        if drawing is None:
             return self.feed(self.clips(), {"video": data.signed})
-        return data.drawn_feed(
-            lambda key, num: {"video": draw(key, num)["video"]}, batch_size=self.examples_per_step
-        )
+        draw, arrays = drawing
+        drawn = data.drawn_feed(draw, batch_size=self.examples_per_step, resident=arrays)
+        return data.map_feed(lambda key, batch: {"video": batch["video"]}, drawn)
 
     def examples(self, split: str, num: int) -> Batch:
         """Clips in [-1, 1], always the same, and what is known of them."""
-        draw = self.draw(split)
-        if draw is None:
+        drawing = self.drawing(split)
+        if drawing is None:
             return {"video": data.signed(first_examples(self.clips(split), num)["video"])}
-        return jax.jit(draw, static_argnums=1)(jax.random.key(SEEDS[split]), num)
+        draw, arrays = drawing
+        return jax.jit(draw, static_argnums=1)(jax.random.key(SEEDS[split]), num, *arrays)
 
 
 def frames_distance(real: Any, made: Any) -> float:

@@ -48,7 +48,7 @@ def draw(
     *,
     num_frames: int = 8,
     size: int = 32,
-) -> dict[str, Float[Array, "{num} {num_frames} {size} {size} channels"]]:
+) -> dict[str, Float[Array, "{num} {num_frames} {size} {size} _"]]:
     """Draw clips of one white digit each, which moves over a background that stands still.
 
         video = mask · 1 + (1 - mask) · background
@@ -98,7 +98,9 @@ def _paths(key: KeyArray, num: int, num_frames: int, room: float, travel: float)
 def _placed(size: int, digit: Array, corner: Array) -> Array:
     scale = jnp.full(2, SHARE * size / len(digit))
     shape = (size, size, 1)
-    placed = jax.image.scale_and_translate(digit, shape, (0, 1), scale, corner, "linear")
+    # Strokes that reach the image's edge fade out beyond it.
+    padded = jnp.pad(digit, ((1, 1), (1, 1), (0, 0)))
+    placed = jax.image.scale_and_translate(padded, shape, (0, 1), scale, corner - scale, "linear")
     return jnp.clip(placed, 0, 1)  # rounding goes beyond
 
 

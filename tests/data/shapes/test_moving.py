@@ -67,6 +67,7 @@ def test_every_scene_is_in_one_split_by_its_size_colour_and_shape():
     assert len(np.unique(CODES, axis=0)) == 360
     held_out = np.unique(TEST[:, 0, :3], axis=0)
     assert len(held_out) == len(np.unique(held_out[:, ::2], axis=0)) == 6
+    assert len(np.unique(held_out[:, 1])) == 5
     assert not {*map(tuple, held_out)} & {*map(tuple, TRAIN[:, 0, :3])}
     for place in range(5):
         np.testing.assert_array_equal(np.unique(TRAIN[..., place]), np.unique(CODES[..., place]))

@@ -160,7 +160,9 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     """Train, and compare what is made with unseen clips."""
     feed = config.fed
     system = build(config, batch_shapes(feed))
-    result = config.play(system, feed, evaluator(config, system), workdir=workdir, fresh=fresh)
+    result = config.play(
+        system, feed, evaluator(config, system), workdir=workdir, fresh=fresh, unit="clips"
+    )
     said = "frames differ by {frames:.1f} (sliced Wasserstein, times 1,000)"
     if "travelled" in result.metrics:
         said += "; digits go {travelled:.2f} of the side, real ones {real/travelled:.2f}"

@@ -18,7 +18,7 @@ from gan_jax.typing import Batch, Feed, KeyArray
 DIGITS, SHAPES = "digits", "shapes"
 SEEDS = {"train": 2**32 - 1, "test": 2**32 - 2}
 """Of the clips that are always the same: the last that there are, which no run will have."""
-WHITE = 0.2
+WHITE = 0.1
 """The brightness of a digit, in [-1, 1]; a background has at most 0."""
 
 Draw = Callable[..., Batch]
@@ -113,7 +113,7 @@ def travelled(masks: np.ndarray) -> float:
     The mean over clips that have something in both frames; 0 where there are none.
     """
     places = (np.arange(masks.shape[2]) + 0.5) / masks.shape[2]
-    ends = masks[:, [0, -1], ..., 0]
+    ends = masks[:, [0, -1]][..., 0]
     count = np.sum(ends, axis=(2, 3))
     centres = [
         np.einsum(f"nthw,{axis}->nt", ends, places) / np.maximum(count, 1) for axis in ("h", "w")

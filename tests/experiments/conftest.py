@@ -18,6 +18,7 @@ ALWAYS = {"ring"}
 """The experiment that runs by default; the others are slow tests."""
 
 TINY = {
+    "num_frames": 4,
     "width": 4,
     "widths": (4, 4),
     "batch_size": 8,
@@ -106,7 +107,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """(experiment, name of a configuration) -> the same, as small as it can be."""
 
     def shrink(experiment: ModuleType, name: str) -> Any:
-        for constant in ("NUM_COMPARED", "NUM_SAMPLES", "NUM_AVERAGED", "NUM_POINTS"):
+        for constant in ("NUM_COMPARED", "NUM_SAMPLES", "NUM_AVERAGED", "NUM_POINTS", "NUM_SCORED"):
             if hasattr(experiment, constant):
                 monkeypatch.setattr(experiment, constant, 100)
         monkeypatch.setattr(features, "NUM_EPOCHS", 1)
@@ -115,8 +116,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         monkeypatch.setattr(captions, "NUM_DRAWN", {"train": 300, "test": 20})
         monkeypatch.setattr(pictures, "NUM_MEASURED", 20)
         config = experiment.CONFIGS[name]
-        if getattr(config, "dataset", None) == captions.DRAWN:
-            config = dataclasses.replace(config, image_size=32, length=48)
+        if hasattr(config, "num_shapes"):
+            config = dataclasses.replace(config, image_size=32)
+        if hasattr(config, "num_frames"):
+            config = dataclasses.replace(config, image_size=16)
         fields = {field.name for field in dataclasses.fields(config)}
         return dataclasses.replace(
             config, **{field: value for field, value in TINY.items() if field in fields}

@@ -7,7 +7,7 @@ from typing import Any
 from jaxtyping import Array, Float
 
 from gan_jax import losses
-from gan_jax.checks import NOT_NEGATIVE, POSITIVE, check_bound
+from gan_jax.checks import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.losses import AdversarialLoss
 from gan_jax.nets.gist import Gist
@@ -35,15 +35,16 @@ def text_to_video(
 
     L = γ₁ L_CVAE + γ₂ L_GAN + γ₃ L_RECON, for clips v with the first frame v₀:
 
-    L_CVAE = (-E_q log p(v₀ | z_g, t) + KL(q(z_g | v₀, t) ‖ N(0, I))) / D,
+    L_CVAE = (-E_q log p(v₀ | z_g, t) + KL(q(z_g | v₀, t) ‖ N(0, I))) / n,
     L_GAN = mean generator(D(G(z, t), t)), L_RECON = E_q ‖v - G(z_q, t)‖₁,
 
     where z = (z_g, z_v) ~ N(0, I) are `latent_dim` numbers, and z_q has z_g ~ q(z_g | v₀, t). γ are
     `cvae_weight`, `gan_weight` and `reconstruction_weight`, and the metrics `gist`, `kl` (the two
-    parts of L_CVAE) and `reconstruction` have them included. p is a Gaussian of the mean that the
-    decoder gives and of one variance, `gist_variance`. D is how many numbers an image has, and the
-    norm of the whole clips a mean: so γ mean the same for clips of any size. The critic's loss is
-    that of `gan_cls`, with wrong pairs, whatever γ₂ is.
+    parts of L_CVAE) and `reconstruction` have them included; each draws its own z_g. p is a Gaussian
+    of the mean that the decoder gives and of one variance, `gist_variance`. A frame has n numbers,
+    and the norm is a mean over those of a whole clip: so γ mean the same for clips of any size. γ₂
+    weighs what `interpolation` adds, too. The critic's loss is that of `gan_cls`, with wrong pairs,
+    whatever γ₂ is.
 
     The generator returns (clips, `nets.gist.Gist`), as `nets.GistGenerator` does, and is called
     with (latents, text, first frames) for what is drawn from q. `sample(key, weights, num, text)`
@@ -66,6 +67,7 @@ def text_to_video(
             generator gives no gist.
     """
     check_made(AdversarialLoss, "losses.non_saturating()", OTHER_LOSSES, loss=loss)
+    check_bound(AT_LEAST_1, latent_dim=latent_dim)
     check_bound(NOT_NEGATIVE, cvae_weight=cvae_weight, gan_weight=gan_weight)
     check_bound(NOT_NEGATIVE, reconstruction_weight=reconstruction_weight)
     check_bound(POSITIVE, gist_variance=gist_variance)

@@ -220,7 +220,7 @@ def test_a_generator_without_a_gist_is_refused():
         ({"gan_weight": -1.0}, "gan_weight is -1.0"),
         ({"reconstruction_weight": np.inf}, "reconstruction_weight is inf"),
         ({"gist_variance": 0.0}, "gist_variance is 0.0; it must be positive"),
-        ({"latent_dim": 0}, "it must be an integer, at least 1"),
+        ({"latent_dim": 0}, "latent_dim is 0; it must be an integer, at least 1"),
         ({"loss": losses.non_saturating}, r"call it, as in losses.non_saturating\(\)"),
         ({"generator_terms": {"kl": None}}, "A term of the generator is called kl"),
         ({"generator_terms": {"interpolation": None}}, "generator is called interpolation"),

@@ -40,11 +40,11 @@ def text_to_video(
 
     where z = (z_g, z_v) ~ N(0, I) are `latent_dim` numbers, and z_q has z_g ~ q(z_g | v₀, t). γ are
     `cvae_weight`, `gan_weight` and `reconstruction_weight`, and the metrics `gist`, `kl` (the two
-    parts of L_CVAE) and `reconstruction` have them included; each draws its own z_g. p is a Gaussian
-    of the mean that the decoder gives and of one variance, `gist_variance`. A frame has n numbers,
-    and the norm is a mean over those of a whole clip: so γ mean the same for clips of any size. γ₂
-    weighs what `interpolation` adds, too. The critic's loss is that of `gan_cls`, with wrong pairs,
-    whatever γ₂ is.
+    parts of L_CVAE) and `reconstruction` have them included; each draws a z_g of its own. p is a
+    Gaussian of the mean that the decoder gives and of one variance, `gist_variance`. A frame has n
+    numbers, and the norm is a mean over those of a whole clip: so γ mean the same for clips of any
+    size. γ₂ weighs what `interpolation` adds, too. The critic's loss is that of `gan_cls`, with
+    wrong pairs, whatever γ₂ is.
 
     The generator returns (clips, `nets.gist.Gist`), as `nets.GistGenerator` does, and is called
     with (latents, text, first frames) for what is drawn from q. `sample(key, weights, num, text)`

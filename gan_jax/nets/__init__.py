@@ -15,6 +15,13 @@ from gan_jax.nets.conv_vae import ConvDecoder, ConvEncoder
 from gan_jax.nets.cyclegan import ResidualGenerator
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_jax.nets.fgan import LocationScale
+from gan_jax.nets.gist import (
+    GistDecoder,
+    GistEncoder,
+    GistGenerator,
+    Text2Filter,
+    TextToVideoDiscriminator,
+)
 from gan_jax.nets.goodfellow import GoodfellowDiscriminator, goodfellow_generator
 from gan_jax.nets.lapgan import (
     LAPGANBaseDiscriminator,
@@ -50,6 +57,9 @@ __all__ = [
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "GistDecoder",
+    "GistEncoder",
+    "GistGenerator",
     "GoodfellowDiscriminator",
     "ImageEncoder",
     "LAPGANBaseDiscriminator",
@@ -69,8 +79,10 @@ __all__ = [
     "ResidualGenerator",
     "StageOneGenerator",
     "StageTwoGenerator",
+    "Text2Filter",
     "TextToImageDiscriminator",
     "TextToImageGenerator",
+    "TextToVideoDiscriminator",
     "TwoStreamGenerator",
     "UNet",
     "Unconditional",

@@ -186,10 +186,11 @@ def grow(
 
 
 def joined(
-    maps: Float[Array, "num height width channels"], vectors: Float[Array, "num numbers"]
-) -> Float[Array, "num height width more"]:
+    maps: Float[Array, "num *sides channels"], vectors: Float[Array, "num numbers"]
+) -> Float[Array, "num *sides more"]:
     """Give every place of each map the numbers of its vector, as further channels."""
-    tiled = jnp.broadcast_to(vectors[:, None, None], (*maps.shape[:-1], vectors.shape[-1]))
+    placed = jnp.expand_dims(vectors, range(1, maps.ndim - 1))
+    tiled = jnp.broadcast_to(placed, (*maps.shape[:-1], vectors.shape[-1]))
     return jnp.concatenate([maps, tiled], axis=-1)
 
 

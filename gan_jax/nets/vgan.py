@@ -7,6 +7,8 @@ authors' code.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -19,7 +21,7 @@ from gan_jax.nets.dcgan import dcgan_depth
 from gan_jax.nets.layers import Conv, ConvTranspose
 from gan_jax.nets.layers.norms import normalization
 
-_init = nn.initializers.normal(0.01)
+kernels_init = nn.initializers.normal(0.01)
 LOOKING_EPSILON = 1e-3
 
 
@@ -54,7 +56,7 @@ class TwoStreamGenerator(nn.Module):
     axis_name: str | None = None
 
     def __post_init__(self) -> None:
-        _check_sizes(self)
+        check_sizes(self)
         super().__post_init__()
 
     @property
@@ -69,7 +71,7 @@ class TwoStreamGenerator(nn.Module):
         Float[Array, "num {self.num_frames} {self.size} {self.size} {self.channels}"],
         Float[Array, "num {self.num_frames} {self.size} {self.size} 1"],
     ]:
-        first, strides = _plan(self.num_frames, (self.size, self.size))
+        first, strides = plan(self.num_frames, (self.size, self.size))
         moving = _started(self, latents, first, train)
         still = _started(self, latents, first[1:], train)
         return two_streams(self, moving, still, self.channels, strides, train=train)
@@ -92,7 +94,7 @@ class OneStreamGenerator(nn.Module):
     axis_name: str | None = None
 
     def __post_init__(self) -> None:
-        _check_sizes(self)
+        check_sizes(self)
         super().__post_init__()
 
     @property
@@ -104,7 +106,7 @@ class OneStreamGenerator(nn.Module):
     def __call__(
         self, latents: Float[Array, "num latent"], *, train: bool = False
     ) -> Float[Array, "num {self.num_frames} {self.size} {self.size} {self.channels}"]:
-        first, strides = _plan(self.num_frames, (self.size, self.size))
+        first, strides = plan(self.num_frames, (self.size, self.size))
         moving = _started(self, latents, first, train)
         return jnp.tanh(_grown(self, moving, self.channels, strides, train))
 
@@ -153,21 +155,9 @@ class ConditionalTwoStreamGenerator(nn.Module):
         Float[Array, "num {self.num_frames} height width channels"],
         Float[Array, "num {self.num_frames} height width 1"],
     ]:
-        first, strides = _plan(self.num_frames, condition.shape[1:3])
-        norm = _norm(self, train, LOOKING_EPSILON)
-        still = condition
-        for i in range(len(strides)):
-            still = _layer(Conv, self, self.width << i, None, use_bias=not i)(still)
-            still = nn.relu(norm()(still) if i else still)
-        spread = ConvTranspose(
-            still.shape[-1],
-            (first[0], 1, 1),
-            padding="VALID",
-            use_bias=False,
-            kernel_init=_init,
-            dtype=self.dtype,
-        )
-        moving = nn.relu(_norm(self, train)()(spread(still[:, None])))
+        first, strides = plan(self.num_frames, condition.shape[1:3])
+        still = halved(self, condition, nn.relu, strides, train=train)
+        moving = spread(self, still, first[0], still.shape[-1], train=train)
         return two_streams(self, moving, still, condition.shape[-1], strides, train=train)
 
 
@@ -197,11 +187,8 @@ class VideoDiscriminator(nn.Module):
     def __call__(
         self, x: Float[Array, "num frames height width channels"], *, train: bool = False
     ) -> Float[Array, " num"]:
-        norm = _norm(self, train, LOOKING_EPSILON)
-        for i, stride in enumerate(time_strides(x.shape[1], dcgan_depth(*x.shape[2:4]))):
-            x = _layer(Conv, self, self.width << i, stride, use_bias=not i)(x)
-            x = nn.leaky_relu(norm()(x) if i else x, 0.2)
-        logit = nn.Dense(1, kernel_init=_init, dtype=self.dtype)
+        x = watched(self, x, train=train)
+        logit = nn.Dense(1, kernel_init=kernels_init, dtype=self.dtype)
         return logit(x.reshape(len(x), -1))[:, 0].astype(jnp.float32)
 
 
@@ -240,6 +227,54 @@ def two_streams(
     return mask * foreground + (1 - mask) * background, mask
 
 
+def spread(
+    module: Any,
+    maps: Float[Array, "num rows columns some"],
+    num_frames: int,
+    features: int,
+    *,
+    train: bool,
+) -> Float[Array, "num {num_frames} rows columns {features}"]:
+    """Make of maps the first ones of a stream of clips: of each a map for every frame."""
+    layer = ConvTranspose(
+        features,
+        (num_frames, 1, 1),
+        padding="VALID",
+        use_bias=False,
+        kernel_init=kernels_init,
+        dtype=module.dtype,
+    )
+    return nn.relu(_norm(module, train)()(layer(maps[:, None])))
+
+
+def watched(
+    module: Any, clips: Float[Array, "num frames height width channels"], *, train: bool
+) -> Float[Array, "num some rows columns features"]:
+    """The smallest maps of a critic of clips, by layers inside of `module`."""
+    strides = time_strides(clips.shape[1], dcgan_depth(*clips.shape[2:4]))
+    return halved(module, clips, partial(nn.leaky_relu, negative_slope=0.2), strides, train=train)
+
+
+def halved(
+    module: Any,
+    x: Float[Array, "num *sides channels"],
+    activation: Callable[[Array], Array],
+    strides: list[int],
+    *,
+    train: bool,
+) -> Float[Array, "num *fewer features"]:
+    """Halve images, or clips, once for each stride: to `module.width` channels, then twice as many.
+
+    Strides are those in time, which images have none of.
+    """
+    norm = _norm(module, train, LOOKING_EPSILON)
+    for i, stride in enumerate(strides):
+        of_clips = stride if x.ndim == 5 else None
+        x = _layer(Conv, module, module.width << i, of_clips, use_bias=not i)(x)
+        x = activation(norm()(x) if i else x)
+    return x
+
+
 def _grown(module: Any, x: Array, channels: int, strides: list[int], train: bool) -> Array:
     """Double maps, of clips or of images, once for each stride, the last time to `channels`."""
     norm = _norm(module, train)
@@ -256,11 +291,11 @@ def _started(module: Any, latents: Array, shape: tuple[int, ...], train: bool) -
     """The first maps of a stream: of this shape, with twice the channels of the layer after."""
     features = module.width << (dcgan_depth(module.size, module.size) - 1)
     num = math.prod(shape) * features
-    x = nn.Dense(num, use_bias=False, kernel_init=_init, dtype=module.dtype)(latents)
+    x = nn.Dense(num, use_bias=False, kernel_init=kernels_init, dtype=module.dtype)(latents)
     return nn.relu(_norm(module, train)()(x.reshape(-1, *shape, features)))
 
 
-def _plan(num_frames: int, size: tuple[int, ...]) -> tuple[tuple[int, ...], list[int]]:
+def plan(num_frames: int, size: tuple[int, ...]) -> tuple[tuple[int, ...], list[int]]:
     """The frames and sides of a generator's first maps, and its layers' strides in time."""
     depth = dcgan_depth(*size)
     strides = time_strides(num_frames, depth)[::-1]
@@ -275,7 +310,7 @@ def _layer(kind: Any, module: Any, features: int, stride: int | None, *, use_bia
         kernel_size=(*(2 + step for step in in_time), 4, 4),
         strides=(*in_time, 2, 2),
         use_bias=use_bias,
-        kernel_init=_init,
+        kernel_init=kernels_init,
         dtype=module.dtype,
     )
 
@@ -285,6 +320,7 @@ def _norm(module: Any, train: bool, epsilon: float = 1e-5) -> Any:
     return normalization("batch", train=train, epsilon=epsilon, **told)
 
 
-def _check_sizes(module: Any) -> None:
+def check_sizes(module: Any) -> None:
+    """Raise ValueError at the first number of a generator that is below 1."""
     check_bound(AT_LEAST_1, num_frames=module.num_frames, size=module.size)
     check_bound(AT_LEAST_1, channels=module.channels, width=module.width)

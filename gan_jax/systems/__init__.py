@@ -8,6 +8,7 @@ from gan_jax.systems.cvae import CVAE
 from gan_jax.systems.cyclegan import CycleGAN
 from gan_jax.systems.gan import GAN, Round
 from gan_jax.systems.gan_cls import gan_cls, interpolated
+from gan_jax.systems.gist import text_to_video
 from gan_jax.systems.gmmn import GMMN
 from gan_jax.systems.hierarchical_vae import HierarchicalVAE
 from gan_jax.systems.iwae import iwae
@@ -45,6 +46,7 @@ __all__ = [
     "pix2pix",
     "relativistic_gan",
     "stackgan",
+    "text_to_video",
     "vgan",
     "views",
     "walks",

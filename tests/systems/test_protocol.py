@@ -42,6 +42,7 @@ FILMED = {
     "condition": jax.random.uniform(jax.random.key(6), (NUM, 4, 4, 1)),
 }
 MOVING = {"video": FILMED["video"]}
+TOLD_CLIPS = {**MOVING, "text": TEXTED["text"]}
 EXAMPLES = {"image", "target", "video"}
 COMPLETED = {"condition": jnp.ones((NUM, 3)), "target": jnp.ones((NUM, 2, 1))}
 
@@ -265,6 +266,16 @@ def conditional_vgan(dtype):
     )
 
 
+def text_to_video(dtype):
+    sizes = {"width": 2, "gist_dim": 2, "text_dim": 2, "kernel_size": 3}
+    return systems.text_to_video(
+        generator=nets.GistGenerator(4, 4, 1, **sizes, dtype=dtype),
+        discriminator=nets.TextToVideoDiscriminator(2, 2, dtype=dtype),
+        loss=losses.non_saturating(),
+        latent_dim=3,
+    )
+
+
 def of_text(build, dtype, **changes):
     arguments = {"loss": losses.non_saturating(), "latents": networks.normal(3)}
     return build(**players(dtype) | arguments | changes)
@@ -364,6 +375,7 @@ ROWS = {
         MOVING,
     ),
     "vgan, conditional": Row(conditional_vgan, FILMED, (jnp.ones((4, 4, 4, 1)),)),
+    "text to video": Row(text_to_video, TOLD_CLIPS, TEXTS),
     "vae": Row(vae, IMAGES),
     "vae, sampled": Row(partial(vae, kl="sampled", num_samples=2), IMAGES),
     "hierarchical vae": Row(hierarchical_vae, IMAGES),

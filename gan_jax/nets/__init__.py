@@ -29,6 +29,9 @@ from gan_jax.nets.pix2pix import PatchDiscriminator, Unconditional, UNet
 from gan_jax.nets.projection import ProjectionDiscriminator
 from gan_jax.nets.stackgan import ConditioningAugmentation, StageOneGenerator, StageTwoGenerator
 from gan_jax.nets.text_to_image import TextToImageDiscriminator, TextToImageGenerator
+from gan_jax.nets.tfgan import TFGANGenerator
+from gan_jax.nets.tfgan_critic import FilterCritic
+from gan_jax.nets.tfgan_text import TextEncoder
 
 __all__ = [
     "ACGANDiscriminator",
@@ -43,6 +46,7 @@ __all__ = [
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "FilterCritic",
     "GoodfellowDiscriminator",
     "ImageEncoder",
     "LAPGANBaseDiscriminator",
@@ -61,6 +65,8 @@ __all__ = [
     "ResidualGenerator",
     "StageOneGenerator",
     "StageTwoGenerator",
+    "TFGANGenerator",
+    "TextEncoder",
     "TextToImageDiscriminator",
     "TextToImageGenerator",
     "UNet",

@@ -100,7 +100,7 @@ class TFGANGenerator(nn.Module):
         steps = jnp.concatenate([noise, self._repeat(motion)], axis=-1)
         steps, start = promote_dtype(steps, start, dtype=self.dtype)
         cell = nn.GRUCell(self.dim, dtype=self.dtype)
-        states = nn.RNN(cell)(steps, initial_carry=start)
+        _, states = nn.RNN(cell, return_carry=True)(steps, initial_carry=start)
         x = jnp.concatenate([self._repeat(z), self._repeat(content), states], axis=-1)
         side, *widths = _plan(self.size)
         x = nn.Dense(side * side * widths[0] * self.width, dtype=self.dtype)(x)

@@ -18,6 +18,7 @@ from gan_jax.systems.pix2pix import pix2pix
 from gan_jax.systems.relativistic import relativistic_gan
 from gan_jax.systems.stackgan import stackgan
 from gan_jax.systems.svi import SVI
+from gan_jax.systems.tfgan import TFGAN
 from gan_jax.systems.vae import VAE, Bound
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "GMMN",
     "LAPGAN",
     "SVI",
+    "TFGAN",
     "VAE",
     "Autoencoder",
     "Bound",

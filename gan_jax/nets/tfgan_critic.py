@@ -1,5 +1,6 @@
 """TFGAN's critics (Balaji, Min, Bai, Chellappa & Graf 2019): convolutions by filters of text."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -143,7 +144,7 @@ def _halved(x: Array, num_axes: int) -> Array:
     return x
 
 
-def _means(x: Array, windows: list[int]) -> Array:
+def _means(x: Array, windows: Sequence[int]) -> Array:
     """Means of so many neighbours along each of the last axes; a rest is left out."""
     for axis, window in enumerate(windows, -1 - len(windows)):
         x = correlate(x, [1 / window] * window, axis, stride=window)

@@ -182,8 +182,7 @@ def test_frames_are_judged_one_by_one_and_clips_as_they_move():
         critic = FilterCritic(1, by_frame=by_frame)
         bank = drawn(7, 2, *(3, 3, 3)[-2 if by_frame else -3 :], 2, 2)
         shapes = jax.eval_shape(critic.init, KEY, x, text, bank, bank)
-        draw = lambda leaf: np.random.default_rng(leaf.size).normal(0, 0.3, leaf.shape)  # noqa: E731
-        variables = jax.tree.map(lambda leaf: jnp.float32(draw(leaf)), shapes)
+        variables = jax.tree.map(lambda leaf: 0.3 * drawn(leaf.size, *leaf.shape), shapes)
         judge = partial(jax.jit(critic.apply), variables)
         before = judge(x, text, bank, bank)
         after = judge(turned, text, bank, bank)

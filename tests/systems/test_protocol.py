@@ -37,6 +37,12 @@ TRANSLATED = {
     "target": jax.random.uniform(jax.random.key(3), (NUM, 12, 12, 1)),
 }
 TEXTED = {**IMAGES, "text": jax.random.normal(jax.random.key(4), (NUM, 3))}
+FILMED = {
+    "video": jax.random.uniform(jax.random.key(5), (NUM, 2, 2, 2, 1)),
+    "text": jnp.arange(3 * NUM).reshape(NUM, 3) % 5,
+}
+EXAMPLES = {"image", "target", "video"}
+"""Fields of which generators make the like."""
 COMPLETED = {"condition": jnp.ones((NUM, 3)), "target": jnp.ones((NUM, 2, 1))}
 
 
@@ -80,6 +86,30 @@ class Augmented(nn.Module):
             x, _ = self.before(x, text, train=train)
         condition, gaussian = nets.ConditioningAugmentation(2)(text)
         return self.network(x, condition, train=train), gaussian
+
+
+class Encoded(nn.Module):
+    """Content, motion and a filter for each critic, as a network's numbers."""
+
+    network: nn.Module
+
+    @nn.compact
+    def __call__(self, tokens, *, train=False):
+        numbers = self.network(tokens.astype(jnp.float32), train=train)
+        content, motion, of_frames, of_clips = jnp.split(numbers, 4, axis=-1)
+        return content, motion, (of_frames,), (of_clips,)
+
+
+class ByFrame(nn.Module):
+    """A critic of images, which gives each frame a logit."""
+
+    network: nn.Module
+
+    @nn.compact
+    def __call__(self, x, *conditions, train=False):
+        each = (jnp.repeat(y, x.shape[1], axis=0) for y in conditions)
+        logits = self.network(x.reshape(-1, *x.shape[2:]), *each, train=train)
+        return logits.reshape(x.shape[:2])
 
 
 class Row(NamedTuple):
@@ -258,6 +288,19 @@ def stage_two(dtype):
     return Augmented(players(dtype)["generator"], networks.Frozen(stage_one(dtype)))
 
 
+def tfgan(dtype):
+    judge = Normalised(MLPDiscriminator((4,), dtype=dtype))
+    return systems.TFGAN(
+        generator=Normalised(MLPGenerator((2, 2, 2, 1), (4,), dtype=dtype)),
+        encoder=Encoded(Normalised(MLPEncoder(12, (4,), dtype=dtype))),
+        image_critic=ByFrame(judge),
+        video_critic=judge,
+        loss=losses.non_saturating(),
+        latents=networks.normal(3),
+        gradient_penalty=0.0,
+    )
+
+
 def penalised(dtype):
     critic = MLPDiscriminator((4,), spectral_norm=True, dtype=dtype)
     penalty = lambda r: losses.gradient_penalty(r.critic, r.real, r.fake, r.key)  # noqa: E731
@@ -334,6 +377,7 @@ ROWS = {
     "stackgan, stage two": Row(
         lambda dtype: of_text(systems.stackgan, dtype, generator=stage_two(dtype)), TEXTED, TEXTS
     ),
+    "tfgan": Row(tfgan, FILMED, (*TEXTS, *TEXTS)),
     "vae": Row(vae, IMAGES),
     "vae, sampled": Row(partial(vae, kl="sampled", num_samples=2), IMAGES),
     "hierarchical vae": Row(hierarchical_vae, IMAGES),
@@ -387,7 +431,7 @@ def examples_of(batch):
     if "source" in batch:
         domain, put = examples_of(batch["source"])
         return domain, lambda x: {**batch, "source": put(x)}
-    (field,) = {"image", "target"} & set(batch)
+    (field,) = EXAMPLES & set(batch)
     return batch[field], lambda x: {**batch, field: x}
 
 
@@ -476,7 +520,7 @@ def test_it_samples(row):
         pytest.skip("it makes nothing without an example")
     weights = weights_of(jax.eval_shape(lambda: start(system, row.batch)))
     made = jax.eval_shape(lambda key, w: system.sample(key, w, 4, *row.conditions), KEY, weights)
-    (field,) = {"image", "target"} & set(row.batch)
+    (field,) = EXAMPLES & set(row.batch)
     assert made.shape[0] == 4
     assert made.shape[row.num_dims + 1 :] == row.batch[field].shape[1:]
     assert made.dtype == jnp.float32

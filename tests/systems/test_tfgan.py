@@ -170,6 +170,27 @@ def test_without_a_weight_no_penalty_is_computed():
         start(system(**normalised))
 
 
+class Square(nn.Module):
+    """Half the squared length of each frame: its gradient is the frame."""
+
+    @nn.compact
+    def __call__(self, x, *told, train=False):
+        return jnp.sum(x**2, axis=(2, 3, 4)) / 2
+
+
+def test_the_penalty_is_of_real_clips_summed_over_frames():
+    tfgan = system(image_critic=Square(), gradient_penalty=3.0)
+
+    @jax.jit
+    def penalty():
+        _, outcome = vector_field(KEY, start(tfgan), batch_of(), game=tfgan.game)
+        return outcome.discriminator.metrics["image_penalty"]
+
+    np.testing.assert_allclose(
+        penalty(), 3 * np.mean(np.sum(VIDEO**2, axis=(1, 2, 3, 4))), rtol=1e-5
+    )
+
+
 class Normalised(nn.Module):
     network: nn.Module
 

@@ -15,8 +15,12 @@ from gan_jax.nets.tfgan_critic import FilterTap, _halved, _means, convolve_each
 KEY = jax.random.key(0)
 
 
-def drawn(number, *shape):
-    return jax.random.normal(jax.random.fold_in(KEY, number), shape)
+def normal(seed, shape):
+    return np.random.default_rng(seed).normal(0, 0.3, shape)
+
+
+def drawn(seed, *shape):
+    return jnp.float32(normal(seed, shape) / 0.3)
 
 
 def delta(*kernel, channels):
@@ -46,7 +50,7 @@ def test_a_filter_of_a_delta_changes_nothing(kernel):
     np.testing.assert_array_equal(convolve_each(x, delta(*kernel, channels=2)), x)
 
 
-@pytest.mark.parametrize("kernel", [(3, 3), (3, 3, 3)])
+@pytest.mark.parametrize("kernel", [pytest.param((3, 3), marks=pytest.mark.slow), (3, 3, 3)])
 def test_each_example_has_its_own_filters_also_in_second_derivatives_inside_of_scan(kernel):
     """The gradient in the filters of a squared gradient in the maps, as of R1."""
     x, filters = drawn(1, 2, 3, 4, 4, 2), 0.3 * drawn(2, 2, *kernel, 2, 3)
@@ -71,7 +75,7 @@ def test_each_example_has_its_own_filters_also_in_second_derivatives_inside_of_s
 def test_a_tap_is_its_input_transformation_and_what_reads_it():
     """On maps of 2x2, of which no means are taken, with filters that are a delta."""
     x, bank = drawn(3, 2, 3, 2, 2, 4), delta(5, 5, channels=2)
-    found, variables = FilterTap(6).init_with_output(KEY, x, bank)
+    found, variables = jax.jit(FilterTap(6).init_with_output)(KEY, x, bank)
     params = variables["params"]
     assert set(params) == {"Dense_0", "Conv_0", "Dense_1"}
     affine = lambda name, x: nn.Dense(*params[name]["bias"].shape).apply(of(name), x)  # noqa: E731
@@ -82,7 +86,7 @@ def test_a_tap_is_its_input_transformation_and_what_reads_it():
     )
 
 
-@pytest.mark.parametrize("space", [(8, 8), (7, 4), (5, 6, 9)])
+@pytest.mark.parametrize("space", [(7, 4), (5, 6, 9)])
 def test_means_are_those_of_flax(space):
     x, ones = drawn(4, 2, *space, 3), (1,) * len(space)
     three, two = (tuple(number * one for one in ones) for number in (3, 2))
@@ -174,27 +178,26 @@ def test_it_takes_other_sizes(clip, sides, by_frame):
     assert logits.shape == ((2, clip[0]) if by_frame else (2,))
 
 
-def test_frames_are_judged_one_by_one_and_clips_as_they_move():
+@pytest.mark.parametrize("by_frame", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_frames_are_judged_one_by_one_and_clips_as_they_move(by_frame):
     """And an example by its own embedding and filters."""
     x, text = drawn(5, 2, 3, 8, 8, 1), drawn(6, 2, 2)
-    turned = x[:, jnp.array([2, 0, 1])]
-    for by_frame in (True, False):
-        critic = FilterCritic(1, by_frame=by_frame)
-        bank = drawn(7, 2, *(3, 3, 3)[-2 if by_frame else -3 :], 2, 2)
-        shapes = jax.eval_shape(critic.init, KEY, x, text, bank, bank)
-        variables = jax.tree.map(lambda leaf: 0.3 * drawn(leaf.size, *leaf.shape), shapes)
-        judge = partial(jax.jit(critic.apply), variables)
-        before = judge(x, text, bank, bank)
-        after = judge(turned, text, bank, bank)
-        if by_frame:
-            np.testing.assert_allclose(after, before[:, jnp.array([2, 0, 1])], rtol=1e-4, atol=1e-5)
-        else:
-            assert np.abs(after - before).max() > 1e-4
-        for other in ((text.at[1].add(1), bank, bank), (text, bank.at[1].add(1), bank)):
-            found = judge(x, *other)
-            np.testing.assert_allclose(found[0], before[0], rtol=1e-5, atol=1e-6)
-            assert np.abs(found[1] - before[1]).max() > 1e-4
-        assert np.abs(judge(x, text, bank, 2 * bank) - before).max() > 1e-4
+    turn = jnp.array([2, 0, 1])
+    critic = FilterCritic(1, by_frame=by_frame)
+    bank = drawn(7, 2, *(3, 3, 3)[-2 if by_frame else -3 :], 2, 2)
+    shapes = jax.eval_shape(critic.init, KEY, x, text, bank, bank)
+    variables = jax.tree.map(lambda leaf: np.float32(normal(leaf.size, leaf.shape)), shapes)
+    judge = partial(jax.jit(critic.apply), variables)
+    before, after = judge(x, text, bank, bank), judge(x[:, turn], text, bank, bank)
+    if by_frame:
+        np.testing.assert_allclose(after, before[:, turn], rtol=1e-4, atol=1e-5)
+    else:
+        assert np.abs(after - before).max() > 1e-4
+    for other in ((text.at[1].add(1), bank, bank), (text, bank.at[1].add(1), bank)):
+        found = judge(x, *other)
+        np.testing.assert_allclose(found[0], before[0], rtol=1e-5, atol=1e-6)
+        assert np.abs(found[1] - before[1]).max() > 1e-4
+    assert np.abs(judge(x, text, bank, 2 * bank) - before).max() > 1e-4
 
 
 @pytest.mark.parametrize("by_frame", [True, False])

@@ -79,7 +79,7 @@ def batch_of(name="some are the same"):
 
 
 def start(tfgan, batch=None):
-    return tfgan.init(KEY, batch or batch_of(), optimizers=SGD)
+    return jax.jit(lambda: tfgan.init(KEY, batch or batch_of(), optimizers=SGD))()
 
 
 def by_hand(generator, discriminator, text, fake_embeddings=None):
@@ -211,25 +211,28 @@ class Alone(nn.Module):
 
 def test_embed_and_sample_are_the_path_of_the_game():
     """Clips of the game's own latents get the losses that the game reports."""
-    tfgan = system()
-    state, batch = start(tfgan), batch_of()
-    weights = {"generator": state.generator.weights, "discriminator": state.discriminator.weights}
-    outcome = tfgan.game(**weights, batch=batch, key=KEY)
-    content, motion = tfgan.embed(weights["discriminator"], batch["text"])
-    made = {}
-    for key in (KEY, jax.random.split(KEY, 5)[1]):  # of a sample, and of the game
-        key_latents = jax.random.split(key)[0] if key is KEY else key
-        latents = tfgan.latents(key_latents, 4)
-        made[key is KEY] = tfgan.generate(weights["generator"], latents, content, motion)
-    sampled = tfgan.sample(KEY, weights["generator"], 4, content, motion)
-    np.testing.assert_array_equal(sampled, made[True])
-    _, _, (of_frames,), _ = Rows().apply(
-        {"params": weights["discriminator"].params["encoder"]}, batch["text"]
-    )
-    critic = {"params": weights["discriminator"].params["image"]}
-    judged = Linear(by_frame=True).apply(critic, made[False], content, of_frames)
-    answer = jnp.mean(least_squares().generator(judged))
-    np.testing.assert_allclose(outcome.generator.metrics["image"], answer, rtol=1e-5)
+    tfgan, text = system(), batch_of()["text"]
+    key_game, key_sample = jax.random.split(KEY, 5)[1], jax.random.split(KEY)[0]
+
+    @jax.jit
+    def paths(state):
+        generator, discriminator = state.generator.weights, state.discriminator.weights
+        played = {"generator": generator, "discriminator": discriminator, "key": KEY}
+        outcome = tfgan.game(**played, batch=batch_of())
+        told = tfgan.embed(discriminator, text)
+        made = [
+            tfgan.generate(generator, tfgan.latents(key, 4), *told)
+            for key in (key_game, key_sample)
+        ]
+        *_, (of_frames,), _ = networks.infer(Rows(), networks.part(discriminator, "encoder"), text)
+        critic = networks.part(discriminator, "image")
+        judged = networks.infer(Linear(by_frame=True), critic, made[0], told[0], of_frames)
+        answers = outcome.generator.metrics["image"], jnp.mean(least_squares().generator(judged))
+        return answers, (made[1], tfgan.sample(KEY, generator, 4, *told))
+
+    (reported, expected), (made, sampled) = paths(start(tfgan))
+    np.testing.assert_allclose(reported, expected, rtol=1e-5)
+    np.testing.assert_array_equal(sampled, made)
 
 
 @pytest.mark.slow

@@ -47,7 +47,7 @@ class TFGANGenerator(nn.Module):
     pixel taken four times between them; the last has `width` channels. Rows and states have `dim`
     numbers, embeddings any number. The paper's clips are 16 frames of 64x64.
 
-    Balaji et al. 2019, section 3.1, and the authors' code.
+    Balaji et al. 2019, and the authors' code.
 
     >>> import jax
     >>> from gan_jax import nets

@@ -33,7 +33,7 @@ class FilterCritic(nn.Module):
     Sides other than the authors' 64x64, and 16 frames, are our choice. There it is their critic,
     except that in time a filter of the second tap pads 1 and not 2, as that of the first.
 
-    Balaji et al. 2019, section 3.2, and the authors' code.
+    Balaji et al. 2019, and the authors' code.
 
     >>> import jax
     >>> from gan_jax import nets
@@ -80,8 +80,9 @@ class FilterCritic(nn.Module):
             x = ResidualBlock(factor * self.width, num_axes, self.dtype)(x)
             if i in banks:
                 seen.append(FilterTap(4 * self.width, self.dtype)(x, banks[i]))
-        told = embedding if not self.by_frame else _per_frame(embedding, leading)
-        x = jnp.concatenate([x.reshape(*leading, -1), told.astype(x.dtype)], axis=-1)
+        told = embedding[:, None] if self.by_frame else embedding
+        told = jnp.broadcast_to(told, (*leading, embedding.shape[-1])).astype(x.dtype)
+        x = jnp.concatenate([x.reshape(*leading, -1), told], axis=-1)
         hidden = (4 if filters else 8) * self.width
         seen.append(nn.Dense(hidden, dtype=self.dtype)(nn.leaky_relu(x, 0.2)))
         logit = nn.Dense(1, dtype=self.dtype)
@@ -92,8 +93,8 @@ class FilterTap(nn.Module):
     """Make numbers of maps by the filters that an example's own text has given.
 
     A 1x1 convolution brings the maps to the filters' channels; they are convolved with the filters;
-    then means, a 3x3 convolution with ReLU, and means again bring every axis to 2, or between 2 and
-    4, and a dense layer reads all.
+    then means, a convolution of sides 3 with ReLU, and means again leave of every axis 2 or 3
+    places, of one place that one, and a dense layer reads all.
     """
 
     features: int
@@ -149,10 +150,6 @@ def _means(x: Array, windows: Sequence[int]) -> Array:
     for axis, window in enumerate(windows, -1 - len(windows)):
         x = correlate(x, [1 / window] * window, axis, stride=window)
     return x
-
-
-def _per_frame(embedding: Array, leading: tuple[int, ...]) -> Array:
-    return jnp.broadcast_to(embedding[:, None], (*leading, embedding.shape[-1]))
 
 
 def _check(x: Array, filters: tuple[Array, ...], num_axes: int) -> None:

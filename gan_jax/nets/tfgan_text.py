@@ -38,7 +38,7 @@ class TextEncoder(nn.Module):
     start from he_normal, the table from N(0, 1), and filters of the scale that a convolution's
     kernel has. At the defaults 99 % of 292 million parameters are in the layers that make filters.
 
-    Balaji et al. 2019, section 3.2, and the authors' code, whose sentences have 16 words.
+    Balaji et al. 2019, and the authors' code, whose sentences have 16 words.
 
     >>> import jax
     >>> from gan_jax import nets

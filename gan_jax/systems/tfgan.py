@@ -71,7 +71,7 @@ class TFGAN:
     tuples of any arrays, one row for each text, or (); D_I is called as (clips, c, *filters), D_V
     as (clips, m, *filters), G as (latents, c, m).
 
-    Balaji et al. 2019, section 3.3, and the authors' code.
+    Balaji et al. 2019, and the authors' code.
 
     >>> import jax, optax
     >>> from functools import partial

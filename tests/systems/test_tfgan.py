@@ -237,10 +237,10 @@ def test_embed_and_sample_are_the_path_of_the_game():
 
 @pytest.mark.slow
 def test_the_papers_networks_play_inside_of_scan_and_each_critic_moves_its_tower():
-    generator = nets.TFGANGenerator(3, 8, 1, width=1, dim=2)
+    network = nets.TFGANGenerator(3, 8, 1, width=1, dim=2)
     tfgan = system(
-        generator=generator,
-        latents=networks.normal(*generator.latent_shape),
+        generator=network,
+        latents=networks.normal(*network.latent_shape),
         encoder=nets.TextEncoder(4, dim=8, width=4, word_dim=2, num_filters=2),
         image_critic=nets.FilterCritic(1, by_frame=True),
         video_critic=nets.FilterCritic(1),
@@ -252,13 +252,15 @@ def test_the_papers_networks_play_inside_of_scan_and_each_critic_moves_its_tower
         "text": jax.random.randint(key_text, (4, 12), 1, 5),
     }
 
-    @jax.jit
-    def slopes():
-        state = start(tfgan, batch)
-        weights = state.discriminator.weights
+    shapes = jax.eval_shape(partial(tfgan.init, optimizers=SGD), KEY, batch)
+    draw = lambda leaf: np.random.default_rng(leaf.size).normal(0, 0.3, leaf.shape)  # noqa: E731
+    players = (shapes.generator.weights, shapes.discriminator.weights)
+    generator, weights = jax.tree.map(lambda leaf: jnp.float32(draw(leaf)), players)
 
+    @jax.jit
+    def slopes(generator, weights):
         def of_critics(params):
-            told = {"generator": state.generator.weights, "batch": batch, "key": KEY}
+            told = {"generator": generator, "batch": batch, "key": KEY}
             outcome = tfgan.game(**told, discriminator=weights.replace(params=params))
             terms = outcome.discriminator.metrics
             return jnp.stack(
@@ -276,7 +278,7 @@ def test_the_papers_networks_play_inside_of_scan_and_each_critic_moves_its_tower
         assert np.isfinite(sizes).all()
         return {tuple(np.array(CRITICS)[pair > 0].tolist()) for pair in sizes}
 
-    found = slopes()
+    found = slopes(generator, weights)
     assert moving(found["image"]) == moving(found["encoder"]["content"]) == {("image",)}
     assert moving(found["video"]) == moving(found["encoder"]["motion"]) == {("video",)}
     assert moving(found["encoder"]["words"]) == {CRITICS}

@@ -36,6 +36,9 @@ from gan_jax.nets.pix2pix import PatchDiscriminator, Unconditional, UNet
 from gan_jax.nets.projection import ProjectionDiscriminator
 from gan_jax.nets.stackgan import ConditioningAugmentation, StageOneGenerator, StageTwoGenerator
 from gan_jax.nets.text_to_image import TextToImageDiscriminator, TextToImageGenerator
+from gan_jax.nets.tfgan import TFGANGenerator
+from gan_jax.nets.tfgan_critic import FilterCritic
+from gan_jax.nets.tfgan_text import TextEncoder
 from gan_jax.nets.vgan import (
     ConditionalTwoStreamGenerator,
     OneStreamGenerator,
@@ -57,6 +60,7 @@ __all__ = [
     "ConvTranspose",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "FilterCritic",
     "GistDecoder",
     "GistEncoder",
     "GistGenerator",
@@ -79,7 +83,9 @@ __all__ = [
     "ResidualGenerator",
     "StageOneGenerator",
     "StageTwoGenerator",
+    "TFGANGenerator",
     "Text2Filter",
+    "TextEncoder",
     "TextToImageDiscriminator",
     "TextToImageGenerator",
     "TextToVideoDiscriminator",

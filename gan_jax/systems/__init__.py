@@ -19,6 +19,7 @@ from gan_jax.systems.pix2pix import pix2pix
 from gan_jax.systems.relativistic import relativistic_gan
 from gan_jax.systems.stackgan import stackgan
 from gan_jax.systems.svi import SVI
+from gan_jax.systems.tfgan import TFGAN
 from gan_jax.systems.vae import VAE, Bound
 from gan_jax.systems.vgan import conditional_vgan, vgan
 
@@ -29,6 +30,7 @@ __all__ = [
     "GMMN",
     "LAPGAN",
     "SVI",
+    "TFGAN",
     "VAE",
     "Autoencoder",
     "Bound",

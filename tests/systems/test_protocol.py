@@ -44,6 +44,11 @@ FILMED = {
 MOVING = {"video": FILMED["video"]}
 TOLD_CLIPS = {**MOVING, "text": TEXTED["text"]}
 EXAMPLES = {"image", "target", "video"}
+"""Fields of which generators make the like."""
+WORDED = {
+    "video": jax.random.uniform(jax.random.key(5), (NUM, 2, 2, 2, 1)),
+    "text": jnp.arange(3 * NUM).reshape(NUM, 3) % 5,
+}
 COMPLETED = {"condition": jnp.ones((NUM, 3)), "target": jnp.ones((NUM, 2, 1))}
 
 
@@ -87,6 +92,30 @@ class Augmented(nn.Module):
             x, _ = self.before(x, text, train=train)
         condition, gaussian = nets.ConditioningAugmentation(2)(text)
         return self.network(x, condition, train=train), gaussian
+
+
+class Encoded(nn.Module):
+    """Content, motion and a filter for each critic, as a network's numbers."""
+
+    network: nn.Module
+
+    @nn.compact
+    def __call__(self, tokens, *, train=False):
+        numbers = self.network(tokens.astype(jnp.float32), train=train)
+        content, motion, of_frames, of_clips = jnp.split(numbers, 4, axis=-1)
+        return content, motion, (of_frames,), (of_clips,)
+
+
+class ByFrame(nn.Module):
+    """A critic of images, which gives each frame a logit."""
+
+    network: nn.Module
+
+    @nn.compact
+    def __call__(self, x, *conditions, train=False):
+        each = (jnp.repeat(y, x.shape[1], axis=0) for y in conditions)
+        logits = self.network(x.reshape(-1, *x.shape[2:]), *each, train=train)
+        return logits.reshape(x.shape[:2])
 
 
 class Row(NamedTuple):
@@ -289,6 +318,19 @@ def stage_two(dtype):
     return Augmented(players(dtype)["generator"], networks.Frozen(stage_one(dtype)))
 
 
+def tfgan(dtype):
+    judge = Normalised(MLPDiscriminator((4,), dtype=dtype))
+    return systems.TFGAN(
+        generator=Normalised(MLPGenerator((2, 2, 2, 1), (4,), dtype=dtype)),
+        encoder=Encoded(Normalised(MLPEncoder(12, (4,), dtype=dtype))),
+        image_critic=ByFrame(judge),
+        video_critic=judge,
+        loss=losses.non_saturating(),
+        latents=networks.normal(3),
+        gradient_penalty=0.0,
+    )
+
+
 def penalised(dtype):
     critic = MLPDiscriminator((4,), spectral_norm=True, dtype=dtype)
     penalty = lambda r: losses.gradient_penalty(r.critic, r.real, r.fake, r.key)  # noqa: E731
@@ -376,6 +418,7 @@ ROWS = {
     ),
     "vgan, conditional": Row(conditional_vgan, FILMED, (jnp.ones((4, 4, 4, 1)),)),
     "text to video": Row(text_to_video, TOLD_CLIPS, TEXTS),
+    "tfgan": Row(tfgan, WORDED, (*TEXTS, *TEXTS)),
     "vae": Row(vae, IMAGES),
     "vae, sampled": Row(partial(vae, kl="sampled", num_samples=2), IMAGES),
     "hierarchical vae": Row(hierarchical_vae, IMAGES),

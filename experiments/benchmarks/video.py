@@ -30,9 +30,9 @@ HALVED = {"kernel_size": (4, 4, 4), "strides": (2, 2, 2)}
 class Config(timing.Options):
     batch_size: Size = 16
     """Clips of 8 frames of 32x32 in three colours."""
-    width: Size = 64
+    width: Size = 32
     """Channels of the critic's first layer."""
-    num_steps: Count = 3
+    num_steps: Count = 2
     """Steps in each measurement, in one dispatch where it is a scan."""
     repeats: Count = 5
 

@@ -2,12 +2,22 @@
 
 import dataclasses
 import sys
+from itertools import product
 
 import pytest
 
-from experiments.benchmarks import methods, metrics, population, speed, timing, translation, vae
+from experiments.benchmarks import (
+    methods,
+    metrics,
+    population,
+    speed,
+    timing,
+    translation,
+    vae,
+    video,
+)
 
-BENCHMARKS = [methods, metrics, population, speed, translation, vae]
+BENCHMARKS = [methods, metrics, population, speed, translation, vae, video]
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
@@ -50,3 +60,12 @@ def test_what_is_mistyped_or_too_large_is_said_in_words(monkeypatch, capfd, flag
     else:
         assert ended.value.code == 2
         assert "--batch-size is 0" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_clips_are_timed_by_all_layers_one_by_one_and_in_one_dispatch(capsys):
+    video.main(video.Config(batch_size=1, width=1, num_steps=1, repeats=1))
+    lines = capsys.readouterr().out.splitlines()
+    for layers, way in product(("ours", "Flax"), ("jit", "scan")):
+        (line,) = (line for line in lines if line.startswith(f"{layers}, {way} "))
+        assert (f"times Flax, {way}'s speed" in line) == (layers == "ours")

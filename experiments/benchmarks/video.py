@@ -6,6 +6,7 @@ layers, by Flax's, and in PyTorch where it is installed. Flax's take most of the
 
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 
 import flax.linen as nn
 import jax
@@ -17,9 +18,10 @@ from experiments.benchmarks import timing
 from experiments.benchmarks.timing import Timed
 from experiments.harness.bounds import Count, Size
 from gan_jax import nets
-from gan_jax.games import Optimizers, alternating_step
+from gan_jax.games import GameState, Optimizers, alternating_step
 from gan_jax.losses import non_saturating
 from gan_jax.systems import GAN, networks
+from gan_jax.typing import Batch, Step
 
 LEARNING_RATE = 2e-4
 LATENT_DIM = 100
@@ -64,25 +66,30 @@ class Critic(nn.Module):
         return nn.Dense(1)(x.reshape(x.shape[0], -1))[:, 0]
 
 
-def in_jax(config: Config) -> dict[str, Timed]:
+def build(config: Config, layers: ModuleType) -> tuple[GameState, Step, Batch]:
+    """A state, one alternating step of it, and a batch; `layers` has Conv and ConvTranspose."""
     shape = config.batch_size, 8, 32, 32, 3
     batch = {"video": jax.random.uniform(jax.random.key(1), shape, minval=-1.0)}
     adam = optax.adam(LEARNING_RATE, b1=0.5)
     optimizers = Optimizers(generator=adam, discriminator=adam)
+    system = GAN(
+        generator=Generator(config.width, layers.ConvTranspose),
+        discriminator=Critic(config.width, layers.Conv),
+        loss=non_saturating(),
+        latents=networks.normal(LATENT_DIM),
+        field="video",
+    )
+    state = jax.jit(partial(system.init, optimizers=optimizers))(jax.random.key(0), batch)
+    return state, partial(alternating_step, game=system.game, optimizers=optimizers), batch
+
+
+def in_jax(config: Config) -> dict[str, Timed]:
     chunk = np.zeros((config.num_steps, config.batch_size))
     contenders = {}
     for name, layers in {"ours": nets, "Flax": nn}.items():
-        system = GAN(
-            generator=Generator(config.width, layers.ConvTranspose),
-            discriminator=Critic(config.width, layers.Conv),
-            loss=non_saturating(),
-            latents=networks.normal(LATENT_DIM),
-            field="video",
-        )
-        step = partial(alternating_step, game=system.game, optimizers=optimizers)
-        state = jax.jit(partial(system.init, optimizers=optimizers))(jax.random.key(0), batch)
+        state, step, batch = build(config, layers)
         copied = jax.tree.map(jnp.copy, state)
-        contenders[f"{name}, jit"] = timing.one_by_one(step, copied, lambda t: batch)
+        contenders[f"{name}, jit"] = timing.one_by_one(step, copied, lambda t, batch=batch: batch)
         contenders[f"{name}, scan"] = timing.in_one_dispatch(
             step, state, lambda key, resident, item: resident, batch, chunk
         )

@@ -291,7 +291,7 @@ def _cpu_kernel(x, y, geometry):
 
 
 def _convolve_unswapped(x, k, padding, *, window_strides=None, rhs_dilation=None):
-    """Convolve in two dimensions; pad before, where the kernel is larger than the images.
+    """Convolve in at most two dimensions; pad before, where the kernel is larger than the images.
 
     XLA would otherwise let the two change places, which reverses the window: the slow path.
     """
@@ -309,7 +309,8 @@ def _convolve_unswapped(x, k, padding, *, window_strides=None, rhs_dilation=None
 def _by_frames(x, k, padding, strides, dilation):
     """Join the frames that meet one frame's taps as channels, and convolve without the first axis.
 
-    XLA's convolution in three dimensions reaches a fifth of the speed of that in two.
+    A step of the GAN in `experiments.benchmarks.video` is 4.5 times as fast as by XLA's convolution
+    in three dimensions, for images that are copied `taps / stride` times.
     """
     pads = [(0, 0, 0)] * x.ndim
     pads[1] = (*padding[0], 0)

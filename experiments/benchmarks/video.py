@@ -1,8 +1,8 @@
 """Milliseconds per step of a GAN of short clips.    python -m experiments.benchmarks.video
 
 A critic of strided convolutions over time and space and a generator of their transposes, by our
-layers, by Flax's, and in PyTorch where it is installed. Flax's take nearly all of the time. Inside a
-`scan` two steps are the fewest: one is no loop.
+layers, by Flax's, and in PyTorch where it is installed. Flax's take nearly all of the time. Ask for
+two steps at least: a `scan` of one is no loop.
 """
 
 from dataclasses import dataclass

@@ -3,11 +3,24 @@
 import dataclasses
 import sys
 
+import chex
+import flax.linen as nn
+import jax
 import pytest
 
-from experiments.benchmarks import methods, metrics, population, speed, timing, translation, vae
+from experiments.benchmarks import (
+    methods,
+    metrics,
+    population,
+    speed,
+    timing,
+    translation,
+    vae,
+    video,
+)
+from gan_jax import nets
 
-BENCHMARKS = [methods, metrics, population, speed, translation, vae]
+BENCHMARKS = [methods, metrics, population, speed, translation, vae, video]
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
@@ -50,3 +63,17 @@ def test_what_is_mistyped_or_too_large_is_said_in_words(monkeypatch, capfd, flag
     else:
         assert ended.value.code == 2
         assert "--batch-size is 0" in capfd.readouterr().err
+
+
+def test_both_kinds_of_layers_play_the_same_game_of_clips():
+    config = video.Config(batch_size=1, width=1)
+
+    def played(layers):
+        state, step, batch = video.build(config, layers)
+        return state, step(jax.random.key(0), state, batch)
+
+    ours, theirs = (jax.eval_shape(lambda layers=layers: played(layers)) for layers in (nets, nn))
+    chex.assert_trees_all_equal_shapes_and_dtypes(ours, theirs)
+    before, (after, metrics) = ours
+    chex.assert_trees_all_equal_shapes_and_dtypes(before, after)
+    assert {"generator/loss", "discriminator/loss"} <= set(metrics)

@@ -290,16 +290,44 @@ def _cpu_kernel(x, y, geometry):
     return jnp.moveaxis(gradient, 0, -2)
 
 
-def _convolve_unswapped(x, k, padding, **arguments):
-    """Pad before, where the kernel is larger than the images.
+def _convolve_unswapped(x, k, padding, *, window_strides=None, rhs_dilation=None):
+    """Convolve in at most two dimensions; pad before, where the kernel is larger than the images.
 
     XLA would otherwise let the two change places, which reverses the window: the slow path.
     """
+    d = x.ndim - 2
+    strides, dilation = window_strides or (1,) * d, rhs_dilation or (1,) * d
+    if d > 2:
+        return _by_frames(x, k, padding, strides, dilation)
     if math.prod(k.shape[:-2]) > math.prod(x.shape[1:-1]):
         pads = [(0, 0, 0), *((low, high, 0) for low, high in padding), (0, 0, 0)]
         x = lax.optimization_barrier(lax.pad(x, jnp.zeros((), x.dtype), pads))
-        padding = [(0, 0)] * len(padding)
-    return _convolve(x, k, padding=padding, **arguments)
+        padding = [(0, 0)] * d
+    return _convolve(x, k, padding=padding, window_strides=strides, rhs_dilation=dilation)
+
+
+def _by_frames(x, k, padding, strides, dilation):
+    """Join the frames that meet one frame's taps as channels, and convolve without the first axis.
+
+    A step of the GAN in `experiments.benchmarks.video` is 4.5 times as fast as by XLA's convolution
+    in three dimensions, for images that are copied `taps / stride` times.
+    """
+    pads = [(0, 0, 0)] * x.ndim
+    pads[1] = (*padding[0], 0)
+    x = lax.pad(x, jnp.zeros((), x.dtype), pads)
+    num_taps, stride, hole = k.shape[0], strides[0], dilation[0]
+    last = x.shape[1] - (num_taps - 1) * hole
+    met = [lax.slice_in_dim(x, j * hole, j * hole + last, stride, 1) for j in range(num_taps)]
+    joined = jnp.concatenate(met, -1)
+    taps = lax.collapse(jnp.moveaxis(k, 0, -3), k.ndim - 3, k.ndim - 1)
+    y = _convolve_unswapped(
+        lax.collapse(joined, 0, 2),
+        taps,
+        padding[1:],
+        window_strides=strides[1:],
+        rhs_dilation=dilation[1:],
+    )
+    return y.reshape(*joined.shape[:2], *y.shape[1:])
 
 
 def _convolve(x, k, *, padding, window_strides=None, rhs_dilation=None):

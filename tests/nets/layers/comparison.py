@@ -102,6 +102,6 @@ def compiled_convolutions(function, *arguments):
     slow = [
         line
         for line in lines
-        if "rhs_reversal" in line or not re.search(r"dim_labels=b01f_01io->b01f\b", line)
+        if "rhs_reversal" in line or not re.search(r"dim_labels=b(\d+)f_\1io->b\1f\b", line)
     ]
     return lines, slow

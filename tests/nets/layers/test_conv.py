@@ -7,6 +7,7 @@ among them.
 import math
 import re
 from functools import partial
+from itertools import product
 
 import chex
 import flax.linen as nn
@@ -179,6 +180,19 @@ def test_a_computation_in_bfloat16_adds_in_float32():
     assert all(re.search(r"xf32>( loc.*)?$", line) for line in sums)
 
 
+FRAMES = [0, pytest.param(3, marks=pytest.mark.slow)]
+"""Images, or clips of so many frames."""
+
+
+def of_frames(frames, case):
+    """Add a first spatial axis, with two taps and a stride of 2, to the case of images."""
+    if not frames:
+        return case
+    more = {"kernel_size": 2, "strides": 2, "kernel_dilation": 1}
+    longer = {name: (first, *case.arguments[name]) for name, first in more.items()}
+    return Case(case.arguments | longer, (case.shape[0], frames, *case.shape[1:]))
+
+
 def in_all_ways_of_vmap(layer, at, direction):
     """Map over the input, the parameters or both, before and after differentiation."""
     stacked = jax.tree.map(lambda a, b: jnp.stack([a, b, a - b], 1), at, direction)
@@ -199,10 +213,11 @@ def in_all_ways_of_vmap(layer, at, direction):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("frames", FRAMES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_vmap_over_parameters_inputs_and_both(kind):
+def test_vmap_over_parameters_inputs_and_both(kind, frames):
     arguments = {"features": 2, "kernel_size": (3, 2), "strides": (2, 1), "kernel_dilation": (1, 2)}
-    case = Case(arguments | GROUPED[kind], (2, 4, 3, 2))
+    case = of_frames(frames, Case(arguments | GROUPED[kind], (2, 4, 3, 2)))
     with jax.enable_x64(True):
         same_under(in_all_ways_of_vmap, kind, case, jnp.float64, 1e-10)
 
@@ -234,12 +249,59 @@ def nested_and_looped(layer, at, direction):
     }
 
 
+@pytest.mark.parametrize("frames", FRAMES)
 @pytest.mark.parametrize("kind", TRANSPOSED_SLOW)
-def test_nested_vmap_and_scan(kind):
+def test_nested_vmap_and_scan(kind, frames):
     arguments = {"features": 2, "kernel_size": (2, 2), "strides": (1, 2), "kernel_dilation": (1, 2)}
-    case = Case(arguments | GROUPED[kind], (3, 3, 4, 2))
+    case = of_frames(frames, Case(arguments | GROUPED[kind], (3, 3, 4, 2)))
     with jax.enable_x64(True):
         same_under(nested_and_looped, kind, case, jnp.float64, 1e-10)
+
+
+def penalised(layer, at, direction):
+    """A value, its derivatives and those of a penalty on its gradient: alone, mapped in a scan."""
+
+    def critic(at):
+        return weigh(layer.apply(*at))
+
+    def loss(at):
+        slope = jax.grad(critic)(at)[1]
+        return critic(at) + jnp.vdot(slope, slope)
+
+    def derived(at):
+        return layer.apply(*at), jax.grad(critic)(at), jax.grad(loss)(at)
+
+    nested = jax.tree.map(
+        lambda a, b: jnp.stack([jnp.stack([a, b]), jnp.stack([b, a])]), at, direction
+    )
+    return derived(at), jax.lax.map(jax.vmap(derived), nested)
+
+
+HALVING = {"kernel_size": (4, 4, 4), "strides": (2, 2, 2)}
+WINDOWS = [
+    HALVING,
+    {"kernel_size": (2, 4, 4), "strides": (1, 2, 2)},
+    {"kernel_size": (3, 3, 3), "strides": (1, 1, 1)},
+]
+PADDINGS = ["SAME", "VALID", ((1, 0), (0, 2), (-1, 1))]
+BY_DEFAULT = {("Conv", 0, 0), ("ConvTranspose", 1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "window", "padding"),
+    [
+        pytest.param(*case, marks=() if case in BY_DEFAULT else pytest.mark.slow)
+        for case in product(KINDS, range(len(WINDOWS)), range(len(PADDINGS)))
+    ],
+)
+def test_gradient_penalties_of_clips(kind, window, padding):
+    images, maps = adjoints.FEW_CHANNELS if window == padding else 1, 2
+    channels, features = (images, maps) if kind == "Conv" else (maps, images)
+    arguments = {"features": features, "padding": PADDINGS[padding], **WINDOWS[window]}
+    case = Case(arguments, (2, 4, 5, 5, channels))
+    with jax.enable_x64(True):
+        results = same_under(penalised, kind, case, jnp.float64, 1e-10)
+    assert all(map(np.any, jax.tree.leaves(jax.device_get(results))))
 
 
 @pytest.mark.parametrize("groups", [2, pytest.param(1, marks=pytest.mark.slow)])
@@ -381,25 +443,26 @@ def test_the_environment_can_choose_jax_s_own_rules(kind, monkeypatch):
     same_under(partial(derivatives, only=("value", "reverse")), kind, case, jnp.float32, 1e-5)
 
 
+IN_2D = {"kernel_size": (5, 5)}
 VARIANTS = [
-    ("Conv", {"strides": (2, 2)}),
-    ("Conv", {"feature_group_count": 2, "kernel_dilation": (2, 2)}),
-    ("ConvTranspose", {"strides": (2, 2)}),
+    ("Conv", {"strides": (2, 2)} | IN_2D),
+    ("Conv", {"feature_group_count": 2, "kernel_dilation": (2, 2)} | IN_2D),
+    ("ConvTranspose", {"strides": (2, 2)} | IN_2D),
+    ("Conv", HALVING),
+    ("ConvTranspose", HALVING),
 ]
 
 
 @pytest.mark.parametrize(("kind", "more"), VARIANTS)
 def test_only_flax_s_convolutions_are_slow_inside_a_loop(kind, more):
     """Should Flax's be fast, XLA has learnt what we do here."""
-    ours, theirs = (
-        loop_of_descents(layer) for layer in layers(kind, features=4, kernel_size=(5, 5), **more)
-    )
+    ours, theirs = (loop_of_descents(layer) for layer in layers(kind, features=4, **more))
     assert not compiled_convolutions(*ours)[1]
     assert compiled_convolutions(*theirs)[1]
 
 
 def loop_of_descents(layer):
-    at = start(layer, (4, 8, 8, 2))
+    at = start(layer, (4, *(8 for _ in layer.kernel_size), 2))
 
     def descend(at, _):
         gradient = jax.grad(lambda at: weigh(layer.apply(*at)))(at)
@@ -413,8 +476,8 @@ def loop_of_descents(layer):
 def test_other_platforms_get_jax_s_own_convolutions(kind, more, platform):
     """The programs lowered for an accelerator have the convolutions that Flax's layer has."""
     num_convolutions = []
-    for layer in layers(kind, features=2, kernel_size=(5, 5), **more):
-        at = start(layer, (2, 4, 4, 2))
+    for layer in layers(kind, features=2, **more):
+        at = start(layer, (2, *(4 for _ in layer.kernel_size), 2))
         gradient = jax.jit(jax.grad(lambda at, layer=layer: weigh(layer.apply(*at))))
         text = gradient.trace(at).lower(lowering_platforms=(platform,)).as_text()
         assert "optimization_barrier" not in text

@@ -19,6 +19,7 @@ from experiments.harness import command, options, play, videos
 from experiments.harness.bounds import Count, Size, Weight
 from gan_jax import data, nets, plots
 from gan_jax.data import shapes
+from gan_jax.errors import Refusal
 from gan_jax.games import Weights, averaged
 from gan_jax.systems import GAN, conditional_vgan, networks, vgan
 from gan_jax.training import Evaluation, batch_shapes
@@ -40,7 +41,7 @@ class Config(play.GameOptions, videos.VideoOptions):
     """Channels of the generator's last hidden layers, and of the critic's first; 64 in the paper,
     128 where it continues images."""
     latent_dim: Size = 100
-    """Size of the latents, which are normal."""
+    """Size of the latents, which are normal; from images there are none."""
     steps: Count = 2_000
     batch_size: Size = 16
     learning_rate: float = 2e-4
@@ -48,6 +49,15 @@ class Config(play.GameOptions, videos.VideoOptions):
     steps_per_dispatch: Count = 25
     evaluate_every: Count = 500
     checkpoint_every: Count = 500
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.from_image and not self.two_streams:
+            raise Refusal("--from-image takes two streams: leave out --no-two-streams.")
+        if not self.two_streams and self.mask_weight:
+            raise Refusal(
+                f"--mask-weight is {self.mask_weight}, but one stream has no masks: give 0."
+            )
 
     @property
     def fed(self) -> Feed:
@@ -60,7 +70,7 @@ DIGITS = Config()
 PAPER = Config(num_frames=32, image_size=64, width=64, batch_size=64, average_decay=0.0)
 CONFIGS = {
     "digits": DIGITS,
-    "one_stream": replace(DIGITS, two_streams=False),
+    "one_stream": replace(DIGITS, two_streams=False, mask_weight=0.0),
     "free_mask": replace(DIGITS, mask_weight=0.0),
     "shapes": replace(DIGITS, dataset=videos.SHAPES),
     "from_image": replace(DIGITS, dataset=videos.SHAPES, from_image=True, mask_weight=0.0),
@@ -124,7 +134,10 @@ def shown(clips: np.ndarray, masks: np.ndarray | None) -> plots.Picture:
 def scoring(config: Config, real: Batch) -> Callable[[np.ndarray, Any], dict[str, float]]:
     """(clips, masks) -> numbers; those of real clips, which do not change, are among them."""
     unseen = np.asarray(real["video"])
+    others = np.asarray(config.examples("train", len(unseen))["video"])
     of_real = {}
+    if len(others) == len(unseen):
+        of_real["real/frames"] = videos.frames_distance(unseen, others)
     if "mask" in real:
         truth = videos.read_masks(unseen)
         of_real["real/travelled"] = videos.travelled(truth)
@@ -164,6 +177,8 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         system, feed, evaluator(config, system), workdir=workdir, fresh=fresh, unit="clips"
     )
     said = "frames differ by {frames:.1f} (sliced Wasserstein, times 1,000)"
+    if "real/frames" in result.metrics:
+        said += ", real ones by {real/frames:.1f}"
     if "travelled" in result.metrics:
         said += "; digits go {travelled:.2f} of the side, real ones {real/travelled:.2f}"
     if "overlap" in result.metrics:

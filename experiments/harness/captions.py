@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.harness.bounds import Size
+from experiments.harness.options import SHOWN_SEEDS
 from experiments.harness.pictures import Crop, PictureOptions
 from gan_jax import data
 from gan_jax.data import shapes
@@ -17,8 +18,6 @@ from gan_jax.typing import Batch, Feed, KeyArray
 
 DRAWN = "shapes"
 NUM_DRAWN = {"train": 4_800, "test": 960}
-SEEDS = {"train": 2**32 - 1, "test": 2**32 - 2}
-"""Of the pictures that are always the same: the last that there are, which no run will have."""
 CHUNK = 480
 READ, READ_PLACES = jax.jit(shapes.read_attributes), jax.jit(shapes.read_places)
 
@@ -48,7 +47,7 @@ class CaptionOptions(PictureOptions):
     places, with sentences that say all of it; a path (./pictures) is a folder of pictures with a
     list of captions, metadata.jsonl or metadata.csv."""
     num_shapes: Literal[1, 2] = 1
-    """Figures in a picture of `shapes`."""
+    """Figures in a picture of `shapes`; two take --length 131."""
     image_size: Size | None = 32
     length: Size = 72
     """Characters of a sentence, 201 in the papers; what is longer is cut off, but of
@@ -119,9 +118,9 @@ class CaptionOptions(PictureOptions):
                 "characters: give as many."
             )
         scene = spread(len(codes), NUM_DRAWN[split])
-        scene = np.random.default_rng(SEEDS[split]).permutation(scene)  # so the first are from all
+        scene = np.random.default_rng(SHOWN_SEEDS[split]).permutation(scene)  # from all over
         draw = jax.jit(shapes.draw, static_argnames="size")
-        key = jax.random.key(SEEDS[split])
+        key = jax.random.key(SHOWN_SEEDS[split])
         images = [
             np.asarray(
                 data.to_uint8(

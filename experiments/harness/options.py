@@ -40,6 +40,9 @@ Purpose = Literal[
 
 Dtype = Literal["float32", "bfloat16"]
 
+SHOWN_SEEDS = {"train": 2**32 - 1, "test": 2**32 - 2}
+"""Of drawn examples that are the same in every run: the last seeds, which few runs will have."""
+
 FEATURES = ("pixels", "lenet", "inception")
 """What images are compared by: the names of numbers on features begin so."""
 

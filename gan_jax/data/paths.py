@@ -63,24 +63,29 @@ def folder_of(root: Path, split: str) -> tuple[Path, bool]:
 def clips_in(folder: Path) -> list[str]:
     """The paths of all clips from the folder, in order: of files, and of folders of still pictures.
 
-    What lies in one folder is a clip each where the first of them moves, else all of it is one.
+    What lies in one folder is a clip each where it moves; where nothing does, all of it is one.
     """
     places: dict[str, list[str]] = {}
-    for name in sorted(pictures_in(folder, MOVING)):
+    for name in pictures_in(folder, MOVING):
         places.setdefault(posixpath.dirname(name), []).append(name)
     clips = []
     for place, names in places.items():
-        try:
-            is_still = read_header(folder / names[0], (255, 255, 255)).num_frames == 1
-        except Exception:  # it will be named as broken
-            is_still = False
-        if is_still and not place:
+        still = [name for name in names if _is_still(folder / name)]
+        if still and (len(still) < len(names) or not place):
             raise Refusal(
-                f"{folder} holds still pictures, such as {names[0]}: put the frames of each clip "
-                "into a folder of its own, or bring files that move (gif, png, webp)."
+                f"{folder / place} holds still pictures, such as {min(still)}, that are no clip: "
+                "put the frames of each clip into a folder of its own, or bring files that move "
+                "(gif, png, webp)."
             )
-        clips += [place] if is_still else names
+        clips += [place] if still else names
     return in_order(clips)
+
+
+def _is_still(path: Path) -> bool:
+    try:
+        return read_header(path, (255, 255, 255)).num_frames == 1
+    except Exception:  # it will be named as broken
+        return False
 
 
 def pictures_in(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[str]:

@@ -67,22 +67,28 @@ def read_picture(
 
 
 def frames_in(clip: Path) -> list[Path]:
-    """The pictures of a folder that is a clip, in the order of the last number in their names."""
+    """The pictures of a folder that is a clip, in the order of the numbers in their names."""
 
-    def number(path: Path) -> tuple[int, str]:
-        numbers = re.findall(r"\d+", path.stem)
-        return int(numbers[-1]) if numbers else -1, path.name
+    def numbers(path: Path) -> tuple[list[int], str]:
+        return list(map(int, re.findall(r"\d+", path.stem))), path.name
 
     names = (path for path in clip.iterdir() if not path.name.startswith("."))
-    return sorted((path for path in names if path.name.lower().endswith(SUFFIXES)), key=number)
+    return sorted((path for path in names if path.name.lower().endswith(MOVING)), key=numbers)
 
 
 def read_clip_header(path: Path, background: tuple[int, ...]) -> Header:
-    """`read_header` of a clip, which is a file of several frames or a folder of pictures."""
+    """`read_header` of a clip, which is a file of several frames or a folder of pictures.
+
+    Such a folder is grey where all of its pictures are, which must be of one size.
+    """
     if not path.is_dir():
         return read_header(path, background)
-    frames = frames_in(path)
-    return read_header(frames[0], background)._replace(num_frames=len(frames))
+    frames = [read_header(frame, background) for frame in frames_in(path)]
+    sizes = {header[:2] for header in frames}
+    if len(sizes) > 1:
+        raise Refusal(f"{path} is a clip whose frames differ in size: bring them to one.")
+    is_grey = all(header.is_grey for header in frames)
+    return frames[0]._replace(is_grey=is_grey, num_frames=len(frames))
 
 
 def read_clip(
@@ -91,12 +97,16 @@ def read_clip(
     """Decode the first frames of a clip as `read_picture` does a picture."""
     if path.is_dir():
         frames = frames_in(path)[:num_frames]
-        return [read_picture(frame, orientation, channels, background) for frame in frames]
+        turns = [read_header(frame, background).orientation for frame in frames]
+        return [
+            read_picture(frame, turn, channels, background)
+            for frame, turn in zip(frames, turns, strict=True)
+        ]
     shown = []
     with _open(path) as picture:
         for place in range(num_frames):
             picture.seek(place)
-            shown.append(_coloured(picture, channels, background))
+            shown.append(_coloured(_upright(picture, orientation), channels, background))
     return shown
 
 

@@ -90,6 +90,41 @@ def test_clips_have_classes_and_captions_by_the_names_of_files_and_of_folders(
     assert (examples["video"][:, 1, 0, 0, 2] > 50).all()
 
 
+@pytest.mark.parametrize("name", ["frame_{}_of_12.png", "{}_640x480.png", "{:05d}.gif"])
+def test_frames_are_in_the_order_of_their_numbers(tmp_path, name):
+    for split in ("train", "test"):
+        write_folder(tmp_path / split / "a", frames_of(3, 4), name)
+    (video,) = load(str(tmp_path), num_frames=4)[np.arange(1)]["video"]
+    assert (np.diff(video[:, 0, 0, 2].astype(int)) > 40).all()
+
+
+def test_a_clip_whose_later_frames_have_colours_has_colours(tmp_path):
+    frames = [PIL.Image.new("L", SIZE), *frames_of(5, 2)]
+    for split in ("train", "test"):
+        write_folder(tmp_path / split / "a", frames)
+    (video,) = load(str(tmp_path), num_frames=3)[np.arange(1)]["video"]
+    assert video.shape == (3, 4, 6, 3)
+    assert video[2, 0, 0].tolist() == [100, 100, 60]
+
+
+def test_frames_and_files_are_turned_upright(tmp_path):
+    picture = PIL.Image.fromarray(np.arange(24, dtype=np.uint8).reshape(4, 6) * 10)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    for split in ("train", "test"):
+        folder = tmp_path / split
+        folder.mkdir()
+        told = {"save_all": True, "append_images": [picture.rotate(180)], "lossless": True}
+        picture.convert("RGB").save(folder / "a.webp", exif=exif, **told)
+        (folder / "b").mkdir()
+        for place in range(2):
+            picture.convert("RGB").save(folder / "b" / f"{place}.png", exif=exif)
+    found = load(str(tmp_path), num_frames=2)[np.arange(2)]["video"]
+    upright = np.asarray(picture.transpose(PIL.Image.Transpose.ROTATE_270))
+    assert found.shape == (2, 2, 6, 4, 3)
+    np.testing.assert_allclose(found[:, 0, ..., 0], np.stack([upright] * 2), atol=1)
+
+
 def test_a_clip_that_cannot_be_read_is_named(tmp_path):
     for clip in range(2):
         write(tmp_path / f"train/{clip}.gif", clip)
@@ -101,8 +136,16 @@ def test_a_clip_that_cannot_be_read_is_named(tmp_path):
 
 def test_what_is_no_clip_is_refused(tmp_path):
     write(tmp_path / "still/a.png", 1, 1)
-    with pytest.raises(ValueError, match=r"holds still pictures, such as a\.png: put the frames"):
+    words = r"holds still pictures, such as .*a\.png, that are no clip: put the frames"
+    with pytest.raises(ValueError, match=words):
         load(str(tmp_path / "still"), num_frames=2)
+    write(tmp_path / "mixed/run/a.png", 1, 1)
+    write(tmp_path / "mixed/run/b.gif", 1)
+    with pytest.raises(ValueError, match=words):
+        load(str(tmp_path / "mixed"), num_frames=2)
+    write_folder(tmp_path / "sizes/a", [PIL.Image.new("L", (side, 4)) for side in (5, 5, 6)])
+    with pytest.raises(ValueError, match="frames differ in size"):
+        load(str(tmp_path / "sizes"), num_frames=2, image_size=2)
     for clip in range(3):
         write(tmp_path / f"short/{clip}.gif", clip, 3)
     with pytest.raises(ValueError, match=r"has 3 frames, and clips of 4 are asked for: lower"):

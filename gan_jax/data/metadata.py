@@ -77,8 +77,8 @@ def _lines(path: Path, names: Sequence[str]) -> list[Line]:
     for name, (place, _) in listed.items():
         if name not in there:
             raise Refusal(
-                f"{place} lists {name}, and there is no such picture or clip: bring it, or delete the "
-                "line; of a clip that is a folder, the folder is listed."
+                f"{place} lists {name}, and there is no such picture, or clip, which may be a "
+                "whole folder: bring it, or delete the line."
             )
     for name in names:
         if name not in listed:

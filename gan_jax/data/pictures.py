@@ -46,10 +46,7 @@ def read_header(path: str | os.PathLike[str], background: tuple[int, ...]) -> He
     A picture is grey where its mode is, and its transparency shows a grey background.
     """
     with _open(path) as picture:
-        orientation = 1
-        with contextlib.suppress(Exception):  # a picture can be seen whatever its EXIF is
-            # A PNG's own method decodes all of it, to find what stands behind the pixels.
-            orientation = require_extra("PIL.Image").Image.getexif(picture).get(ORIENTATION, 1)
+        orientation = _orientation(picture)
         width, height = picture.size[::-1] if orientation in (5, 6, 7, 8) else picture.size
         is_grey = picture.mode in ("1", "L", "LA") or picture.mode.startswith("I")
         shows_colour = picture.has_transparency_data and len(set(background)) > 1
@@ -58,10 +55,17 @@ def read_header(path: str | os.PathLike[str], background: tuple[int, ...]) -> He
 
 
 def read_picture(
-    path: str | os.PathLike[str], orientation: int, channels: int, background: tuple[int, ...]
+    path: str | os.PathLike[str],
+    orientation: int | None,
+    channels: int,
+    background: tuple[int, ...],
 ) -> Any:
-    """Decode a picture, upright, of bytes in 1 or 3 channels, over the background."""
+    """Decode a picture, upright, of bytes in 1 or 3 channels, over the background.
+
+    An orientation that is None is read.
+    """
     with _open(path) as picture:
+        orientation = _orientation(picture) if orientation is None else orientation
         picture.load()
         return _coloured(_upright(picture, orientation), channels, background)
 
@@ -97,11 +101,7 @@ def read_clip(
     """Decode the first frames of a clip as `read_picture` does a picture."""
     if path.is_dir():
         frames = frames_in(path)[:num_frames]
-        turns = [read_header(frame, background).orientation for frame in frames]
-        return [
-            read_picture(frame, turn, channels, background)
-            for frame, turn in zip(frames, turns, strict=True)
-        ]
+        return [read_picture(frame, None, channels, background) for frame in frames]
     shown = []
     with _open(path) as picture:
         for place in range(num_frames):
@@ -117,6 +117,13 @@ def as_picture(image: np.ndarray) -> Any:
 
 def _open(path: str | os.PathLike[str]) -> Any:
     return require_extra("PIL.Image").open(path, formats=[*FORMATS, "GIF"])
+
+
+def _orientation(picture: Any) -> int:
+    with contextlib.suppress(Exception):  # a picture can be seen whatever its EXIF is
+        # A PNG's own method decodes all of it, to find what stands behind the pixels.
+        return require_extra("PIL.Image").Image.getexif(picture).get(ORIENTATION, 1)
+    return 1
 
 
 def _upright(picture: Any, orientation: int) -> Any:

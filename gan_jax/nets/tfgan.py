@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from gan_jax.checks import AT_LEAST_1, SIGNED, Bound, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.nets.layers import Conv
+from gan_jax.nets.vgan import check_sizes
 from gan_jax.signals import nearest_up
 
 
@@ -70,8 +71,8 @@ class TFGANGenerator(nn.Module):
     dtype: Any = None
 
     def __post_init__(self) -> None:
-        check_bound(AT_LEAST_1, num_frames=self.num_frames, size=self.size, channels=self.channels)
-        check_bound(AT_LEAST_1, width=self.width, dim=self.dim)
+        check_sizes(self)
+        check_bound(AT_LEAST_1, dim=self.dim)
         if self.size % 2:
             raise Refusal(f"size is {self.size}; it must be even, for smaller maps are doubled.")
         super().__post_init__()

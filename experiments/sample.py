@@ -79,9 +79,9 @@ def tell(options: Options, sentence: str) -> str:
     """Draw what a sentence says, so often; say where the images are."""
     if options.label is not None:
         raise Refusal("--text says what is drawn: leave out --label.")
-    teller, weights = telling(options)
+    teller, players = telling(options)
     folder = new_directory(options.out, options.run, "told")
-    made = teller(options.key, weights, [sentence] * options.num)
+    made = teller(options.key, players, [sentence] * options.num)
     folder.mkdir(parents=True, exist_ok=True)
     if options.grid:
         grid_of(np.asarray(made)).save(folder / "grid.png")

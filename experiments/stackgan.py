@@ -84,7 +84,7 @@ def build(config: Config, batch: Batch) -> GAN:
     )
 
 
-teller = telling.Teller
+teller = telling.drawing
 
 
 def keep_stage_one(before: PyTree, weights: Weights) -> Weights:
@@ -132,8 +132,8 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     }
     splits = config.half.splits(small)
     judges = (
-        telling.judging(config.half, teller(config.half, systems["one"]), splits),
-        telling.judging(config, teller(config, systems["two"]), config.splits(large)),
+        telling.judging(config.half, telling.Teller(config.half, systems["one"]), splits),
+        telling.judging(config, telling.Teller(config, systems["two"]), config.splits(large)),
     )
     keep = config.keeping_encoder(joint, small)
     first, second = jax.random.split(config.key("init"))

@@ -57,7 +57,7 @@ def build(config: Config, batch: Batch) -> GAN:
     return GAN(conditions=("text",), generator_terms=terms, **players)
 
 
-teller = telling.Teller
+teller = telling.drawing
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
@@ -67,12 +67,13 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     joint, splits = config.joint_embedding(), config.splits(captions)
     system = build(config, batch_shapes(config.caption_feed(captions)))
     keep = config.keeping_encoder(joint, captions)
+    judge = telling.judging(config, telling.Teller(config, system), splits)
     result = config.train_phases(
         [
             *config.text_phases(joint, captions),
             config.told_phase("gan", config.key("init"), config.steps, system, captions, keep),
         ],
-        telling.evaluating(config, splits, telling.judging(config, teller(config, system), splits)),
+        telling.evaluating(config, splits, judge),
         workdir=workdir,
         fresh=fresh,
     )

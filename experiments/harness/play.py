@@ -13,7 +13,7 @@ from experiments.harness.bounds import Count, CountOr0, Decay, Rate, Size
 from experiments.harness.options import Dtype, Evaluate, Result, RunOptions
 from gan_jax import games, losses
 from gan_jax.errors import Refusal
-from gan_jax.systems import ADDA, GAN, CycleGAN
+from gan_jax.systems import ADDA, GAN, TFGAN, CycleGAN
 from gan_jax.training import first_batch
 from gan_jax.training.compile import AXIS, Parallel
 from gan_jax.typing import Feed, Step
@@ -95,7 +95,7 @@ class GameOptions(RunOptions):
     def optimizers(self) -> games.Optimizers:
         return self.each(partial(optax.adam, b1=0.5))
 
-    def step(self, system: GAN | ADDA | CycleGAN) -> Step:
+    def step(self, system: GAN | ADDA | CycleGAN | TFGAN) -> Step:
         """The update, with the generator's moving average kept beside it."""
         chosen = games.simultaneous_step
         if self.update == "alternating":
@@ -109,7 +109,7 @@ class GameOptions(RunOptions):
 
     def play(
         self,
-        system: GAN | CycleGAN,
+        system: GAN | CycleGAN | TFGAN,
         feed: Feed,
         evaluate: Evaluate,
         *,

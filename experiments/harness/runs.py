@@ -38,8 +38,15 @@ class Translator(NamedTuple):
     translate: Callable[[KeyArray, Weights, jax.Array], jax.Array]
 
 
-Teller = Callable[[KeyArray, Weights, Sequence[str]], jax.Array]
-"""(key, weights, sentences) -> an image of each, in [-1, 1].
+class Players(NamedTuple):
+    """The weights of both players, which a run has at its end."""
+
+    generator: Weights
+    discriminator: Weights
+
+
+Teller = Callable[[KeyArray, Players, Sequence[str]], jax.Array]
+"""(key, both players' weights, sentences) -> an image, or a clip, of each, in [-1, 1].
 
 An experiment that draws what sentences say has `teller(config, system)`."""
 
@@ -204,7 +211,7 @@ def translating(again: RunAgain, way: str) -> tuple[Built, Translator, Weights]:
     return run, ways[way], _weights(run.restored, (), again.live)
 
 
-def telling(again: RunAgain) -> tuple[Teller, Weights]:
+def telling(again: RunAgain) -> tuple[Teller, Players]:
     """Open a run that draws what sentences say.
 
     Raises:
@@ -220,7 +227,8 @@ def telling(again: RunAgain) -> tuple[Teller, Weights]:
             f"{again.run} has learned to read sentences, and not yet to draw what they say: run it "
             "to its end."
         )
-    return find(run.config, run.system), _weights(run.restored, (), again.live)
+    players = (_weights(run.restored, (), again.live, name) for name in Players._fields)
+    return find(run.config, run.system), Players(*players)
 
 
 def experiment_of(run: str, restored: training.Restored) -> tuple[ModuleType, Any]:
@@ -264,11 +272,13 @@ def new_directory(out: str | None, run: str, name: str) -> Path:
     return folder
 
 
-def _weights(restored: training.Restored, at: tuple[str, ...], live: bool) -> Weights:
+def _weights(
+    restored: training.Restored, at: tuple[str, ...], live: bool, player: str = "generator"
+) -> Weights:
     state = restored.state
     for name in at:
         state = state[name]
-    if "generator" not in state:
+    if player not in state:
         return restored.weights(*at, "player")
-    average = "memory" in state and "generator" in state["memory"] and not live
-    return restored.weights(*at, *(["memory"] if average else []), "generator")
+    average = "memory" in state and player in state["memory"] and not live
+    return restored.weights(*at, *(["memory"] if average else []), player)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness import encoders
+from experiments.harness import encoders, runs
 from experiments.harness.bounds import Count, Size
 from experiments.harness.captions import Captions, read_scenes, spread
 from experiments.harness.features import in_chunks
@@ -177,6 +177,12 @@ class Teller:
         times = jnp.linspace(0, 1, num)
         text = jax.vmap(straight, in_axes=(None, None, 0))(first, last, times)
         return self._each(weights, self.system.latents(key, 1), text)
+
+
+def drawing(config: TellingOptions, system: GAN) -> runs.Teller:
+    """What draws sentences by the players of a run."""
+    teller = Teller(config, system)
+    return lambda key, players, sentences: teller(key, players.generator, sentences)
 
 
 def evaluating(config: TellingOptions, splits: Mapping[str, Captions], judge: Judge) -> Evaluate:

@@ -34,6 +34,7 @@ from gan_jax.nets.lenet import LeNet
 from gan_jax.nets.mlp import MLPDiscriminator, MLPEncoder, MLPGenerator
 from gan_jax.nets.pix2pix import PatchDiscriminator, Unconditional, UNet
 from gan_jax.nets.projection import ProjectionDiscriminator
+from gan_jax.nets.reading import Reading
 from gan_jax.nets.stackgan import ConditioningAugmentation, StageOneGenerator, StageTwoGenerator
 from gan_jax.nets.text_to_image import TextToImageDiscriminator, TextToImageGenerator
 from gan_jax.nets.tfgan import TFGANGenerator
@@ -80,6 +81,7 @@ __all__ = [
     "OneStreamGenerator",
     "PatchDiscriminator",
     "ProjectionDiscriminator",
+    "Reading",
     "ResidualGenerator",
     "StageOneGenerator",
     "StageTwoGenerator",

@@ -37,8 +37,9 @@ class Options(RunAgain):
     back: bool = False
     """Translate from the target to the source, where a run goes both ways."""
     text: str | None = None
-    """A sentence to draw, by a run that has learned to read some. It is read up to the run's
-    --length; what is none of the 70 characters that are known is passed over."""
+    """A sentence to draw, by a run that has learned to read some; clips become GIFs. It is read up
+    to the run's --length. Where words are read, all must be known; where characters, what is none
+    of the 70 that are known is passed over."""
     label: str | None = None
     """The name or the number of the one label to draw; without it each label has its turn."""
     grid: bool = False
@@ -83,18 +84,22 @@ def tell(options: Options, sentence: str) -> str:
     folder = new_directory(options.out, options.run, "told")
     made = teller(options.key, players, [sentence] * options.num)
     folder.mkdir(parents=True, exist_ok=True)
+    are_clips = made.ndim == 5
+    what, suffix = ("clips", ".gif") if are_clips else ("images", ".png")
     if options.grid:
-        grid_of(np.asarray(made)).save(folder / "grid.png")
-        return f"{len(made)} images in {folder / 'grid.png'}"
-    paths = [folder / name for name in file_names(range(options.num), options.num)]
-    plots.save_images(np.asarray(data.to_uint8(made)), paths)
-    return f"{len(made)} images in {folder}"
+        grid = plots.clip_grid(np.asarray(made)) if are_clips else grid_of(np.asarray(made))
+        grid.save(folder / f"grid{suffix}")
+        return f"{len(made)} {what} in {folder / f'grid{suffix}'}"
+    save = plots.save_clips if are_clips else plots.save_images
+    names = file_names(range(options.num), options.num, suffix)
+    save(np.asarray(data.to_uint8(made)), [folder / name for name in names])
+    return f"{len(made)} {what} in {folder}"
 
 
-def file_names(numbers: Iterable[int], num: int) -> list[str]:
+def file_names(numbers: Iterable[int], num: int, suffix: str = ".png") -> list[str]:
     """Names of files that are in the order of their numbers, of which there are `num`."""
     digits = max(len(str(num - 1)), 5)
-    return [f"{number:0{digits}d}.png" for number in numbers]
+    return [f"{number:0{digits}d}{suffix}" for number in numbers]
 
 
 def translate(options: Options, source: Path) -> str:

@@ -12,7 +12,7 @@ from experiments.harness import videos
 from experiments.harness.bounds import Count, Size
 from experiments.harness.captions import spread
 from experiments.harness.options import SHOWN_SEEDS, Evaluate, first_examples
-from experiments.harness.play import GameOptions
+from experiments.harness.play import HalvingOptions
 from experiments.harness.runs import Players
 from gan_jax import data, plots
 from gan_jax.data import shapes, text
@@ -41,7 +41,7 @@ class Captions(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipTellingOptions(GameOptions, videos.VideoOptions):
+class ClipTellingOptions(HalvingOptions, videos.VideoOptions):
     dataset: str = videos.SHAPES
     """`shapes` move over black as their sentences say, drawn anew in every step; a path (./clips)
     is a folder of clips of yours with a list of captions, metadata.jsonl or metadata.csv."""
@@ -49,6 +49,7 @@ class ClipTellingOptions(GameOptions, videos.VideoOptions):
     """The words that are known; without it all of the sentences that are trained on."""
     length: Size = 16
     """Words of a sentence, at least 10; what is longer is cut off."""
+    halving_steps: Count = 1_000
     average_decay: float = 0.99
     steps_per_dispatch: Count = 25
     evaluate_every: Count = 250
@@ -171,7 +172,8 @@ def evaluating(config: ClipTellingOptions, captions: Captions, teller: Teller) -
             rows.append(clips[chosen])
             said += [sentences[row] for row in chosen]
         shown = np.concatenate(rows)
-        told = plots.captioned_grid(shown.reshape(-1, *shown.shape[2:]), said)
+        images, scale = shown.reshape(-1, *shown.shape[2:]), max(2, 64 // shown.shape[3])
+        told = plots.captioned_grid(images, said, scale=scale)
         return Evaluation({"told": told, "moving": plots.clip_grid(shown)}, scores)
 
     return evaluate
@@ -203,7 +205,9 @@ def scores_of_real(
         return {}
     said = captions.codes[asked]
     others = np.random.default_rng(0).permutation(said)
-    return named("real", read_scenes(clips, said)) | named("shuffled", read_scenes(clips, others))
+    scores = named("real", read_scenes(clips, said)) | named("shuffled", read_scenes(clips, others))
+    drawn_anew, _ = config.shown(captions, "test", len(clips))
+    return {**scores, "real/frames": videos.frames_distance(clips, drawn_anew)}
 
 
 def named(name: str, scores: Mapping[str, float]) -> dict[str, float]:

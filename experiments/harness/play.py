@@ -156,3 +156,14 @@ class DecliningOptions(GameOptions):
     def schedule(self, rate: float, num_moves: int) -> optax.Schedule:
         constant, falling = num_moves * self.constant_steps, num_moves * self.decay_steps
         return optax.linear_schedule(rate, 0.0, falling, constant)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalvingOptions(GameOptions):
+    """A game in which both learning rates are halved at intervals."""
+
+    halving_steps: Count
+    """Steps after which both learning rates are halved, again and again."""
+
+    def schedule(self, rate: float, num_moves: int) -> optax.Schedule:
+        return optax.exponential_decay(rate, num_moves * self.halving_steps, 0.5, staircase=True)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from experiments.harness import encoders, runs
 from experiments.harness.bounds import Count, Size
@@ -18,7 +17,7 @@ from experiments.harness.measures import Real, measured_of_real
 from experiments.harness.options import Evaluate, first_examples
 from experiments.harness.phases import PhaseOptions
 from experiments.harness.pictures import SampleOptions
-from experiments.harness.play import GameOptions
+from experiments.harness.play import HalvingOptions
 from gan_jax import data, plots
 from gan_jax.games import Weights, averaged, exponential_average_memory
 from gan_jax.metrics import retrieval_accuracy
@@ -35,7 +34,7 @@ Judge = Callable[[KeyArray, Weights], Evaluation]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TellingOptions(GameOptions, encoders.EncoderOptions, SampleOptions, PhaseOptions):
+class TellingOptions(HalvingOptions, encoders.EncoderOptions, SampleOptions, PhaseOptions):
     encoder: str | None = None
     """The directory of a run whose encoder of sentences is taken, with all its sizes; without it
     one is learned in a first phase."""
@@ -56,9 +55,6 @@ class TellingOptions(GameOptions, encoders.EncoderOptions, SampleOptions, PhaseO
     steps_per_dispatch: Count = 25
     evaluate_every: Count = 500
     checkpoint_every: Count = 500
-
-    def schedule(self, rate: float, num_moves: int) -> optax.Schedule:
-        return optax.exponential_decay(rate, num_moves * self.halving_steps, 0.5, staircase=True)
 
     def with_encoder(self) -> Self:
         """With the sizes of the encoder that is taken."""

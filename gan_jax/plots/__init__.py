@@ -1,6 +1,6 @@
 """Pictures, with matplotlib. Needs the `experiments` extra."""
 
-from gan_jax.plots.clips import clip_grid, frame_rows
+from gan_jax.plots.clips import clip_grid, frame_rows, save_clips
 from gan_jax.plots.coverage import coverage_curves
 from gan_jax.plots.curves import curves
 from gan_jax.plots.dynamics import eigenvalues, phase_portraits
@@ -24,6 +24,7 @@ __all__ = [
     "latents",
     "phase_portraits",
     "points_over_surface",
+    "save_clips",
     "save_images",
     "shaded_table",
 ]

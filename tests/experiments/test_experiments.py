@@ -70,7 +70,7 @@ def test_an_experiment_runs(running, small, tmp_path):
     if hasattr(running, "translators"):
         translate(tmp_path, running)
     elif hasattr(running, "teller"):
-        tell(tmp_path)
+        tell_clips(tmp_path) if hasattr(config, "num_frames") else tell(tmp_path)
     else:
         batch = json.loads((last / "config.json").read_text())["batch"]
         makes_images = {"image", "target"} & set(batch) and not {"source", "text"} & set(batch)
@@ -96,6 +96,23 @@ def translate(workdir, module):
                 assert made.size == size
     with pytest.raises(ValueError, match="--input FOLDER"):
         walk.run(walk.Options(run=str(workdir)))
+
+
+def tell_clips(workdir):
+    """A sentence, its own scene, and a word that was never read."""
+    options = sample.Options(run=str(workdir), text="a large red circle", num=2)
+    assert sample.run(options) == f"2 clips in {workdir / 'told'}"
+    for name in ("00000.gif", "00001.gif"):
+        with PIL.Image.open(workdir / "told" / name) as made:
+            assert (made.n_frames, made.size) == (4, (32, 32))
+    out = workdir / "grid"
+    grid = dataclasses.replace(options, out=str(out), grid=True)
+    assert sample.run(grid) == f"2 clips in {out / 'grid.gif'}"
+    with pytest.raises(ValueError, match=r"^The run has never read 'purple': say it in the words"):
+        sample.run(dataclasses.replace(options, text="a purple circle", out=str(workdir / "not")))
+    assert not (workdir / "not").exists()
+    with pytest.raises(ValueError, match=r"by python -m experiments.sample .* --text"):
+        sample.run(sample.Options(run=str(workdir)))
 
 
 def tell(workdir):

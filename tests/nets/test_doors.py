@@ -70,6 +70,11 @@ SIZES = [
     (nets.GistDecoder, {"size": 8, "channels": 1}, ["size", "channels", "width"]),
     (nets.GistGenerator, CLIPS, [*CLIPS, "width", "gist_dim", "text_dim", "kernel_size"]),
     (nets.TextToVideoDiscriminator, {}, ["width", "text_dim"]),
+    (
+        nets.Reading,
+        {"network": nets.PatchDiscriminator(), "encoder": nets.TextEncoder(num_words=2)},
+        [],
+    ),
     (nets.ResidualGenerator, {"channels": 1}, ["channels", "width"]),
     (nets.TwoStreamGenerator, CLIPS, [*CLIPS, "width"]),
     (nets.OneStreamGenerator, CLIPS, [*CLIPS, "width"]),

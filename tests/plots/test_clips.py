@@ -2,6 +2,7 @@
 
 import numpy as np
 import PIL.Image
+import pytest
 
 from gan_jax import plots
 
@@ -28,3 +29,19 @@ def test_clips_move_beside_one_another(tmp_path):
     shown.save(tmp_path / "clips.gif")
     with PIL.Image.open(tmp_path / "clips.gif") as written:
         assert (written.n_frames, written.info["duration"]) == (4, 200)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_clips_are_written_as_they_are(tmp_path, channels):
+    clips = np.arange(2 * 3 * 2 * 5 * channels, dtype=np.uint8).reshape(2, 3, 2, 5, channels)
+    paths = [tmp_path / "a.gif", tmp_path / "b.gif"]
+    plots.save_clips(clips, paths, milliseconds=90)
+    for clip, path in zip(clips, paths, strict=True):
+        with PIL.Image.open(path) as written:
+            assert written.info["duration"] == 90
+            for number, frame in enumerate(clip):
+                written.seek(number)
+                pixels = np.asarray(written.convert("RGB"))
+                np.testing.assert_array_equal(pixels, np.broadcast_to(frame, pixels.shape))
+    with pytest.raises(ValueError, match=r"^The clips have 2 channels; a GIF has 1 or 3\.$"):
+        plots.save_clips(np.zeros((1, 2, 4, 4, 2), np.uint8), paths[:1])

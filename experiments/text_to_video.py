@@ -21,11 +21,11 @@ from gan_jax.typing import Batch
 
 @dataclass(frozen=True, kw_only=True)
 class Config(clip_telling.ClipTellingOptions):
-    cvae_weight: Weight = 1.0
+    cvae_weight: Weight = 10.0
     """Of the gist's likelihood and divergence, γ₁."""
     gan_weight: Weight = 1.0
     """Of the generator's adversarial loss, γ₂."""
-    reconstruction_weight: Weight = 1.0
+    reconstruction_weight: Weight = 50.0
     """Of the clips' mean absolute error where the gist is drawn by its encoder, γ₃."""
     width: Size = 16
     """Channels of the generator's last hidden layers, and of the critic's first."""
@@ -45,7 +45,7 @@ class Config(clip_telling.ClipTellingOptions):
 SHAPES = Config()
 CONFIGS = {
     "shapes": SHAPES,
-    "table": replace(SHAPES, image_size=16, steps=1_000),
+    "table": replace(SHAPES, image_size=16, steps=1_500),
     "paper": replace(
         SHAPES,
         num_frames=32,

@@ -27,7 +27,9 @@ class Config(clip_telling.ClipTellingOptions):
     num_filters: SizeOr0 = 4
     """Filters of each sentence for each critic, an even number; 0 concatenates an embedding."""
     width: Size = 8
-    """Channels of the generator's last hidden layer, and of the critics' first."""
+    """Channels of the generator's last hidden layer."""
+    critic_width: Size = 4
+    """Channels of the critics' first layers."""
     dim: Size = 32
     """Numbers of an embedding, of content or of motion, and of the generator's states."""
     word_dim: Size = 32
@@ -36,12 +38,12 @@ class Config(clip_telling.ClipTellingOptions):
     """Channels of the convolutions over words."""
     gradient_penalty: Weight = 10.0
     """R1's weight, on real clips for both critics."""
-    steps: Count = 1_000
+    steps: Count = 1_500
     batch_size: Size = 8
     learning_rate: float = 1e-3
+    """Adam's, for both players; beta1 is 0 and beta2 0.99, as in the paper, whose rate is 1e-4."""
 
     def optimizers(self) -> games.Optimizers:
-        """Adam as in the paper, of β 0 and 0.99."""
         return self.each(partial(optax.adam, b1=0.0, b2=0.99))
 
 
@@ -57,6 +59,7 @@ CONFIGS = {
         image_size=64,
         num_filters=32,
         width=32,
+        critic_width=32,
         dim=256,
         word_dim=300,
         text_width=512,
@@ -85,8 +88,8 @@ def build(config: Config, batch: Batch) -> TFGAN:
             config.num_filters,
             dtype,
         ),
-        image_critic=nets.FilterCritic(config.width, by_frame=True, dtype=dtype),
-        video_critic=nets.FilterCritic(config.width, dtype=dtype),
+        image_critic=nets.FilterCritic(config.critic_width, by_frame=True, dtype=dtype),
+        video_critic=nets.FilterCritic(config.critic_width, dtype=dtype),
         loss=play.LOSSES[config.loss](),
         gradient_penalty=config.gradient_penalty,
     )

@@ -86,7 +86,7 @@ class Classifier:
                 f"The images are of shape {images.shape[1:]}, but the classifier has learned from "
                 f"those of {self.shape}: train it on what is prepared as the samples are."
             )
-        return in_chunks(partial(_apply, self.network, self.params), images)
+        return in_chunks(partial(apply_network, self.network, self.params), images)
 
 
 def train_classifier(
@@ -118,9 +118,9 @@ def train_classifier(
     def train() -> dict[str, np.ndarray]:
         params = _descend(network, blank, _of(examples, known), prepare, seed)
         unseen = _of(examples, np.concatenate(others))
-        return {**_judge(network, params, unseen, len(others[0]), prepare), **_flat(params)}
+        return {**_judge(network, params, unseen, len(others[0]), prepare), **flat(params)}
 
-    expected = _flat(jax.eval_shape(network.init, jax.random.key(0), blank)["params"])
+    expected = flat(jax.eval_shape(network.init, jax.random.key(0), blank)["params"])
     found = kept(name, train, {"accuracy", "scale", *expected})
     return Classifier(
         name=name,
@@ -198,7 +198,9 @@ def _judge(
 ) -> dict[str, np.ndarray]:
     """How many are named rightly, and the root of the mean square of the reference's features."""
     field, _ = unseen
-    logits, features = in_chunks(lambda x: _apply(network, params, prepare(x)), unseen[field])
+    logits, features = in_chunks(
+        lambda x: apply_network(network, params, prepare(x)), unseen[field]
+    )
     right = np.argmax(logits, axis=-1) == unseen["label"]
     scale = np.sqrt(np.mean(np.square(features[:num_reference])))
     return {"accuracy": np.mean(right), "scale": scale}
@@ -208,7 +210,7 @@ def _of(examples: data.Examples, rows: np.ndarray) -> data.Examples:
     return {name: array[rows] for name, array in examples.items()}
 
 
-def _flat(params: Params) -> dict[str, Any]:
+def flat(params: Params) -> dict[str, Any]:
     return flatten_dict(params, sep="/")
 
 
@@ -219,5 +221,5 @@ def in_chunks(ask: Callable[[Any], PyTree], images: Any) -> PyTree:
 
 
 @partial(jax.jit, static_argnums=0)
-def _apply(network: LeNet, params: Params, images: Any) -> tuple[jax.Array, jax.Array]:
+def apply_network(network: LeNet, params: Params, images: Any) -> tuple[jax.Array, jax.Array]:
     return networks.infer(network, Weights(params=params, state={}), images)

@@ -1,4 +1,4 @@
-"""LeNet: a small classifier of images, whose last hidden layer serves as their features."""
+"""LeNet: a small classifier of images, or clips, whose last hidden layer serves as features."""
 
 import flax.linen as nn
 from jaxtyping import Array, Float
@@ -9,12 +9,12 @@ from gan_jax.nets.layers import Conv
 
 
 class LeNet(nn.Module):
-    """Map images to a logit for each class, and to `num_features` features.
+    """Map images, or clips, to a logit for each class, and to `num_features` features.
 
-    Convolutions of 5x5 with 16 and 32 channels and stride 2, and two dense layers; ReLU after all
-    but the last. The features are what the last layer reads. Where LeNet-5 pools there are strides,
-    which take a third of the time and name as many digits rightly; borders are padded ("SAME"), so
-    that small images do.
+    Convolutions of 5x5, of 3 frames in clips, with 16 and 32 channels and stride 2, and two dense
+    layers; ReLU after all but the last. The features are what the last layer reads. Where LeNet-5
+    pools there are strides, which take a third of the time and name as many digits rightly; borders
+    are padded ("SAME"), so that small images do.
 
     After LeCun et al. 1998, II.B.
 
@@ -31,17 +31,18 @@ class LeNet(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "num height width channels"], *, train: bool = False
+        self, x: Float[Array, "num *frames height width channels"], *, train: bool = False
     ) -> tuple[
         Float[Array, "num {self.num_classes}"],
         Float[Array, "num {self.num_features}"],
     ]:
-        if min(x.shape[1:3]) < 8:
+        *frames, height, width = x.shape[1:-1]
+        if min(height, width) < 8:
             raise Refusal(
-                f"The images are {x.shape[1]}x{x.shape[2]}; LeNet takes them from 8x8 on: resize "
-                "them."
+                f"The images are {height}x{width}; LeNet takes them from 8x8 on: resize them."
             )
+        kernel = (*(3 for _ in frames), 5, 5)
         for features in (16, 32):
-            x = nn.relu(Conv(features, (5, 5), strides=(2, 2))(x))
+            x = nn.relu(Conv(features, kernel, strides=(2,) * len(kernel))(x))
         x = nn.relu(nn.Dense(self.num_features)(x.reshape(x.shape[0], -1)))
         return nn.Dense(self.num_classes)(x), x

@@ -45,7 +45,9 @@ class Config(clip_telling.ClipTellingOptions):
 SHAPES = Config()
 CONFIGS = {
     "shapes": SHAPES,
-    "table": replace(SHAPES, image_size=16, steps=1_500),
+    "table": replace(
+        SHAPES, image_size=16, steps=1_500, evaluate_every=1_500, checkpoint_every=1_500
+    ),
     "paper": replace(
         SHAPES,
         num_frames=32,

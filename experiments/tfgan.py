@@ -48,7 +48,7 @@ class Config(clip_telling.ClipTellingOptions):
 
 
 SHAPES = Config()
-TABLE = replace(SHAPES, image_size=16, steps=1_000)
+TABLE = replace(SHAPES, image_size=16, steps=1_000, evaluate_every=1_000, checkpoint_every=1_000)
 CONFIGS = {
     "shapes": SHAPES,
     "table": TABLE,

@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.traverse_util import unflatten_dict
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from experiments.harness.features import apply_network, flat, in_chunks
 from experiments.harness.kept import digest, kept
 from experiments.harness.options import SHOWN_SEEDS
+from experiments.harness.videos import draw_scenes
 from gan_jax import data, metrics
 from gan_jax.data import shapes
 from gan_jax.errors import Refusal
@@ -23,7 +24,7 @@ from gan_jax.nets import LeNet
 from gan_jax.systems import networks
 from gan_jax.training import scan_steps
 from gan_jax.training.compile import jit_with_options
-from gan_jax.typing import Batch, KeyArray, Params
+from gan_jax.typing import Batch, Params
 
 BATCH_SIZE = 50
 NUM_PIXELS = 3.6e8
@@ -62,12 +63,21 @@ class ClipClassifier:
         Raises:
             ValueError: the clips are of another shape than those it has learned from.
         """
+        return self._ask(clips)[1] / self.scale
+
+    def read(
+        self, clips: Float[Any, "num frames height width channels"]
+    ) -> dict[str, Int[np.ndarray, " num"]]:
+        """The likeliest class of each of `shapes.MOVING_ATTRIBUTES`. Raises as `features`."""
+        return _likeliest(self._ask(clips)[0])
+
+    def _ask(self, clips: Any) -> tuple[jax.Array, jax.Array]:
         if clips.shape[1:] != self.shape:
             raise Refusal(
                 f"The clips are of shape {clips.shape[1:]}, but the classifier has learned from "
                 f"those of {self.shape}: train one on clips of that length and size."
             )
-        return _ask(self.network, self.params, clips)[1] / self.scale
+        return _ask(self.network, self.params, clips)
 
 
 def clip_classifier(*, num_frames: int, size: int, seed: int = 0) -> ClipClassifier:
@@ -115,14 +125,6 @@ def clips_distance(classifier: ClipClassifier, real: Any, made: Any) -> float:
     return metrics.frechet_distance(classifier.features(real), classifier.features(made))
 
 
-def draw_scenes(key: KeyArray, num: int, codes: jax.Array, *, num_frames: int, size: int) -> Batch:
-    """Draw clips of scenes that are drawn from these, with the `codes` of each."""
-    key_scene, key_video = jax.random.split(key)
-    chosen = jnp.asarray(codes)[jax.random.randint(key_scene, (num,), 0, len(codes))]
-    video = shapes.draw_moving(key_video, chosen, num_frames=num_frames, size=size)
-    return {"video": video, "codes": chosen}
-
-
 def _descend(network: LeNet, blank: Array, feed: Any, seed: int) -> Params:
     """Train, in one dispatch."""
     num_steps = max(int(NUM_PIXELS / (BATCH_SIZE * blank[..., 0].size)), 1)
@@ -134,7 +136,7 @@ def _descend(network: LeNet, blank: Array, feed: Any, seed: int) -> Params:
             jnp.mean(optax.softmax_cross_entropy_with_integer_labels(of_one, codes))
             for of_one, codes in zip(_by_attribute(logits), batch["codes"][:, 0].T, strict=True)
         ]
-        return PlayerOutcome(sum(losses), weights.state)
+        return PlayerOutcome(jnp.sum(jnp.stack(losses)), weights.state)
 
     def run(resident, chunk):
         key_start, key_steps = jax.random.split(jax.random.key(seed))
@@ -150,13 +152,18 @@ def _descend(network: LeNet, blank: Array, feed: Any, seed: int) -> Params:
 def _judge(network: LeNet, params: Params, unseen: Batch) -> dict[str, np.ndarray]:
     """Of each attribute, how many are named rightly; and the root of the features' mean square."""
     logits, features = _ask(network, params, unseen["video"])
-    named = jnp.stack([jnp.argmax(part, axis=-1) for part in _by_attribute(logits)], axis=-1)
-    accuracy = np.mean(np.asarray(named == unseen["codes"][:, 0]), axis=0)
+    named = np.stack(list(_likeliest(logits).values()), axis=-1)
+    accuracy = np.mean(named == unseen["codes"][:, 0], axis=0)
     return {"accuracy": accuracy, "scale": np.sqrt(np.mean(np.square(features)))}
 
 
 def _by_attribute(logits: Float[Array, "num classes"]) -> list[jax.Array]:
     return jnp.split(logits, np.cumsum(NUM_CODES)[:-1], axis=-1)
+
+
+def _likeliest(logits: jax.Array) -> dict[str, np.ndarray]:
+    classes = [np.argmax(part, axis=-1) for part in _by_attribute(logits)]
+    return dict(zip(shapes.MOVING_ATTRIBUTES, classes, strict=True))
 
 
 def _ask(network: LeNet, params: Params, clips: Any) -> tuple[jax.Array, jax.Array]:

@@ -11,6 +11,7 @@ import numpy as np
 from experiments.harness import videos
 from experiments.harness.bounds import Count, Size
 from experiments.harness.captions import spread
+from experiments.harness.clip_features import clip_classifier, clips_distance
 from experiments.harness.options import SHOWN_SEEDS, Evaluate, first_examples
 from experiments.harness.play import HalvingOptions
 from experiments.harness.runs import Players
@@ -18,7 +19,8 @@ from gan_jax import data, plots
 from gan_jax.data import shapes, text
 from gan_jax.data.streamed_folders import FolderDataset
 from gan_jax.errors import Refusal
-from gan_jax.games import averaged
+from gan_jax.games import GameState, averaged
+from gan_jax.systems import GAN, TFGAN, CycleGAN
 from gan_jax.training import Evaluation
 from gan_jax.typing import Batch, Feed, KeyArray, PyTree
 
@@ -101,17 +103,21 @@ class ClipTellingOptions(HalvingOptions, videos.VideoOptions):
         resident = (captions.codes, tokens)
         return data.drawn_feed(draw, batch_size=self.examples_per_step, resident=resident)
 
+    def start(self, system: GAN | CycleGAN | TFGAN, batch: Batch) -> GameState:
+        """Both players as they are drawn, in one program: layer by layer it takes a minute."""
+        return jax.jit(lambda: super(ClipTellingOptions, self).start(system, batch))()
+
     def drawn(self, key: KeyArray, codes: Any) -> jax.Array:
         return shapes.draw_moving(key, codes, num_frames=self.num_frames, size=self.image_size)
 
-    def shown(self, captions: Captions, split: str, num: int) -> tuple[np.ndarray, np.ndarray]:
+    def shown(self, captions: Captions, num: int) -> tuple[np.ndarray, np.ndarray]:
         """Clips in [-1, 1], as many as there are of `num`, and of which sentences they are."""
         if captions.clips is not None:
             clips = data.signed(first_examples(captions.clips, num)["video"])
             return np.asarray(clips), np.arange(len(clips))
         assert captions.codes is not None
         scene = spread(len(captions.codes), num)
-        key = jax.random.key(SHOWN_SEEDS[split])
+        key = jax.random.key(SHOWN_SEEDS["train"])
         return np.asarray(jax.jit(self.drawn)(key, captions.codes[scene])), scene
 
 
@@ -146,72 +152,99 @@ class Teller:
 
 
 def evaluating(config: ClipTellingOptions, captions: Captions, teller: Teller) -> Evaluate:
-    """Make clips of seen and of held-out sentences, and score whether they show what is said.
+    """Make clips of seen and of held-out sentences, and score them.
 
-    Of drawn shapes an oracle reads the clips. `frames` and `video` are distances of the clips of
-    seen sentences from real ones. Beside the scores stand those of real clips, of drawn ones under
-    the sentences of others, too.
+    `frames` is a distance of the clips of seen sentences from real ones. Of drawn shapes it is
+    scored whether clips show what is said, by an oracle and by a classifier, as in the paper, and
+    `video` is a distance on its features. Beside these stands what real clips have, and what drawn
+    ones have under the sentences of others.
     """
     splits = {"seen": captions, "held_out": config.captions("test")}
-    real, asked = {}, {}
-    for (name, some), split in zip(splits.items(), ("train", "test"), strict=True):
-        real[name], asked[name] = config.shown(some, split, NUM_TOLD)
-    of_real = scores_of_real(config, captions, real["seen"], asked["seen"])
+    shown = {name: config.shown(some, NUM_TOLD) for name, some in splits.items()}
+    judge = judging(config, captions, *shown["seen"])
 
     def evaluate(key: KeyArray, state: PyTree) -> Evaluation:
-        average, scores, rows, said = averaged(state), dict(of_real), [], []
+        average = averaged(state)
         players = Players(average.generator, average.discriminator)
+        scores, rows, said = dict(judge.of_real), [], []
         for number, (name, some) in enumerate(splits.items()):
-            sentences = [some.sentences[scene] for scene in asked[name]]
+            _, scene = shown[name]
+            sentences = [some.sentences[row] for row in scene]
             clips = np.asarray(teller.make(jax.random.fold_in(key, number), players, sentences))
             if some.codes is not None:
-                scores |= named(name, read_scenes(clips, some.codes[asked[name]]))
+                scores |= judge.told(name, clips, some.codes[scene])
             if name == "seen":
-                scores["frames"] = videos.frames_distance(real[name], clips)
+                scores |= judge.compared(clips)
             chosen = np.linspace(0, len(clips) - 1, NUM_ROWS).astype(int)
             rows.append(clips[chosen])
             said += [sentences[row] for row in chosen]
-        shown = np.concatenate(rows)
-        images, scale = shown.reshape(-1, *shown.shape[2:]), max(2, 64 // shown.shape[3])
+        clips = np.concatenate(rows)
+        images, scale = clips.reshape(-1, *clips.shape[2:]), max(2, 64 // clips.shape[3])
         told = plots.captioned_grid(images, said, scale=scale)
-        return Evaluation({"told": told, "moving": plots.clip_grid(shown)}, scores)
+        return Evaluation({"told": told, "moving": plots.clip_grid(clips)}, scores)
 
     return evaluate
 
 
-def read_scenes(clips: Any, codes: np.ndarray) -> dict[str, float]:
-    """The shares of clips of one drawn figure of which what their scene says is read.
+class Judge(NamedTuple):
+    """How clips are scored.
+
+    compared: clips of seen sentences -> their distances from real ones.
+    told: (the name of a split, clips, their scenes) -> how many show what is said.
+    of_real: what real clips have.
+    """
+
+    compared: Callable[[np.ndarray], dict[str, float]]
+    told: Callable[[str, np.ndarray, np.ndarray], dict[str, float]]
+    of_real: dict[str, float]
+
+
+def judging(
+    config: ClipTellingOptions, captions: Captions, real: np.ndarray, scene: np.ndarray
+) -> Judge:
+    """Compare with these real clips; read what is drawn."""
+
+    def by_frames(clips: np.ndarray) -> dict[str, float]:
+        return {"frames": videos.frames_distance(real, clips)}
+
+    if captions.codes is None:
+        return Judge(by_frames, lambda *clips: {}, {})
+    classifier = clip_classifier(num_frames=config.num_frames, size=config.image_size)
+    readers = {"": READ, "classifier/": classifier.read}
+
+    def compared(clips: np.ndarray) -> dict[str, float]:
+        return {**by_frames(clips), "video": clips_distance(classifier, real, clips)}
+
+    def told(name: str, clips: np.ndarray, codes: np.ndarray) -> dict[str, float]:
+        return {
+            f"{by}{name}/{what}": share
+            for by, read in readers.items()
+            for what, share in shown_rightly(read(clips), codes).items()
+        }
+
+    codes = captions.codes[scene]
+    others = np.random.default_rng(0).permutation(codes)
+    drawn_anew = np.asarray(jax.jit(config.drawn)(jax.random.key(SHOWN_SEEDS["test"]), codes))
+    of_real = {f"real/{name}": value for name, value in compared(drawn_anew).items()}
+    of_real |= told("real", real, codes) | told("shuffled", real, others)
+    return Judge(compared, told, of_real)
+
+
+def shown_rightly(found: Mapping[str, Any], codes: np.ndarray) -> dict[str, float]:
+    """The shares of clips of one drawn figure of which what their scene says is found.
 
     Of each attribute, of all three that say how it looks (`look`), of both of its path (`path`), of
-    all five (`all`), and of what can be read at all (`read`).
+    all five (`all`), and of clips where anything is (`read`).
     """
-    found = {name: np.asarray(value) for name, value in READ(clips).items()}
     right = {
-        name: found[name] == codes[:, 0, place]
+        name: np.asarray(found[name]) == codes[:, 0, place]
         for place, name in enumerate(shapes.MOVING_ATTRIBUTES)
     }
     for group, names in GROUPS.items():
         right[group] = np.all([right[name] for name in names], axis=0)
     right["all"] = right["look"] & right["path"]
-    right["read"] = found["shape"] != -1
+    right["read"] = np.asarray(found["shape"]) != -1
     return {name: float(np.mean(value)) for name, value in right.items()}
-
-
-def scores_of_real(
-    config: ClipTellingOptions, captions: Captions, clips: np.ndarray, asked: np.ndarray
-) -> dict[str, float]:
-    """The scores of real clips (`real`), of drawn ones beside other sentences (`shuffled`)."""
-    if captions.codes is None:
-        return {}
-    said = captions.codes[asked]
-    others = np.random.default_rng(0).permutation(said)
-    scores = named("real", read_scenes(clips, said)) | named("shuffled", read_scenes(clips, others))
-    drawn_anew, _ = config.shown(captions, "test", len(clips))
-    return {**scores, "real/frames": videos.frames_distance(clips, drawn_anew)}
-
-
-def named(name: str, scores: Mapping[str, float]) -> dict[str, float]:
-    return {f"{name}/{what}": value for what, value in scores.items()}
 
 
 def said(metrics: Mapping[str, Any]) -> str:
@@ -219,8 +252,12 @@ def said(metrics: Mapping[str, Any]) -> str:
     found = "frames differ by {frames:.1f} (sliced Wasserstein, times 1,000)"
     if "seen/all" in metrics:
         found += (
-            "; of clips of seen sentences {seen/look:.1%} have the size, colour and shape that "
-            "they say, {seen/path:.1%} the motion and direction, {seen/all:.1%} all five; of "
-            "held-out ones {held_out/look:.1%}, {held_out/path:.1%} and {held_out/all:.1%}"
+            ", of real clips by {real/frames:.1f}; of clips of seen sentences {seen/look:.1%} have "
+            "the size, colour and shape that they say, {seen/path:.1%} the motion and direction, "
+            "{seen/all:.1%} all five, of held-out ones {held_out/look:.1%}, {held_out/path:.1%} "
+            "and {held_out/all:.1%}; by a classifier, which names the unreadable, too, "
+            "{classifier/seen/look:.1%}, {classifier/seen/path:.1%} and {classifier/seen/all:.1%}, "
+            "{classifier/held_out/look:.1%}, {classifier/held_out/path:.1%} and "
+            "{classifier/held_out/all:.1%}"
         )
     return found.format_map(metrics)

@@ -16,7 +16,7 @@ from gan_jax.errors import Refusal
 from gan_jax.systems import ADDA, GAN, TFGAN, CycleGAN
 from gan_jax.training import first_batch
 from gan_jax.training.compile import AXIS, Parallel
-from gan_jax.typing import Feed, Step
+from gan_jax.typing import Batch, Feed, Step
 
 LOSSES = {
     "minimax": losses.minimax,
@@ -107,6 +107,10 @@ class GameOptions(RunOptions):
         )
         return games.exponential_average(step, decay=self.average_decay)
 
+    def start(self, system: GAN | CycleGAN | TFGAN, batch: Batch) -> games.GameState:
+        """Both players as they are drawn."""
+        return system.init(self.key("init"), batch, optimizers=self.optimizers())
+
     def play(
         self,
         system: GAN | CycleGAN | TFGAN,
@@ -119,7 +123,7 @@ class GameOptions(RunOptions):
         label_names: Sequence[str] | None = None,
     ) -> Result:
         """Train, from the start or from where the run in `workdir` was stopped."""
-        state = system.init(self.key("init"), first_batch(feed), optimizers=self.optimizers())
+        state = self.start(system, first_batch(feed))
         return self.train(
             self.step(system),
             games.exponential_average_memory(state),

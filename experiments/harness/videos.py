@@ -53,15 +53,10 @@ class VideoOptions(RunOptions):
         """
         told = {"num_frames": self.num_frames, "size": self.image_size}
 
-        def draw_shapes(key: KeyArray, num: int, codes: jax.Array) -> Batch:
-            key_scene, key_video = jax.random.split(key)
-            chosen = codes[jax.random.randint(key_scene, (num,), 0, len(codes))]
-            return {"video": shapes.draw_moving(key_video, chosen, **told), "codes": chosen}
-
         if self.dataset == DIGITS:
             return partial(moving_digits.draw, **told), moving_digits.load(split)
         if self.dataset == SHAPES:
-            return draw_shapes, (shapes.moving_scenes(split).codes,)
+            return partial(draw_scenes, **told), (shapes.moving_scenes(split).codes,)
         return None
 
     def video_feed(self) -> Feed:
@@ -80,6 +75,14 @@ class VideoOptions(RunOptions):
             return {"video": data.signed(first_examples(self.clips(split), num)["video"])}
         draw, arrays = drawing
         return jax.jit(draw, static_argnums=1)(jax.random.key(SHOWN_SEEDS[split]), num, *arrays)
+
+
+def draw_scenes(key: KeyArray, num: int, codes: Any, *, num_frames: int, size: int) -> Batch:
+    """Draw clips of scenes that are drawn from these, with the `codes` of each."""
+    key_scene, key_video = jax.random.split(key)
+    chosen = jnp.asarray(codes)[jax.random.randint(key_scene, (num,), 0, len(codes))]
+    video = shapes.draw_moving(key_video, chosen, num_frames=num_frames, size=size)
+    return {"video": video, "codes": chosen}
 
 
 def frames_distance(real: Any, made: Any) -> float:

@@ -12,7 +12,15 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 import experiments
-from experiments.harness import captions, encoders, features, pictures, telling
+from experiments.harness import (
+    captions,
+    clip_features,
+    clip_telling,
+    encoders,
+    features,
+    pictures,
+    telling,
+)
 
 ALWAYS = {"ring"}
 """The experiment that runs by default; the others are slow tests."""
@@ -113,6 +121,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         monkeypatch.setattr(features, "NUM_EPOCHS", 1)
         monkeypatch.setattr(encoders, "NUM_FOUND", 20)
         monkeypatch.setattr(telling, "NUM_TOLD", 20)
+        monkeypatch.setattr(clip_telling, "NUM_TOLD", 20)
+        monkeypatch.setattr(clip_features, "NUM_PIXELS", 1)
         monkeypatch.setattr(captions, "NUM_DRAWN", {"train": 300, "test": 20})
         monkeypatch.setattr(pictures, "NUM_MEASURED", 20)
         config = experiment.CONFIGS[name]

@@ -11,7 +11,7 @@ import pytest
 
 from experiments import text_to_video
 from experiments.harness import clip_telling, videos
-from experiments.harness.clip_telling import Teller, evaluating, read_scenes
+from experiments.harness.clip_telling import READ, Teller, evaluating, shown_rightly
 from experiments.harness.runs import Players
 from gan_jax.data import shapes, signed
 from gan_jax.training import first_batch
@@ -45,7 +45,7 @@ def test_drawn_clips_move_as_the_words_beside_them_say():
         zip(map(tuple, config.tokens(list(SCENES)).tolist()), SCENES.values(), strict=True)
     )
     codes = np.stack([by_tokens[tuple(row)] for row in np.asarray(batch["text"]).tolist()])
-    assert read_scenes(batch["video"], codes)["all"] == 1
+    assert shown_rightly(READ(batch["video"]), codes)["all"] == 1
     assert len(np.unique(codes, axis=0)) > 20
 
 
@@ -69,7 +69,7 @@ def test_clips_of_a_folder_are_fed_with_the_words_of_their_captions(folder):
     batch = first_batch(config.told_feed(captions))
     shown = np.rint((np.asarray(batch["video"])[:, 0, 8, 8, 0] + 1) / 2 * 255 / 20)
     np.testing.assert_array_equal(batch["text"][:, 2], shown + 1)
-    clips, scene = config.shown(captions, "train", 5)
+    clips, scene = config.shown(captions, 5)
     assert len(clips) == 5
     np.testing.assert_array_equal(clips, signed(captions.clips[scene]["video"]))
 
@@ -108,6 +108,9 @@ def test_words_that_were_never_read_are_refused():
     assert len(teller.make(KEY, Players(0.0, 0.0), ["A purple circle"])) == 1
 
 
+drawn = jax.jit(TOLD.drawn)
+
+
 class Truth:
     """Makes clips of sentences as far as it knows them; else nothing."""
 
@@ -115,7 +118,7 @@ class Truth:
         self.known = known
 
     def make(self, key, players, sentences):
-        clips = TOLD.drawn(key, np.stack([SCENES[sentence] for sentence in sentences]))
+        clips = drawn(key, np.stack([SCENES[sentence] for sentence in sentences]))
         known = np.array([sentence in self.known for sentence in sentences])
         return jnp.where(known[:, None, None, None, None], clips, players.generator)
 
@@ -125,8 +128,21 @@ def state_of(generator):
     return SimpleNamespace(memory=average)
 
 
+class Colours:
+    """A classifier that names all rightly where it is green, and else nothing."""
+
+    def read(self, clips):
+        found = READ(clips)
+        green = np.asarray(found["colour"]) == shapes.COLOURS.index("green")
+        return {name: np.where(green, value, -1) for name, value in found.items()}
+
+
 def test_scores_say_of_which_split_clips_show_what_is_said(monkeypatch):
     monkeypatch.setattr(clip_telling, "NUM_TOLD", 59)
+    monkeypatch.setattr(clip_telling, "clip_classifier", lambda **sizes: Colours())
+    monkeypatch.setattr(
+        clip_telling, "clips_distance", lambda classifier, real, made: float(np.mean(made - real))
+    )
     monkeypatch.setattr(clip_telling, "averaged", lambda state: state.memory)
     found = evaluating(TOLD, CAPTIONS, Truth(set(CAPTIONS.sentences)))(KEY, state_of(-1.0))
     scores = found.metrics
@@ -139,6 +155,11 @@ def test_scores_say_of_which_split_clips_show_what_is_said(monkeypatch):
     chances = [1 / 2, 1 / 5, 1 / 3, 1 / 3, 1 / 12, 1 / 30, 1 / 12, 1 / 360]
     np.testing.assert_allclose(shuffled, chances, atol=0.2)
     assert scores["shuffled/read"] == 1
+    assert scores["classifier/seen/look"] == pytest.approx(scores["classifier/real/all"])
+    assert 0.1 < scores["classifier/seen/look"] < 0.3
+    assert scores["classifier/held_out/all"] == 0
+    assert 0 < abs(scores["video"]) < 0.1
+    assert 0 < abs(scores["real/video"]) < 0.1
     assert 0 < scores["real/frames"] < 150
     assert 0 < scores["frames"] < 150
     rows = found.files["told"].pixels
@@ -151,11 +172,11 @@ def test_scores_say_of_which_split_clips_show_what_is_said(monkeypatch):
 
 def test_what_is_read_is_right_by_itself_and_together():
     codes = np.stack([SCENES[sentence] for sentence in CAPTIONS.sentences[:24]])
-    clips = jax.jit(TOLD.drawn)(KEY, codes)
+    clips = drawn(KEY, codes)
     other = codes.copy()
     other[:6, :, 0] = 1 - other[:6, :, 0]
     other[3:12, :, 3:] = (2, 4)
-    found = read_scenes(clips, other)
+    found = shown_rightly(READ(clips), other)
     assert found["size"] == found["look"] == 18 / 24
     assert found["colour"] == found["shape"] == found["read"] == 1
     astray = np.any(other[..., 3:] != codes[..., 3:], axis=(1, 2))
@@ -171,7 +192,7 @@ def test_a_folder_is_scored_by_its_frames(folder, monkeypatch):
         make=lambda key, players, sentences: np.zeros((len(sentences), 4, 16, 16, 3), np.float32)
     )
     found = evaluating(config, captions, teller)(KEY, state_of(0.0))
-    real, _ = config.shown(captions, "train", 288)
+    real, _ = config.shown(captions, 288)
     expected = videos.frames_distance(real, np.zeros_like(real))
     assert found.metrics == {"frames": pytest.approx(expected)}
     assert clip_telling.said(found.metrics).startswith(f"frames differ by {expected:.1f}")

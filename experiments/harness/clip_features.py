@@ -134,7 +134,7 @@ def _descend(network: LeNet, blank: Array, feed: Any, seed: int) -> Params:
             jnp.mean(optax.softmax_cross_entropy_with_integer_labels(of_one, codes))
             for of_one, codes in zip(_by_attribute(logits), batch["codes"][:, 0].T, strict=True)
         ]
-        return PlayerOutcome(sum(losses), weights.state)
+        return PlayerOutcome(jnp.sum(jnp.stack(losses)), weights.state)
 
     def run(resident, chunk):
         key_start, key_steps = jax.random.split(jax.random.key(seed))

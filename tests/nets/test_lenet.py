@@ -1,4 +1,4 @@
-"""LeNet against its layers written out, and the images that it takes."""
+"""LeNet against its layers written out, and the images and clips that it takes."""
 
 from functools import partial
 
@@ -14,25 +14,29 @@ KEY = jax.random.key(0)
 
 def convolved(x, layer):
     """By a sum over the kernel's places: at every other pixel, with as few zeros as reach all."""
-    sides = [-(-side // 2) for side in x.shape[1:3]]
-    missing = [2 * n + 3 - side for n, side in zip(sides, x.shape[1:3], strict=True)]
-    borders = [(m // 2, m - m // 2) for m in missing]
+    kernel, borders, lengths = layer["kernel"], [], [-(-length // 2) for length in x.shape[1:-1]]
+    for size, half, length in zip(kernel.shape, lengths, x.shape[1:-1], strict=False):
+        missing = 2 * (half - 1) + size - length
+        borders.append((missing // 2, missing - missing // 2))
     padded = np.pad(x, ((0, 0), *borders, (0, 0)))
-    return layer["bias"] + sum(
-        padded[:, i : i + 2 * sides[0] : 2, j : j + 2 * sides[1] : 2][:, : sides[0], : sides[1]]
-        @ layer["kernel"][i, j]
-        for i in range(5)
-        for j in range(5)
-    )
+    y = layer["bias"]
+    for place in np.ndindex(kernel.shape[:-2]):
+        every_other = [
+            slice(i, i + 2 * half - 1, 2) for i, half in zip(place, lengths, strict=True)
+        ]
+        y = y + padded[:, *every_other] @ kernel[place]
+    return y
 
 
-def test_it_is_its_layers():
+@pytest.mark.parametrize(("frames", "kernel"), [((), (5, 5)), ((6,), (3, 5, 5))])
+def test_it_is_its_layers(frames, kernel):
     network = LeNet(3, num_features=6)
-    x = jax.random.normal(KEY, (2, 9, 11, 2))
+    x = jax.random.normal(KEY, (2, *frames, 9, 11, 2))
     draw = lambda leaf: np.random.default_rng(leaf.size).normal(0, 0.3, leaf.shape)  # noqa: E731
     params = jax.tree.map(draw, jax.eval_shape(network.init, KEY, x)["params"])
     hidden = np.asarray(x)
     for name in ("Conv_0", "Conv_1"):
+        assert params[name]["kernel"].shape[:-2] == kernel
         hidden = np.maximum(convolved(hidden, params[name]), 0)
     first, last = params["Dense_0"], params["Dense_1"]
     features = np.maximum(hidden.reshape(2, -1) @ first["kernel"] + first["bias"], 0)
@@ -53,7 +57,8 @@ def test_it_takes_images_of_any_size_from_8_on(height, width, channels):
     assert count == convolutions + dense
 
 
-def test_images_that_are_too_small_are_refused():
-    x = jax.ShapeDtypeStruct((5, 28, 7, 1), jnp.float32)
+@pytest.mark.parametrize("frames", [(), (4,)])
+def test_images_that_are_too_small_are_refused(frames):
+    x = jax.ShapeDtypeStruct((5, *frames, 28, 7, 1), jnp.float32)
     with pytest.raises(ValueError, match="images are 28x7; LeNet takes them from 8x8 on"):
         jax.eval_shape(partial(LeNet(7).init, KEY), x)

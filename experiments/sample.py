@@ -3,13 +3,14 @@
 The run directory says all there is to know of the training. Of a run with labels the images are
 files in one folder a label, so that they are a dataset again, and rows of the grid. A run that
 translates images is given pictures of yours, of any sizes, by --input FOLDER; one that draws what
-sentences say, a sentence by --text.
+sentences say, a sentence by --text. Clips are GIFs.
 """
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -33,7 +34,8 @@ class Options(RunAgain):
     input: str | None = None
     """A folder of pictures to translate, each to a file of its name; --num is then their number.
     pix2pix takes what it was trained to start from: light outlines on black, small or grey images,
-    one half of a pair; of inpainting whole images, of which a part is hidden."""
+    one half of a pair; of inpainting whole images, of which a part is hidden. video_gan makes a
+    clip of each, of the run's size."""
     back: bool = False
     """Translate from the target to the source, where a run goes both ways."""
     text: str | None = None
@@ -54,26 +56,24 @@ def run(options: Options) -> str:
         raise Refusal("--back translates pictures of yours: name their folder by --input.")
     if options.text is not None:
         return tell(options, options.text)
-    run = opened(options)
+    run = opened(options, clips=True)
     labels = run.labels(options.num, options.label)
     folder = new_directory(options.out, options.run, "images")
     chunks = run.draw(options.key, options.num, *labels)
     if options.grid:
-        images = np.asarray(data.signed(np.concatenate(list(chunks))))
-        folder.mkdir(parents=True, exist_ok=True)
-        grid_of(images, *labels).save(folder / "grid.png")
-        return f"{len(images)} images in {folder / 'grid.png'}"
+        return write_grid(np.asarray(data.signed(np.concatenate(list(chunks)))), folder, *labels)
     names = folder_names(run.restored.label_names or [])
-    written = 0
+    files, written = IMAGES, 0
     for images in chunks:
+        files = files_of(images)
         numbers = range(written, written + len(images))
         within = [names[label] for label in labels[0][numbers]] if labels else [""] * len(images)
         for name in set(within):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        files = file_names(numbers, options.num)
-        plots.save_images(images, [folder / w / f for w, f in zip(within, files, strict=True)])
+        own = file_names(numbers, options.num, files.suffix)
+        files.save(images, [folder / w / name for w, name in zip(within, own, strict=True)])
         written += len(images)
-    return f"{written} images in {folder}"
+    return f"{written} {files.what} in {folder}"
 
 
 def tell(options: Options, sentence: str) -> str:
@@ -83,27 +83,49 @@ def tell(options: Options, sentence: str) -> str:
     teller, players = telling(options)
     folder = new_directory(options.out, options.run, "told")
     made = teller(options.key, players, [sentence] * options.num)
-    folder.mkdir(parents=True, exist_ok=True)
-    are_clips = made.ndim == 5
-    what, suffix = ("clips", ".gif") if are_clips else ("images", ".png")
     if options.grid:
-        grid = plots.clip_grid(np.asarray(made)) if are_clips else grid_of(np.asarray(made))
-        grid.save(folder / f"grid{suffix}")
-        return f"{len(made)} {what} in {folder / f'grid{suffix}'}"
-    save = plots.save_clips if are_clips else plots.save_images
-    names = file_names(range(options.num), options.num, suffix)
-    save(np.asarray(data.to_uint8(made)), [folder / name for name in names])
-    return f"{len(made)} {what} in {folder}"
+        return write_grid(np.asarray(made), folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = files_of(made)
+    names = file_names(range(options.num), options.num, files.suffix)
+    files.save(np.asarray(data.to_uint8(made)), [folder / name for name in names])
+    return f"{len(made)} {files.what} in {folder}"
 
 
-def file_names(numbers: Iterable[int], num: int, suffix: str = ".png") -> list[str]:
+class Files(NamedTuple):
+    """What is made, and how it is written."""
+
+    what: str
+    suffix: str
+    save: Callable[..., None]
+
+
+IMAGES = Files("images", ".png", plots.save_images)
+CLIPS = Files("clips", ".gif", plots.save_clips)
+
+
+def files_of(made: Any) -> Files:
+    """Whether these are images, or clips, which have an axis more."""
+    return CLIPS if made.ndim == 5 else IMAGES
+
+
+def write_grid(made: np.ndarray, folder: Path, *labels: np.ndarray) -> str:
+    """Write one picture of images or clips in [-1, 1]; say where it is."""
+    files = files_of(made)
+    path = folder / f"grid{files.suffix}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (plots.clip_grid(made) if files is CLIPS else grid_of(made, *labels)).save(path)
+    return f"{len(made)} {files.what} in {path}"
+
+
+def file_names(numbers: Iterable[int], num: int, suffix: str) -> list[str]:
     """Names of files that are in the order of their numbers, of which there are `num`."""
     digits = max(len(str(num - 1)), 5)
     return [f"{number:0{digits}d}{suffix}" for number in numbers]
 
 
 def translate(options: Options, source: Path) -> str:
-    """Translate every picture of a folder; say where they are."""
+    """Translate every picture of a folder; say where what is made of them is."""
     if options.label is not None or options.grid or options.text is not None:
         raise Refusal(
             "--input gives each picture a file of its own: leave out --label and --grid, or --text."
@@ -112,7 +134,7 @@ def translate(options: Options, source: Path) -> str:
     names = pictures_in(source)
     folder = new_directory(options.out, options.run, "translated")
     background = background_colour(run.config.background)
-    broken = []
+    files, broken = IMAGES, []
     for index, name in enumerate(names):
         try:
             header = read_header(source / name, background)
@@ -125,13 +147,14 @@ def translate(options: Options, source: Path) -> str:
         image = np.asarray(picture).reshape(1, header.height, header.width, -1)
         key = jax.random.fold_in(options.key, index)
         made = data.to_uint8(translator.translate(key, weights, data.signed(image)))
-        path = folder / (name if name.lower().endswith(".png") else f"{name}.png")
+        files = files_of(made)
+        path = folder / (name if name.lower().endswith(files.suffix) else f"{name}{files.suffix}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        plots.save_images(np.asarray(made), [path])
+        files.save(np.asarray(made), [path])
     if len(broken) == len(names):
         raise Refusal(f"None of the pictures in {source} can be read: {some(broken)}.")
     left_out = f"; left out, as they cannot be read: {some(broken)}" if broken else ""
-    return f"{len(names) - len(broken)} images in {folder}{left_out}"
+    return f"{len(names) - len(broken)} {files.what} in {folder}{left_out}"
 
 
 def grid_of(images: np.ndarray, labels: np.ndarray | None = None) -> plots.Picture:

@@ -137,10 +137,15 @@ def size_for_dcgan(batch: Batch) -> tuple[tuple[int, int], int]:
         ValueError: a side is odd, or halves of both would stay large.
     """
     _, height, width, channels = batch["image"].shape
+    check_halved(height, width)
+    return (height, width), channels
+
+
+def check_halved(height: int, width: int) -> None:
+    """Raise ValueError where a side is odd, or halves of both would stay large."""
     if height % 2 or width % 2 or max(height, width) >> dcgan_depth(height, width) > LARGEST_BASE:
         near = max(round(max(height, width) / 16), 1) * 16
         raise Refusal(
-            f"The images are {height}x{width}, and DCGAN halves both sides until one is small: "
-            f"give an --image-size that can be halved often, such as {near}."
+            f"The images are {height}x{width}, and both sides are halved until one is small: give "
+            f"an --image-size that can be halved often, such as {near}."
         )
-    return (height, width), channels

@@ -27,11 +27,11 @@ NUM_NAMED = 20
 
 
 class Translator(NamedTuple):
-    """How a run makes images of a user's own, one way; of pictures of so many channels.
+    """How a run makes images, or clips, of a user's own pictures, of so many channels, one way.
 
     An experiment that can has `translators(config, system, batch)`, by the names `forth` and, where
     it goes both ways, `back`.
-    translate: (key, weights, images in [-1, 1], of any size) -> images in [-1, 1].
+    translate: (key, weights, images in [-1, 1], of any size) -> images, or clips, in [-1, 1].
     """
 
     channels: int
@@ -121,7 +121,7 @@ class Opened(NamedTuple):
     def to_signed(self, images: Any) -> Any:
         return images if self.is_signed else 2 * images - 1
 
-    def to_bytes(self, images: Any) -> UInt8[np.ndarray, "num height width channels"]:
+    def to_bytes(self, images: Any) -> UInt8[np.ndarray, "num *shape"]:
         return np.asarray(data.to_uint8(self.to_signed(images)))
 
     def labels(self, num: int, label: str | None = None) -> tuple[np.ndarray, ...]:
@@ -146,8 +146,8 @@ class Opened(NamedTuple):
 
     def draw(
         self, key: KeyArray, num: int, *conditions: np.ndarray
-    ) -> Iterator[UInt8[np.ndarray, "num height width channels"]]:
-        """Make images a hundred at a time."""
+    ) -> Iterator[UInt8[np.ndarray, "num *shape"]]:
+        """Make images, or clips, a hundred at a time."""
         sample = jax.jit(self.maker.sample, static_argnums=2)
         for chunk, start in enumerate(range(0, num, CHUNK)):
             some = [np.resize(condition[start : start + CHUNK], CHUNK) for condition in conditions]
@@ -166,20 +166,22 @@ def built(again: RunAgain) -> Built:
     return Built(restored, module, config, module.build(config, restored.batch))
 
 
-def opened(again: RunAgain) -> Opened:
-    """Open a run that makes images.
+def opened(again: RunAgain, *, clips: bool = False) -> Opened:
+    """Open a run that makes images, or clips where these are wanted, too.
 
     Raises:
         ValueError: the directory is none of a run of these experiments, or its run makes no images.
     """
-    restored, module, config, system = built(again)
-    if hasattr(module, "translators"):
+    run = built(again)
+    restored, module, config, system = run
+    if translators_of(run):
         raise Refusal(
-            f"{again.run} is a run of {restored.experiment}, which makes images of other images: "
-            f"give some, by python -m experiments.sample {again.run} --input FOLDER."
+            f"{again.run} is a run of {restored.experiment}, which starts from other images: give "
+            f"some, by python -m experiments.sample {again.run} --input FOLDER."
         )
     maker = module.maker(config, system) if hasattr(module, "maker") else system
-    if not {"image", "target"} & set(restored.batch) or not hasattr(maker, "generate"):
+    made = {"image", "target", "video"} if clips else {"image", "target"}
+    if not made & set(restored.batch) or not hasattr(maker, "generate"):
         raise Refusal(f"{again.run} is a run of {restored.experiment}, which makes no images.")
     if hasattr(module, "teller"):
         raise Refusal(
@@ -196,6 +198,12 @@ def opened(again: RunAgain) -> Opened:
     return Opened(restored, config, system, maker, weights)
 
 
+def translators_of(run: Built) -> Mapping[str, Translator]:
+    """The ways in which a run translates pictures, by name."""
+    find = getattr(run.module, "translators", None)
+    return find(run.config, run.system, run.restored.batch) if find else {}
+
+
 def translating(again: RunAgain, way: str) -> tuple[Built, Translator, Weights]:
     """Open a run that translates images, one way.
 
@@ -203,8 +211,7 @@ def translating(again: RunAgain, way: str) -> tuple[Built, Translator, Weights]:
         ValueError: as `built`, or its run translates none, or not this way.
     """
     run = built(again)
-    find = getattr(run.module, "translators", None)
-    ways = find(run.config, run.system, run.restored.batch) if find else {}
+    ways = translators_of(run)
     if way not in ways:
         what = "translates pictures one way, without --back" if ways else "translates no pictures"
         raise Refusal(f"{again.run} is a run of {run.restored.experiment}, which {what}.")

@@ -13,6 +13,8 @@ from experiments.harness.bounds import Size
 from experiments.harness.options import SHOWN_SEEDS, RunOptions, first_examples
 from gan_jax import data, metrics
 from gan_jax.data import moving_digits, shapes
+from gan_jax.data.paths import path_of
+from gan_jax.errors import Refusal
 from gan_jax.typing import Batch, Feed, KeyArray
 
 DIGITS, SHAPES = "digits", "shapes"
@@ -37,7 +39,16 @@ class VideoOptions(RunOptions):
     """The colour that transparent pixels of your clips show."""
 
     def clips(self, split: str = "train") -> data.Dataset:
-        """The clips of a folder."""
+        """The clips of a folder.
+
+        Raises:
+            ValueError: `dataset` is no path, or as `data.load`.
+        """
+        if path_of(self.dataset, None) is None:
+            raise Refusal(
+                f"--dataset is {self.dataset!r}; it must be {DIGITS}, {SHAPES}, or the path of a "
+                "folder of clips, such as ./clips."
+            )
         return data.load(
             self.dataset,
             split=split,

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 from scipy import stats
 
-from experiments import conditional_gan, dcgan, evaluate, ring, sample, vae, walk
-from experiments.harness.runs import RunAgain, opened
+from experiments import conditional_gan, dcgan, evaluate, ring, sample, vae, video_gan, walk
+from experiments.harness.runs import RunAgain, opened, translating
 from gan_jax import data, games
 from gan_jax.training import CheckpointError, Checkpoints, RunDirectoryError, open_run
 from gan_jax.training.record import plain, run_digest
@@ -110,6 +110,73 @@ def test_a_walk_passes_nine_latents_on_both_ways(of_vae, tmp_path):
     assert (rows["straight"][:, 1] != rows["spherical"][:, 1]).any()
     with Image.open(tmp_path / "walk.gif") as film:
         assert (film.n_frames, film.size, film.info["loop"]) == (18, (2 * 40, 40), 0)
+
+
+CLIP = {"video": jax.ShapeDtypeStruct((4, 4, 16, 16, 3), jnp.float32)}
+IMAGE = {"condition": jax.ShapeDtypeStruct((4, 16, 16, 3), jnp.float32)}
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["of_clips", "of_continued"])
+def of_clips(request, tmp_path_factory):
+    """A run whose generator has random weights: of drawn clips, or of continued images."""
+    config = video_gan.Config(from_image=request.param, width=2, latent_dim=3, image_size=16)
+    batch, rng = {**CLIP, **(IMAGE if config.from_image else {})}, np.random.default_rng(0)
+    system = video_gan.build(config, batch)
+    state = jax.eval_shape(lambda: system.init(KEY, batch, optimizers=config.optimizers()))
+    state = jax.tree.map(lambda x: jnp.asarray(rng.uniform(0, 1, x.shape), x.dtype), state)
+    weights = state.generator.weights
+    weights = weights.replace(params=jax.tree.map(lambda x: x - 0.5, weights.params))
+    state = state.replace(generator=state.generator.replace(weights=weights))
+    state = games.exponential_average_memory(state)
+    return left(tmp_path_factory.mktemp("clips"), "video_gan", config, state, batch)
+
+
+def frames(path):
+    with Image.open(path) as clip:
+        shown = (frame.convert("RGB") for frame in ImageSequence.Iterator(clip))
+        return np.stack([np.asarray(frame) for frame in shown])
+
+
+@pytest.mark.parametrize("of_clips", [False], indirect=True)
+def test_clips_are_gifs(of_clips, tmp_path):
+    """256 pixels have no more colours than a GIF's frame."""
+    out = tmp_path / "some"
+    said = sample.run(sample.Options(run=of_clips, num=3, out=str(out)))
+    assert said == f"3 clips in {out}"
+    assert sorted(path.name for path in out.iterdir()) == [f"0000{i}.gif" for i in range(3)]
+    run = opened(RunAgain(run=of_clips), clips=True)
+    draw = jax.jit(run.system.sample, static_argnums=2)
+    signed = draw(jax.random.fold_in(KEY, 0), run.weights, 100)[:3]
+    expected = np.asarray(data.to_uint8(signed))
+    assert np.ptp(expected) > 10
+    np.testing.assert_array_equal([frames(out / f"0000{i}.gif") for i in range(3)], expected)
+    said = sample.write_grid(np.asarray(signed), tmp_path / "grid")
+    assert said == f"3 clips in {tmp_path / 'grid' / 'grid.gif'}"
+    assert frames(tmp_path / "grid" / "grid.gif").shape == (4, 2 * 36, 2 * 36, 3)
+    for module in (walk, evaluate):
+        with pytest.raises(ValueError, match="is a run of video_gan, which makes no images"):
+            module.run(module.Options(run=of_clips))
+    with pytest.raises(ValueError, match="is a run of video_gan, which translates no pictures"):
+        sample.run(sample.Options(run=of_clips, input=str(tmp_path)))
+
+
+@pytest.mark.parametrize("of_clips", [True], indirect=True)
+def test_pictures_are_continued_as_gifs_of_their_names(of_clips, tmp_path):
+    own = np.random.default_rng(1).integers(0, 256, (16, 16, 3), np.uint8)
+    (tmp_path / "own" / "far").mkdir(parents=True)
+    Image.fromarray(own).save(tmp_path / "own" / "one.png")
+    Image.fromarray(own).convert("L").resize((21, 40)).save(tmp_path / "own" / "far" / "two.jpg")
+    given = sample.Options(run=of_clips, input=str(tmp_path / "own"))
+    assert sample.run(given) == f"2 clips in {of_clips}/translated"
+    run, _, weights = translating(given, "forth")
+    expected = jax.jit(run.system.generate)(weights, None, data.signed(own[None]))[0]
+    assert np.ptp(expected) > 0.1
+    made = frames(Path(of_clips, "translated", "one.png.gif"))
+    np.testing.assert_array_equal(made, data.to_uint8(expected))
+    assert frames(Path(of_clips, "translated", "far", "two.jpg.gif")).shape == (4, 16, 16, 3)
+    for module in (sample, walk, evaluate):
+        with pytest.raises(ValueError, match=r"starts from other images: .* --input FOLDER\.$"):
+            module.run(module.Options(run=of_clips))
 
 
 CLASSES = 3

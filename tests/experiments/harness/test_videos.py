@@ -2,13 +2,17 @@
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
 
 from experiments import video_gan
 from experiments.harness import videos
+from gan_jax import data
 from gan_jax.data import shapes
+from gan_jax.data.framing import Framing
 from gan_jax.training import first_batch
 
 CONFIG = dataclasses.replace(video_gan.CONFIGS["digits"], image_size=16, num_frames=4, batch_size=6)
@@ -89,3 +93,33 @@ def test_clips_of_a_folder_are_fed(tmp_path):
     assert batch["video"].shape == (6, 4, 16, 16, 3)
     assert -1 <= batch["video"].min() < batch["video"].max() <= 1
     assert config.examples("test", 3)["video"].shape == (3, 4, 16, 16, 3)
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 24), (24, 41), (16, 16), (9, 20)])
+def test_pictures_that_are_continued_are_framed_as_clips_are(width, height):
+    class Stands:
+        def generate(self, weights, latents, images):
+            return jnp.repeat(images[:, None], 4, axis=1)
+
+    values = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    config = dataclasses.replace(CONFIG, from_image=True)
+    ways = video_gan.translators(config, Stands(), {"condition": np.zeros((6, 16, 16, 3))})
+    assert list(ways) == ["forth"]
+    assert ways["forth"].channels == 3
+    made = ways["forth"].translate(None, None, data.signed(values[None]))
+    (expected,) = Framing(16, num_frames=4).images([PIL.Image.fromarray(values)] * 4)
+    np.testing.assert_allclose(data.to_uint8(made[0]), expected, atol=1)
+    assert video_gan.translators(CONFIG, Stands(), {}) == {}
+
+
+@pytest.mark.parametrize("size", [33, 46])
+def test_sides_that_are_not_halved_often_are_refused(size):
+    batch = {"video": jax.ShapeDtypeStruct((6, 4, size, size, 3), jnp.float32)}
+    with pytest.raises(ValueError, match=r"both sides are halved .* such as (32|48)\.$"):
+        video_gan.build(dataclasses.replace(CONFIG, image_size=size), batch)
+
+
+def test_a_dataset_without_clips_is_refused():
+    config = dataclasses.replace(CONFIG, dataset="mnist")
+    with pytest.raises(ValueError, match=r"^--dataset is 'mnist'; it must be digits, shapes, or "):
+        config.video_feed()

@@ -55,7 +55,7 @@ def test_it_is_kept_and_read_again(seeds_taught, kept):
     assert {path.stem for path in kept.glob("clips-*")} == {first.name, other.name}
     assert (again.name, again.accuracy, again.scale) == (first.name, first.accuracy, first.scale)
     codes = np.concatenate([SCENES, shapes.moving_scenes("test").codes])
-    draw = jax.jit(partial(clip_features.draw_scenes, num=40, **SMALL))
+    draw = jax.jit(partial(videos.draw_scenes, num=40, **SMALL))
     judged = draw(jax.random.key(clip_features.SHOWN_SEEDS["test"]), codes=codes)
     features = again.features(judged["video"])
     np.testing.assert_array_equal(features, first.features(judged["video"]))
@@ -64,7 +64,9 @@ def test_it_is_kept_and_read_again(seeds_taught, kept):
     ends = {"size": 2, "colour": 9, "shape": 12, "motion": 15, "direction": 23}
     start = 0
     for i, (name, end) in enumerate(ends.items()):
-        right = np.argmax(logits[:, start:end], axis=1) == judged["codes"][:, 0, i]
+        likeliest = np.argmax(logits[:, start:end], axis=1)
+        np.testing.assert_array_equal(again.read(judged["video"])[name], likeliest)
+        right = likeliest == judged["codes"][:, 0, i]
         assert again.accuracy[name] == pytest.approx(np.mean(right))
         start = end
     with pytest.raises(ValueError, match=r"of shape \(5, 16, 16, 3\), but .* those of \(4, 16"):

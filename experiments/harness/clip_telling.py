@@ -27,6 +27,7 @@ from gan_jax.typing import Batch, Feed, KeyArray, PyTree
 NUM_TOLD = 288
 CHUNK = 72
 NUM_ROWS = 4
+NUM_NAMED = 40
 READ = jax.jit(shapes.read_attributes)
 GROUPS = {"look": ("size", "colour", "shape"), "path": ("motion", "direction")}
 
@@ -138,7 +139,7 @@ class Teller:
         if unknown:
             raise Refusal(
                 f"The run has never read {', '.join(map(repr, unknown))}: say it in the words that "
-                f"it knows, {', '.join(known)}."
+                f"it knows, {', '.join(list(known)[:NUM_NAMED])}{', ...' * (len(known) > NUM_NAMED)}."
             )
         return self.make(key, players, sentences)
 

@@ -137,9 +137,10 @@ class Teller:
         known = self._config.numbers
         unknown = sorted(set(text.vocabulary(sentences)) - set(known))
         if unknown:
+            some = ", ".join(list(known)[:NUM_NAMED]) + (", ..." if len(known) > NUM_NAMED else "")
             raise Refusal(
                 f"The run has never read {', '.join(map(repr, unknown))}: say it in the words that "
-                f"it knows, {', '.join(list(known)[:NUM_NAMED])}{', ...' * (len(known) > NUM_NAMED)}."
+                f"it knows, {some}."
             )
         return self.make(key, players, sentences)
 

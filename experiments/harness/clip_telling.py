@@ -192,7 +192,8 @@ class Judge(NamedTuple):
     """How clips are scored.
 
     compared: clips of seen sentences -> their distances from real ones.
-    told: (the name of a split, clips, their scenes) -> how many show what is said.
+    told: (the name of a split, clips, their scenes) -> how many show what is said, and how many can
+        be read at all (`read`).
     of_real: what real clips have.
     """
 
@@ -218,11 +219,14 @@ def judging(
         return {**by_frames(clips), "video": clips_distance(classifier, real, clips)}
 
     def told(name: str, clips: np.ndarray, codes: np.ndarray) -> dict[str, float]:
-        return {
+        found = {by: read(clips) for by, read in readers.items()}
+        scores = {
             f"{by}{name}/{what}": share
-            for by, read in readers.items()
-            for what, share in shown_rightly(read(clips), codes).items()
+            for by, attributes in found.items()
+            for what, share in shown_rightly(attributes, codes).items()
         }
+        is_read = np.asarray(found[""]["shape"]) != -1
+        return {**scores, f"{name}/read": float(np.mean(is_read))}
 
     codes = captions.codes[scene]
     others = np.random.default_rng(0).permutation(codes)
@@ -235,8 +239,8 @@ def judging(
 def shown_rightly(found: Mapping[str, Any], codes: np.ndarray) -> dict[str, float]:
     """The shares of clips of one drawn figure of which what their scene says is found.
 
-    Of each attribute, of all three that say how it looks (`look`), of both of its path (`path`), of
-    all five (`all`), and of clips where anything is (`read`).
+    Of each attribute, of all three that say how it looks (`look`), of both of its path (`path`),
+    and of all five (`all`).
     """
     right = {
         name: np.asarray(found[name]) == codes[:, 0, place]
@@ -245,7 +249,6 @@ def shown_rightly(found: Mapping[str, Any], codes: np.ndarray) -> dict[str, floa
     for group, names in GROUPS.items():
         right[group] = np.all([right[name] for name in names], axis=0)
     right["all"] = right["look"] & right["path"]
-    right["read"] = np.asarray(found["shape"]) != -1
     return {name: float(np.mean(value)) for name, value in right.items()}
 
 

@@ -41,8 +41,6 @@ ONCE = {
         --batch-size 2 --pool-size 5""",
     "lapgan": "lapgan --steps 20 --width 2 --batch-size 4",
     "pix2pix": "pix2pix --task inpainting --steps 20 --width 2 --batch-size 4",
-    "tfgan": """tfgan --steps 20 --image-size 16 --num-frames 4 --width 2 --critic-width 1 --dim 2
-        --num-filters 2 --word-dim 2 --text-width 2 --batch-size 2""",
 }
 PATIENCE = 120
 

@@ -14,7 +14,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from experiments import conv_vae, dcgan, evaluate, pix2pix, ring, sample, vae, walk, wgan
+from experiments import conv_vae, dcgan, evaluate, pix2pix, ring, sample, vae, video_gan, walk, wgan
 from experiments.harness import captions, options, phases
 from gan_jax import data, training
 from gan_jax.data.embedded import EMBEDDED
@@ -67,7 +67,9 @@ def test_an_experiment_runs(running, small, tmp_path):
     pictures = [p.stem for p in result.samples.iterdir() if p.stat().st_size > smallest]
     assert {name.rpartition("-")[2] for name in pictures} >= {"000001", "000002"}
     assert {path.name for path in (last / "checkpoints").iterdir()} == {"1", "2"}
-    if hasattr(running, "translators"):
+    if running is video_gan:
+        draw_clips(tmp_path)
+    elif hasattr(running, "translators"):
         translate(tmp_path, running)
     elif hasattr(running, "teller"):
         tell_clips(tmp_path) if hasattr(config, "num_frames") else tell(tmp_path)
@@ -95,6 +97,14 @@ def translate(workdir, module):
             with PIL.Image.open(out / name) as made:
                 assert made.size == size
     with pytest.raises(ValueError, match="--input FOLDER"):
+        walk.run(walk.Options(run=str(workdir)))
+
+
+def draw_clips(workdir):
+    out = workdir / "drawn"
+    assert sample.run(sample.Options(run=str(workdir), num=3, out=str(out))) == f"3 clips in {out}"
+    assert sorted(path.name for path in out.iterdir()) == [f"0000{i}.gif" for i in range(3)]
+    with pytest.raises(ValueError, match="which makes no images"):
         walk.run(walk.Options(run=str(workdir)))
 
 

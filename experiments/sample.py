@@ -27,7 +27,7 @@ from gan_jax.errors import Refusal
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options(RunAgain):
     num: Count = 100
-    """How many images."""
+    """How many images, or clips."""
     out: str | None = None
     """A new or empty directory for them, by default <run>/images, with --input <run>/translated,
     with --text <run>/told."""
@@ -45,7 +45,7 @@ class Options(RunAgain):
     label: str | None = None
     """The name or the number of the one label to draw; without it each label has its turn."""
     grid: bool = False
-    """One picture of all, grid.png, in place of files."""
+    """One picture of all, grid.png, or of clips grid.gif, in place of files."""
 
 
 def run(options: Options) -> str:

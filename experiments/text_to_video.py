@@ -11,11 +11,10 @@ east"`.
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.harness import clip_telling, command, options, play
+from experiments.harness import clip_telling, command, options, pictures, play
 from experiments.harness.bounds import Count, Size, SizeOr0, Weight
 from gan_jax import nets
 from gan_jax.systems import GAN, text_to_video
-from gan_jax.training import batch_shapes
 from gan_jax.typing import Batch
 
 
@@ -29,6 +28,8 @@ class Config(clip_telling.ClipTellingOptions):
     """Of the clips' mean absolute error where the gist is drawn by its encoder, γ₃."""
     width: Size = 16
     """Channels of the generator's last hidden layers, and of the critic's first."""
+    word_dim: Size = 300
+    """Numbers of a word."""
     text_width: Size = 32
     """Channels of the convolutions over words."""
     text_dim: Size = 32
@@ -60,6 +61,7 @@ CONFIGS = {
         batch_size=64,
         learning_rate=2e-4,
         steps=100_000,
+        halving_steps=100_000,
         evaluate_every=5_000,
         checkpoint_every=5_000,
     ),
@@ -70,10 +72,12 @@ def build(config: Config, batch: Batch) -> GAN:
     told = {"dtype": config.network_dtype, "axis_name": config.axis_name}
     sizes = {"width": config.width, "text_dim": config.text_dim, **told}
     num_frames, size, _, channels = batch["video"].shape[1:]
+    pictures.check_halved(size, size)
     encoder = nets.TextEncoder(
         len(config.numbers),
         config.text_dim,
         config.text_width,
+        config.word_dim,
         num_filters=0,
         dtype=config.network_dtype,
     )
@@ -89,8 +93,8 @@ def build(config: Config, batch: Batch) -> GAN:
     )
 
 
-def teller(config: Config, system: GAN) -> clip_telling.Teller:
-    return clip_telling.Teller(
+def teller(config: Config, system: GAN) -> clip_telling.ClipTeller:
+    return clip_telling.ClipTeller(
         config,
         lambda key, players, tokens: system.sample(key, players.generator, len(tokens), tokens),
     )
@@ -98,13 +102,7 @@ def teller(config: Config, system: GAN) -> clip_telling.Teller:
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and score what clips show of what is said."""
-    captions = config.captions()
-    config = config.with_vocabulary(captions)
-    feed = config.told_feed(captions)
-    system = build(config, batch_shapes(feed))
-    evaluate = clip_telling.evaluating(config, captions, teller(config, system))
-    result = config.play(system, feed, evaluate, workdir=workdir, fresh=fresh, unit="clips")
-    return result.says(clip_telling.said(result.metrics))
+    return clip_telling.run(config, build, teller, workdir, fresh=fresh)
 
 
 if __name__ == "__main__":

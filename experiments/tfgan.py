@@ -14,11 +14,10 @@ from pathlib import Path
 
 import optax
 
-from experiments.harness import clip_telling, command, options, play
+from experiments.harness import clip_telling, command, options, pictures, play
 from experiments.harness.bounds import Count, Size, SizeOr0, Weight
 from gan_jax import games, nets
 from gan_jax.systems import TFGAN, networks
-from gan_jax.training import batch_shapes
 from gan_jax.typing import Batch
 
 
@@ -66,6 +65,7 @@ CONFIGS = {
         learning_rate=1e-4,
         average_decay=0.999,
         steps=100_000,
+        halving_steps=100_000,
         evaluate_every=5_000,
         checkpoint_every=5_000,
     ),
@@ -75,6 +75,7 @@ TABLES = {"filters": {name: CONFIGS[name] for name in ("table", "concatenation")
 
 def build(config: Config, batch: Batch) -> TFGAN:
     num_frames, size, _, channels = batch["video"].shape[1:]
+    pictures.check_halved(size, size)
     dtype = config.network_dtype
     generator = nets.TFGANGenerator(num_frames, size, channels, config.width, config.dim, dtype)
     return TFGAN(
@@ -95,23 +96,17 @@ def build(config: Config, batch: Batch) -> TFGAN:
     )
 
 
-def teller(config: Config, system: TFGAN) -> clip_telling.Teller:
+def teller(config: Config, system: TFGAN) -> clip_telling.ClipTeller:
     def draw(key, players, tokens):
         told = system.embed(players.discriminator, tokens)
         return system.sample(key, players.generator, len(tokens), *told)
 
-    return clip_telling.Teller(config, draw)
+    return clip_telling.ClipTeller(config, draw)
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and score what clips show of what is said."""
-    captions = config.captions()
-    config = config.with_vocabulary(captions)
-    feed = config.told_feed(captions)
-    system = build(config, batch_shapes(feed))
-    evaluate = clip_telling.evaluating(config, captions, teller(config, system))
-    result = config.play(system, feed, evaluate, workdir=workdir, fresh=fresh, unit="clips")
-    return result.says(clip_telling.said(result.metrics))
+    return clip_telling.run(config, build, teller, workdir, fresh=fresh)
 
 
 if __name__ == "__main__":

@@ -33,9 +33,10 @@ NUM_ROWS, NUM_MOVING = 4, 16
 class Config(play.GameOptions, videos.VideoOptions):
     two_streams: bool = True
     """Make a background that stands still, and a mask of what moves, beside the foreground."""
-    mask_weight: Weight = 3.0
-    """Of the mask's mean, for which the generator pays: 0.1 in the paper, which leaves so short a
-    run with masks that show what stands still."""
+    mask_weight: Weight | None = None
+    """Of the mask's mean, for which the generator pays. Without it 3, where the paper has 0.1,
+    which leaves so short a run with masks that show what stands still; and 0 for one stream, which
+    has no masks, and where images are continued, as in the authors' code."""
     from_image: bool = False
     """Continue images, in place of latents; by two streams alone."""
     width: Size = 16
@@ -46,7 +47,7 @@ class Config(play.GameOptions, videos.VideoOptions):
     steps: Count = 1_500
     batch_size: Size = 16
     learning_rate: float = 4e-4
-    """Adam's, 2e-4 in the paper; beta1 is 0.5."""
+    """The generator's, by Adam with beta1 0.5: 2e-4 in the paper."""
     discriminator_learning_rate: Rate | None = 1e-4
     """The discriminator's, the generator's own in the paper; ours is lower, as the discriminator is
     soon far ahead."""
@@ -61,8 +62,15 @@ class Config(play.GameOptions, videos.VideoOptions):
             raise Refusal("--from-image takes two streams: leave out --no-two-streams.")
         if not self.two_streams and self.mask_weight:
             raise Refusal(
-                f"--mask-weight is {self.mask_weight}, but one stream has no masks: give 0."
+                f"--mask-weight is {self.mask_weight}, but one stream has no masks: leave it out."
             )
+
+    @property
+    def price(self) -> float:
+        """Of a mask that is 1 everywhere."""
+        if self.mask_weight is not None:
+            return self.mask_weight
+        return 3.0 if self.two_streams and not self.from_image else 0.0
 
     @property
     def fed(self) -> Feed:
@@ -84,10 +92,10 @@ PAPER = Config(
 )
 CONFIGS = {
     "digits": DIGITS,
-    "one_stream": replace(DIGITS, two_streams=False, mask_weight=0.0),
+    "one_stream": replace(DIGITS, two_streams=False),
     "free_mask": replace(DIGITS, mask_weight=0.0),
     "shapes": replace(DIGITS, dataset=videos.SHAPES),
-    "from_image": replace(DIGITS, dataset=videos.SHAPES, from_image=True, mask_weight=0.0),
+    "from_image": replace(DIGITS, dataset=videos.SHAPES, from_image=True),
     "paper": replace(PAPER, steps=100_000, evaluate_every=5_000, checkpoint_every=5_000),
 }
 TABLES = {"streams": {name: CONFIGS[name] for name in ("digits", "free_mask", "one_stream")}}
@@ -107,14 +115,14 @@ def build(config: Config, batch: Batch) -> GAN:
             generator=nets.ConditionalTwoStreamGenerator(num_frames, **told),
             discriminator=nets.Unconditional(critic),
             loss=loss,
-            mask_weight=config.mask_weight,
+            mask_weight=config.price,
         )
     made = {"discriminator": critic, "loss": loss, "latents": networks.normal(config.latent_dim)}
     if not config.two_streams:
         generator = nets.OneStreamGenerator(num_frames, size, channels, **told)
         return GAN(generator=generator, field="video", **made)
     generator = nets.TwoStreamGenerator(num_frames, size, channels, **told)
-    return vgan(generator=generator, mask_weight=config.mask_weight, **made)
+    return vgan(generator=generator, mask_weight=config.price, **made)
 
 
 def evaluator(config: Config, system: GAN) -> options.Evaluate:

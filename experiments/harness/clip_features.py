@@ -29,6 +29,7 @@ from gan_jax.typing import Batch, Params
 BATCH_SIZE = 50
 NUM_PIXELS = 3.6e8
 """Of all frames that are learned from together: about a minute of two cores."""
+MIN_STEPS = 800
 NUM_JUDGED = 1_000
 LEARNING_RATE = 2e-3
 CONTRAST = 3
@@ -85,8 +86,8 @@ def clip_classifier(*, num_frames: int, size: int, seed: int = 0) -> ClipClassif
 
     Its outputs are the classes of all `shapes.MOVING_ATTRIBUTES`, a softmax for each; the loss is
     the sum of their cross entropies. Adam, from 2e-3 to 0 by a cosine, in batches of 50 clips, each
-    of which is seen once, for about a minute. Weights are kept beside compiled programs, where one
-    may write.
+    of which is seen once, for about a minute; of clips larger than 8x32x32 for longer. Weights are
+    kept beside compiled programs, where one may write.
 
     Raises:
         ValueError: `draw_moving` refuses the length or the size.
@@ -127,7 +128,7 @@ def clips_distance(classifier: ClipClassifier, real: Any, made: Any) -> float:
 
 def _descend(network: LeNet, blank: Array, feed: Any, seed: int) -> Params:
     """Train, in one dispatch."""
-    num_steps = max(int(NUM_PIXELS / (BATCH_SIZE * blank[..., 0].size)), 1)
+    num_steps = max(int(NUM_PIXELS / (BATCH_SIZE * blank[..., 0].size)), MIN_STEPS)
     optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, num_steps))
 
     def objective(*, weights, batch, key) -> PlayerOutcome:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -12,16 +14,18 @@ from experiments.harness import videos
 from experiments.harness.bounds import Count, Size
 from experiments.harness.captions import spread
 from experiments.harness.clip_features import clip_classifier, clips_distance
-from experiments.harness.options import SHOWN_SEEDS, Evaluate, first_examples
+from experiments.harness.options import SHOWN_SEEDS, Evaluate, Result
 from experiments.harness.play import HalvingOptions
 from experiments.harness.runs import Players
 from gan_jax import data, plots
 from gan_jax.data import shapes, text
+from gan_jax.data.paths import path_of
 from gan_jax.data.streamed_folders import FolderDataset
 from gan_jax.errors import Refusal
 from gan_jax.games import GameState, averaged
+from gan_jax.nets.tfgan_text import SHORTEST
 from gan_jax.systems import GAN, TFGAN, CycleGAN
-from gan_jax.training import Evaluation
+from gan_jax.training import Evaluation, batch_shapes
 from gan_jax.typing import Batch, Feed, KeyArray, PyTree
 
 NUM_TOLD = 288
@@ -35,7 +39,7 @@ Draw = Callable[[KeyArray, Players, jax.Array], jax.Array]
 """(key, both players' weights, words) -> a clip in [-1, 1] of each sentence."""
 
 
-class Captions(NamedTuple):
+class ClipCaptions(NamedTuple):
     """The sentences of a split, one of each scene or clip, and the codes or the clips of these."""
 
     sentences: tuple[str, ...]
@@ -49,33 +53,61 @@ class ClipTellingOptions(HalvingOptions, videos.VideoOptions):
     """`shapes` move over black as their sentences say, drawn anew in every step; a path (./clips)
     is a folder of clips of yours with a list of captions, metadata.jsonl or metadata.csv."""
     vocabulary: tuple[str, ...] | None = None
-    """The words that are known; without it all of the sentences that are trained on."""
+    """The words that are known, in small letters; without it all of the sentences that are trained
+    on."""
     length: Size = 16
-    """Words of a sentence, at least 10; what is longer is cut off."""
+    """Words of a sentence, at least 10; what is longer is cut off, but of drawn shapes refused."""
     halving_steps: Count = 1_000
     average_decay: float = 0.99
     steps_per_dispatch: Count = 25
     evaluate_every: Count = 250
     checkpoint_every: Count = 250
 
-    def captions(self, split: str = "train") -> Captions:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.length < SHORTEST:
+            raise Refusal(
+                f"--length is {self.length}; sentences are read from {SHORTEST} words on: what is "
+                "shorter is filled up."
+            )
+        if self.vocabulary and list(text.vocabulary(self.vocabulary)) != sorted(self.vocabulary):
+            raise Refusal(
+                f"--vocabulary is {' '.join(self.vocabulary)}; it must be words in small letters, "
+                "each once."
+            )
+
+    def captions(self, split: str = "train") -> ClipCaptions:
         """The sentences of a split.
 
         Raises:
-            ValueError: the clips have none.
+            ValueError: the clips have none, or those of drawn shapes would be cut off.
         """
         if self.dataset == videos.SHAPES:
-            codes, sentences = shapes.moving_scenes(split)
-            return Captions(tuple(one for (one,) in sentences), codes)
-        clips = None if self.dataset == videos.DIGITS else self.clips(split)
+            return self._drawn(split)
+        if path_of(self.dataset, None) is None:
+            raise Refusal(
+                f"--dataset is {self.dataset!r}; it must be {videos.SHAPES}, or the path of a "
+                "folder of clips with captions, such as ./clips."
+            )
+        clips = self.clips(split)
         if not isinstance(clips, data.ArrayDataset | FolderDataset) or clips.text is None:
             raise Refusal(
                 f"The clips of --dataset {self.dataset} have no captions: name a folder with a "
                 "column `text` in its metadata.jsonl or metadata.csv, or --dataset shapes."
             )
-        return Captions(tuple(clips.text), clips=clips)
+        return ClipCaptions(tuple(clips.text), clips=clips)
 
-    def with_vocabulary(self, captions: Captions) -> Self:
+    def _drawn(self, split: str) -> ClipCaptions:
+        codes, sentences = shapes.moving_scenes(split)
+        longest = max(len(one.split()) for (one,) in sentences)
+        if longest > self.length:
+            raise Refusal(
+                f"--length is {self.length}, but the sentences here have up to {longest} words: "
+                "give as many."
+            )
+        return ClipCaptions(tuple(one for (one,) in sentences), codes)
+
+    def with_vocabulary(self, captions: ClipCaptions) -> Self:
         """With the words of these sentences, unless words are given."""
         if self.vocabulary is not None:
             return self
@@ -89,7 +121,7 @@ class ClipTellingOptions(HalvingOptions, videos.VideoOptions):
     def tokens(self, sentences: Sequence[str]) -> np.ndarray:
         return text.words(sentences, self.numbers, length=self.length)
 
-    def told_feed(self, captions: Captions) -> Feed:
+    def told_feed(self, captions: ClipCaptions) -> Feed:
         """Batches of `video`, in [-1, 1], and `text`, the words of its sentence."""
         tokens = self.tokens(captions.sentences)
         if captions.clips is not None:
@@ -97,9 +129,8 @@ class ClipTellingOptions(HalvingOptions, videos.VideoOptions):
             return self.feed(told, {"video": data.signed, "text": None})
 
         def draw(key: KeyArray, num: int, codes: jax.Array, tokens: jax.Array) -> Batch:
-            key_scene, key_video = jax.random.split(key)
-            scene = jax.random.randint(key_scene, (num,), 0, len(codes))
-            return {"video": self.drawn(key_video, codes[scene]), "text": tokens[scene]}
+            drawn = videos.draw_scenes(key, num, codes, **self._sizes)
+            return {"video": drawn["video"], "text": tokens[drawn["scene"]]}
 
         resident = (captions.codes, tokens)
         return data.drawn_feed(draw, batch_size=self.examples_per_step, resident=resident)
@@ -108,21 +139,28 @@ class ClipTellingOptions(HalvingOptions, videos.VideoOptions):
         """Both players as they are drawn, in one program: layer by layer it takes a minute."""
         return jax.jit(lambda: super(ClipTellingOptions, self).start(system, batch))()
 
-    def drawn(self, key: KeyArray, codes: Any) -> jax.Array:
-        return shapes.draw_moving(key, codes, num_frames=self.num_frames, size=self.image_size)
+    @property
+    def _sizes(self) -> dict[str, int]:
+        return {"num_frames": self.num_frames, "size": self.image_size}
 
-    def shown(self, captions: Captions, num: int) -> tuple[np.ndarray, np.ndarray]:
-        """Clips in [-1, 1], as many as there are of `num`, and of which sentences they are."""
+    def asked(self, captions: ClipCaptions, num: int) -> np.ndarray:
+        """Which sentences are asked for, as many as there are clips of `num`: from all over."""
         if captions.clips is not None:
-            clips = data.signed(first_examples(captions.clips, num)["video"])
-            return np.asarray(clips), np.arange(len(clips))
+            return np.arange(min(num, len(captions.clips)))
+        return spread(len(captions.sentences), num)
+
+    def real_clips(
+        self, captions: ClipCaptions, scene: np.ndarray, split: str = "train"
+    ) -> np.ndarray:
+        """Clips in [-1, 1] of these sentences; of drawn ones others for the name of each split."""
+        if captions.clips is not None:
+            return np.asarray(data.signed(captions.clips[scene]["video"]))
         assert captions.codes is not None
-        scene = spread(len(captions.codes), num)
-        key = jax.random.key(SHOWN_SEEDS["train"])
-        return np.asarray(jax.jit(self.drawn)(key, captions.codes[scene])), scene
+        draw = jax.jit(partial(shapes.draw_moving, **self._sizes))
+        return np.asarray(draw(jax.random.key(SHOWN_SEEDS[split]), captions.codes[scene]))
 
 
-class Teller:
+class ClipTeller:
     """Makes clips of sentences by the weights of both players."""
 
     def __init__(self, config: ClipTellingOptions, draw: Draw) -> None:
@@ -153,30 +191,48 @@ class Teller:
         return jnp.concatenate(parts)[: len(tokens)]
 
 
-def evaluating(config: ClipTellingOptions, captions: Captions, teller: Teller) -> Evaluate:
+def run(
+    config: ClipTellingOptions,
+    build: Callable[[Any, Batch], Any],
+    teller: Callable[[Any, Any], ClipTeller],
+    workdir: Path,
+    *,
+    fresh: bool,
+) -> Result:
+    """Train a system that is built of a configuration and a batch, and score its clips."""
+    captions = config.captions()
+    config = config.with_vocabulary(captions)
+    feed = config.told_feed(captions)
+    system = build(config, batch_shapes(feed))
+    evaluate = evaluating(config, captions, teller(config, system))
+    result = config.play(system, feed, evaluate, workdir=workdir, fresh=fresh, unit="clips")
+    return result.says(said(result.metrics))
+
+
+def evaluating(config: ClipTellingOptions, captions: ClipCaptions, teller: ClipTeller) -> Evaluate:
     """Make clips of seen and of held-out sentences, and score them.
 
-    `frames` is a distance of the clips of seen sentences from real ones. Of drawn shapes it is
+    `frames` is a distance of the clips of seen sentences from real ones of these, which of a folder
+    are those that are trained on. Of drawn shapes it is
     scored whether clips show what is said, by an oracle and by a classifier, as in the paper, and
     `video` is a distance on its features. Beside these stands what real clips have, and what drawn
     ones have under the sentences of others.
     """
     splits = {"seen": captions, "held_out": config.captions("test")}
-    shown = {name: config.shown(some, NUM_TOLD) for name, some in splits.items()}
-    judge = judging(config, captions, *shown["seen"])
+    asked = {name: config.asked(some, NUM_TOLD) for name, some in splits.items()}
+    scoring = scoring_of(config, captions, asked["seen"])
 
     def evaluate(key: KeyArray, state: PyTree) -> Evaluation:
         average = averaged(state)
         players = Players(average.generator, average.discriminator)
-        scores, rows, said = dict(judge.of_real), [], []
+        scores, rows, said = dict(scoring.of_real), [], []
         for number, (name, some) in enumerate(splits.items()):
-            _, scene = shown[name]
-            sentences = [some.sentences[row] for row in scene]
+            sentences = [some.sentences[scene] for scene in asked[name]]
             clips = np.asarray(teller.make(jax.random.fold_in(key, number), players, sentences))
             if some.codes is not None:
-                scores |= judge.told(name, clips, some.codes[scene])
+                scores |= scoring.told(name, clips, some.codes[asked[name]])
             if name == "seen":
-                scores |= judge.compared(clips)
+                scores |= scoring.compared(clips)
             chosen = np.linspace(0, len(clips) - 1, NUM_ROWS).astype(int)
             rows.append(clips[chosen])
             said += [sentences[row] for row in chosen]
@@ -188,7 +244,7 @@ def evaluating(config: ClipTellingOptions, captions: Captions, teller: Teller) -
     return evaluate
 
 
-class Judge(NamedTuple):
+class Scoring(NamedTuple):
     """How clips are scored.
 
     compared: clips of seen sentences -> their distances from real ones.
@@ -202,16 +258,15 @@ class Judge(NamedTuple):
     of_real: dict[str, float]
 
 
-def judging(
-    config: ClipTellingOptions, captions: Captions, real: np.ndarray, scene: np.ndarray
-) -> Judge:
-    """Compare with these real clips; read what is drawn."""
+def scoring_of(config: ClipTellingOptions, captions: ClipCaptions, scene: np.ndarray) -> Scoring:
+    """Compare with real clips of these sentences; read what is drawn."""
+    real = config.real_clips(captions, scene)
 
     def by_frames(clips: np.ndarray) -> dict[str, float]:
         return {"frames": videos.frames_distance(real, clips)}
 
     if captions.codes is None:
-        return Judge(by_frames, lambda *clips: {}, {})
+        return Scoring(by_frames, lambda *clips: {}, {})
     classifier = clip_classifier(num_frames=config.num_frames, size=config.image_size)
     readers = {"": READ, "classifier/": classifier.read}
 
@@ -230,10 +285,10 @@ def judging(
 
     codes = captions.codes[scene]
     others = np.random.default_rng(0).permutation(codes)
-    drawn_anew = np.asarray(jax.jit(config.drawn)(jax.random.key(SHOWN_SEEDS["test"]), codes))
-    of_real = {f"real/{name}": value for name, value in compared(drawn_anew).items()}
+    drawn_anew = compared(config.real_clips(captions, scene, "test"))
+    of_real = {f"real/{name}": value for name, value in drawn_anew.items()}
     of_real |= told("real", real, codes) | told("shuffled", real, others)
-    return Judge(compared, told, of_real)
+    return Scoring(compared, told, of_real)
 
 
 def shown_rightly(found: Mapping[str, Any], codes: np.ndarray) -> dict[str, float]:
@@ -263,6 +318,6 @@ def said(metrics: Mapping[str, Any]) -> str:
             "and {held_out/all:.1%}; by a classifier, which names the unreadable, too, "
             "{classifier/seen/look:.1%}, {classifier/seen/path:.1%} and {classifier/seen/all:.1%}, "
             "{classifier/held_out/look:.1%}, {classifier/held_out/path:.1%} and "
-            "{classifier/held_out/all:.1%}"
+            "{classifier/held_out/all:.1%}, and {classifier/real/all:.1%} of real ones"
         )
     return found.format_map(metrics)

@@ -89,11 +89,12 @@ class VideoOptions(RunOptions):
 
 
 def draw_scenes(key: KeyArray, num: int, codes: Any, *, num_frames: int, size: int) -> Batch:
-    """Draw clips of scenes that are drawn from these, with the `codes` of each."""
+    """Draw clips of scenes that are drawn from these, with the number and the codes of each."""
     key_scene, key_video = jax.random.split(key)
-    chosen = jnp.asarray(codes)[jax.random.randint(key_scene, (num,), 0, len(codes))]
+    scene = jax.random.randint(key_scene, (num,), 0, len(codes))
+    chosen = jnp.asarray(codes)[scene]
     video = shapes.draw_moving(key_video, chosen, num_frames=num_frames, size=size)
-    return {"video": video, "codes": chosen}
+    return {"video": video, "scene": scene, "codes": chosen}
 
 
 def frames_distance(real: Any, made: Any) -> float:

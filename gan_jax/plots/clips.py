@@ -46,7 +46,8 @@ def save_clips(
 ) -> None:
     """Write each clip, of one or three channels, as a GIF of its size.
 
-    A GIF has 256 colours a frame; the nearest are taken.
+    A GIF has 256 colours a frame; the nearest are taken. Frames that are equal to those before them
+    are written as one, which is shown as long as all.
 
     Raises:
         ValueError: the clips have other channels.

@@ -123,6 +123,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         monkeypatch.setattr(telling, "NUM_TOLD", 20)
         monkeypatch.setattr(clip_telling, "NUM_TOLD", 20)
         monkeypatch.setattr(clip_features, "NUM_PIXELS", 1)
+        monkeypatch.setattr(clip_features, "MIN_STEPS", 1)
         monkeypatch.setattr(captions, "NUM_DRAWN", {"train": 300, "test": 20})
         monkeypatch.setattr(pictures, "NUM_MEASURED", 20)
         config = experiment.CONFIGS[name]

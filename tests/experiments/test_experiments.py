@@ -115,6 +115,11 @@ def tell_clips(workdir):
     for name in ("00000.gif", "00001.gif"):
         with PIL.Image.open(workdir / "told" / name) as made:
             assert made.size == (16, 16)
+            durations = 0
+            for frame in range(made.n_frames):  # equal ones are written as one
+                made.seek(frame)
+                durations += made.info["duration"]
+            assert durations == 4 * 120
     out = workdir / "grid"
     grid = dataclasses.replace(options, out=str(out), grid=True)
     assert sample.run(grid) == f"2 clips in {out / 'grid.gif'}"

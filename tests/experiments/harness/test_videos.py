@@ -119,6 +119,20 @@ def test_sides_that_are_not_halved_often_are_refused(size):
         video_gan.build(dataclasses.replace(CONFIG, image_size=size), batch)
 
 
+def test_a_mask_has_a_price_where_there_are_two_streams_and_no_image():
+    for changes, price in (
+        ({}, 3),
+        ({"two_streams": False}, 0),
+        ({"from_image": True}, 0),
+        ({"from_image": True, "mask_weight": 0.2}, 0.2),
+        ({"mask_weight": 0.0}, 0),
+    ):
+        assert dataclasses.replace(CONFIG, **changes).price == price
+    words = r"^--mask-weight is 0\.1, but one stream has no masks: leave it out\.$"
+    with pytest.raises(ValueError, match=words):
+        dataclasses.replace(CONFIG, two_streams=False, mask_weight=0.1)
+
+
 def test_a_dataset_without_clips_is_refused():
     config = dataclasses.replace(CONFIG, dataset="mnist")
     with pytest.raises(ValueError, match=r"^--dataset is 'mnist'; it must be digits, shapes, or "):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -220,10 +220,10 @@ def evaluating(config: ClipTellingOptions, captions: ClipCaptions, teller: ClipT
     """
     splits = {"seen": captions, "held_out": config.captions("test")}
     asked = {name: config.asked(some, NUM_TOLD) for name, some in splits.items()}
-    scoring = scoring_of(config, captions, asked["seen"])
+    scoring_once = cache(lambda: scoring_of(config, captions, asked["seen"]))
 
     def evaluate(key: KeyArray, state: PyTree) -> Evaluation:
-        average = averaged(state)
+        average, scoring = averaged(state), scoring_once()
         players = Players(average.generator, average.discriminator)
         scores, rows, said = dict(scoring.of_real), [], []
         for number, (name, some) in enumerate(splits.items()):

@@ -12,18 +12,16 @@ import optax
 from flax.traverse_util import unflatten_dict
 from jaxtyping import Array, Float, Int
 
-from experiments.harness.features import apply_network, flat, in_chunks
+from experiments.harness.features import apply_network, descend, flat, in_chunks
 from experiments.harness.kept import digest, kept
 from experiments.harness.options import SHOWN_SEEDS
 from experiments.harness.videos import draw_scenes
 from gan_jax import data, metrics
 from gan_jax.data import shapes
 from gan_jax.errors import Refusal
-from gan_jax.games import PlayerOutcome, descent_step, init_descent
+from gan_jax.games import PlayerOutcome
 from gan_jax.nets import LeNet
 from gan_jax.systems import networks
-from gan_jax.training import scan_steps
-from gan_jax.training.compile import jit_with_options
 from gan_jax.typing import Batch, Params
 
 BATCH_SIZE = 50
@@ -35,7 +33,7 @@ LEARNING_RATE = 2e-3
 CONTRAST = 3
 """Of what the network reads: black is 0, and the mean square about 1, by which shapes, which a few
 pixels tell apart, are learned in a third of the steps."""
-SOURCES = (__file__, inspect.getfile(LeNet))
+SOURCES = (__file__, inspect.getfile(descend), inspect.getfile(LeNet))
 NUM_CODES = [len(names) for names in shapes.MOVING_ATTRIBUTES.values()]
 
 
@@ -127,7 +125,7 @@ def clips_distance(classifier: ClipClassifier, real: Any, made: Any) -> float:
 
 
 def _descend(network: LeNet, blank: Array, feed: Any, seed: int) -> Params:
-    """Train, in one dispatch."""
+    """Train on all attributes at once."""
     num_steps = max(int(NUM_PIXELS / (BATCH_SIZE * blank[..., 0].size)), MIN_STEPS)
     optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, num_steps))
 
@@ -139,15 +137,7 @@ def _descend(network: LeNet, blank: Array, feed: Any, seed: int) -> Params:
         ]
         return PlayerOutcome(jnp.sum(jnp.stack(losses)), weights.state)
 
-    def run(resident, chunk):
-        key_start, key_steps = jax.random.split(jax.random.key(seed))
-        _, weights = networks.start(network, key_start, blank)
-        state = init_descent(weights=weights, optimizer=optimizer)
-        step = partial(descent_step, objective=objective, optimizer=optimizer)
-        return scan_steps(step, feed.read)(key_steps, 0, state, resident, chunk)[0]
-
-    (chunk,) = feed.chunks([(0, num_steps)])
-    return jit_with_options(run)(feed.resident, chunk).player.weights.params
+    return descend(network, blank, feed, objective, optimizer, num_steps, seed)
 
 
 def _judge(network: LeNet, params: Params, unseen: Batch) -> dict[str, np.ndarray]:

@@ -129,7 +129,7 @@ class ClipTellingOptions(HalvingOptions, videos.VideoOptions):
             return self.feed(told, {"video": data.signed, "text": None})
 
         def draw(key: KeyArray, num: int, codes: jax.Array, tokens: jax.Array) -> Batch:
-            drawn = videos.draw_scenes(key, num, codes, **self._sizes)
+            drawn = videos.draw_scenes(key, num, codes, **self.form)
             return {"video": drawn["video"], "text": tokens[drawn["scene"]]}
 
         resident = (captions.codes, tokens)
@@ -138,10 +138,6 @@ class ClipTellingOptions(HalvingOptions, videos.VideoOptions):
     def start(self, system: GAN | CycleGAN | TFGAN, batch: Batch) -> GameState:
         """Both players as they are drawn, in one program: layer by layer it takes a minute."""
         return jax.jit(lambda: super(ClipTellingOptions, self).start(system, batch))()
-
-    @property
-    def _sizes(self) -> dict[str, int]:
-        return {"num_frames": self.num_frames, "size": self.image_size}
 
     def asked(self, captions: ClipCaptions, num: int) -> np.ndarray:
         """Which sentences are asked for, as many as there are clips of `num`: from all over."""
@@ -156,7 +152,7 @@ class ClipTellingOptions(HalvingOptions, videos.VideoOptions):
         if captions.clips is not None:
             return np.asarray(data.signed(captions.clips[scene]["video"]))
         assert captions.codes is not None
-        draw = jax.jit(partial(shapes.draw_moving, **self._sizes))
+        draw = jax.jit(partial(shapes.draw_moving, **self.form))
         return np.asarray(draw(jax.random.key(SHOWN_SEEDS[split]), captions.codes[scene]))
 
 
@@ -267,7 +263,7 @@ def scoring_of(config: ClipTellingOptions, captions: ClipCaptions, scene: np.nda
 
     if captions.codes is None:
         return Scoring(by_frames, lambda *clips: {}, {})
-    classifier = clip_classifier(num_frames=config.num_frames, size=config.image_size)
+    classifier = clip_classifier(**config.form)
     readers = {"": READ, "classifier/": classifier.read}
 
     def compared(clips: np.ndarray) -> dict[str, float]:

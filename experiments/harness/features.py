@@ -16,12 +16,12 @@ from jaxtyping import Array, Float, Int
 from experiments.harness.kept import digest, kept
 from gan_jax import data
 from gan_jax.errors import Refusal
-from gan_jax.games import PlayerOutcome, Weights, descent_step, init_descent
+from gan_jax.games import Objective, PlayerOutcome, Weights, descent_step, init_descent
 from gan_jax.nets import LeNet
 from gan_jax.systems import networks
 from gan_jax.training import scan_steps
 from gan_jax.training.compile import jit_with_options
-from gan_jax.typing import Params, PyTree
+from gan_jax.typing import Feed, Params, PyTree
 
 BATCH_SIZE = 100
 NUM_EPOCHS = 40
@@ -163,7 +163,7 @@ def labelled(dataset: data.Dataset, field: str, num: int) -> tuple[np.ndarray, d
 def _descend(
     network: LeNet, blank: Array, examples: data.Examples, prepare: Prepare, seed: int
 ) -> Params:
-    """Train, in one dispatch."""
+    """Train on batches that are shifted as a whole."""
     field, _ = examples
     batch_size = min(BATCH_SIZE, len(examples[field]))
     held, fields = data.ArrayDataset(examples), {field: prepare, "label": None}
@@ -176,15 +176,30 @@ def _descend(
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
         return PlayerOutcome(jnp.mean(losses), weights.state)
 
+    pixels = batch_size * blank.shape[1] * blank.shape[2]
+    steps = num_steps(len(held), batch_size, pixels)
+    return descend(network, blank, feed, objective, OPTIMIZER, steps, seed)
+
+
+def descend(
+    network: LeNet,
+    blank: Array,
+    feed: Feed,
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    steps: int,
+    seed: int,
+) -> Params:
+    """The params of a network after so many steps from where they are drawn, in one dispatch."""
+
     def run(resident, chunk):
         key_start, key_steps = jax.random.split(jax.random.key(seed))
         _, weights = networks.start(network, key_start, blank)
-        state = init_descent(weights=weights, optimizer=OPTIMIZER)
-        step = partial(descent_step, objective=objective, optimizer=OPTIMIZER)
+        state = init_descent(weights=weights, optimizer=optimizer)
+        step = partial(descent_step, objective=objective, optimizer=optimizer)
         return scan_steps(step, feed.read)(key_steps, 0, state, resident, chunk)[0]
 
-    pixels = batch_size * blank.shape[1] * blank.shape[2]
-    (chunk,) = feed.chunks([(0, num_steps(len(held), batch_size, pixels))])
+    (chunk,) = feed.chunks([(0, steps)])
     return jit_with_options(run)(feed.resident, chunk).player.weights.params
 
 

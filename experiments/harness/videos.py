@@ -57,17 +57,20 @@ class VideoOptions(RunOptions):
             background=self.background,
         )
 
+    @property
+    def form(self) -> dict[str, int]:
+        """Of drawn clips."""
+        return {"num_frames": self.num_frames, "size": self.image_size}
+
     def drawing(self, split: str = "train") -> tuple[Draw, tuple[Any, ...]] | None:
         """What draws clips of digits, with `mask`, or of shapes, with `codes`, and of which arrays.
 
         None of a folder.
         """
-        told = {"num_frames": self.num_frames, "size": self.image_size}
-
         if self.dataset == DIGITS:
-            return partial(moving_digits.draw, **told), moving_digits.load(split)
+            return partial(moving_digits.draw, **self.form), moving_digits.load(split)
         if self.dataset == SHAPES:
-            return partial(draw_scenes, **told), (shapes.moving_scenes(split).codes,)
+            return partial(draw_scenes, **self.form), (shapes.moving_scenes(split).codes,)
         return None
 
     def video_feed(self) -> Feed:

@@ -6,6 +6,7 @@ and types in gan_jax's annotations checked at every call.
 
 import gc
 import os
+from collections.abc import Iterator
 
 import jax
 import pytest
@@ -22,18 +23,37 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 install_import_hook("gan_jax", "tests.typechecker.check_functions")
 # Tracing makes many small objects that live on: to look through them often is a twentieth of all.
 gc.set_threshold(100_000, 50, 50)
+QUICK_FLAGS = ()
+if jax.__version_info__ < (0, 11):  # a quarter of the time; later versions refuse the first
+    QUICK_FLAGS = (
+        "--xla_cpu_use_fusion_emitters=false",
+        "--xla_cpu_parallel_codegen_split_count=1",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile quickly what runs for a moment; slow tests train, and need fast programs."""
+    """Compile quickly what runs for a moment; of slow tests many train, and need fast programs."""
     # Devices that wait for each other give up after 40 s, which a crowded machine can take.
     flags = ["--xla_cpu_collective_call_terminate_timeout_seconds=600"]
     if "not slow" in config.option.markexpr:
         jax.config.update("jax_disable_most_optimizations", True)
-        if jax.__version_info__ < (0, 11):  # a quarter of the time; later versions refuse the first
-            flags.append("--xla_cpu_use_fusion_emitters=false")
-            flags.append("--xla_cpu_parallel_codegen_split_count=1")
+        flags += QUICK_FLAGS
     os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags])
     with pytest.MonkeyPatch.context() as patch:  # what tests start as processes have their own
         patch.setenv("NPROC", NUM_THREADS)
         jax.devices()
+
+
+@pytest.fixture(scope="module")
+def compiled_quickly() -> Iterator[None]:
+    """For slow tests, and what they start, that run for a moment: most of their time is compiling.
+
+    In this process the flags of XLA are those that it has begun with.
+    """
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        patch.setenv("XLA_FLAGS", " ".join([os.environ["XLA_FLAGS"], *QUICK_FLAGS]))
+        yield
+    jax.config.update("jax_disable_most_optimizations", before)

@@ -9,6 +9,8 @@ from nbclient import NotebookClient
 
 import experiments
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 NOTEBOOKS = sorted((Path(experiments.__path__[0]).parent / "notebooks").glob("*.ipynb"))
 
 
@@ -38,7 +40,7 @@ def test_a_notebook_runs(path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     monkeypatch.delitem(os.environ, "PYTHONWARNINGS", raising=False)
     committed, notebook = (nbformat.read(path, 4) for _ in range(2))
-    NotebookClient(notebook, timeout=300, kernel_name="python3", coalesce_streams=True).execute()
+    NotebookClient(notebook, timeout=1200, kernel_name="python3", coalesce_streams=True).execute()
     assert len(printed(notebook)) == len(printed(committed))
 
 

@@ -10,6 +10,8 @@ from experiments import dcgan
 from experiments.harness.runs import RunAgain, opened
 from gan_jax import training
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 

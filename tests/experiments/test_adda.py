@@ -13,6 +13,8 @@ from experiments import adda
 from experiments.harness.domains import Domains
 from gan_jax import data
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 KEY = jax.random.key(0)
 LEVELS = np.array([0, 128, 255])
 

@@ -16,6 +16,8 @@ from gan_jax.games import Weights
 from gan_jax.systems import networks
 from tests.data.conftest import prepare_tfds
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 KEY = jax.random.key(0)
 SPANS = {
     1: [(0, 1)] * 4,

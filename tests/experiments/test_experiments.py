@@ -20,6 +20,8 @@ from gan_jax import data, training
 from gan_jax.data.embedded import EMBEDDED
 from gan_jax.training.shapes import batch_shapes
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 def with_data_at_hand(config):
     """Take the digits, which are as large, where a dataset is not embedded."""

@@ -16,6 +16,8 @@ import pytest
 import experiments
 from gan_jax.training.logs import WALL_CLOCK_FIELDS
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 ROOT = Path(experiments.__path__[0]).parent
 RING = """ring --steps 300 --width 8 --batch-size 16 --steps-per-dispatch 5 --evaluate-every 150
     --checkpoint-every 10 --seed 3"""
@@ -42,7 +44,7 @@ ONCE = {
     "lapgan": "lapgan --steps 20 --width 2 --batch-size 4",
     "pix2pix": "pix2pix --task inpainting --steps 20 --width 2 --batch-size 4",
 }
-PATIENCE = 120
+PATIENCE = 600
 
 
 class Run:

@@ -15,6 +15,8 @@ from gan_jax import data, games, training
 from tests.data.conftest import prepare_tfds
 from tests.experiments.test_dcgan_features import coloured
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 BATCH = {"image": jax.ShapeDtypeStruct((2, 33, 28, 3), jnp.float32)}
 
 

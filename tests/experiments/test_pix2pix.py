@@ -12,6 +12,8 @@ from experiments import pix2pix, sample
 from experiments.harness import runs
 from gan_jax import data, signals, training
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 TINY = {"width": 2, "batch_size": 2, "parallel": "none"}
 LENGTHS = ("steps", "steps_per_dispatch", "evaluate_every", "checkpoint_every")
 

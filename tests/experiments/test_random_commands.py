@@ -10,6 +10,8 @@ from experiments.harness import command
 from gan_jax import training
 from tests.experiments import random_commands
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 def test_what_is_typed_is_parsed_or_refused_in_words(monkeypatch, capfd):
     monkeypatch.setattr(training, "enable_compilation_cache", lambda: None)

@@ -14,6 +14,8 @@ from gan_jax import losses, nets
 from gan_jax.games import Optimizers, simultaneous_step
 from gan_jax.systems import GAN, networks, pix2pix
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 KEY = jax.random.key(0)
 SGD = optax.sgd(0.05)
 OPTIMIZERS = Optimizers(SGD, SGD)

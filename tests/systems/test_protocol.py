@@ -23,6 +23,8 @@ from gan_jax.systems import GAN, networks
 from gan_jax.training import Checkpoints
 from tests.systems.keys import keys_of
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 slow = pytest.mark.slow
 KEY = jax.random.key(0)
 NUM = 6

@@ -104,7 +104,7 @@ def test_two_processes_share_a_mesh_a_run_and_its_checkpoints(tmp_path):
         for index in range(2)
     ]
     try:
-        outputs = [process.communicate(timeout=60) for process in processes]
+        outputs = [process.communicate(timeout=600) for process in processes]
     finally:
         for process in processes:
             process.kill()

@@ -9,8 +9,6 @@ from nbclient import NotebookClient
 
 import experiments
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 NOTEBOOKS = sorted((Path(experiments.__path__[0]).parent / "notebooks").glob("*.ipynb"))
 
 

@@ -37,7 +37,7 @@ class Config(clip_telling.ClipTellingOptions):
     """Channels of the convolutions over words."""
     gradient_penalty: Weight = 10.0
     """R1's weight, on real clips for both critics."""
-    steps: Count = 1_500
+    steps: Count = 1_250
     batch_size: Size = 8
     learning_rate: float = 1e-3
     """Adam's, for both players; beta1 is 0 and beta2 0.99, as in the paper, whose rate is 1e-4."""

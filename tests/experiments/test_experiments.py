@@ -5,7 +5,6 @@ import importlib
 import json
 import re
 from collections import Counter
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -236,10 +235,11 @@ def traced(monkeypatch, tmp_path):
         chex.assert_trees_all_equal_shapes_and_dtypes(after, state)
         assert metrics
 
+    drawing = play.GameOptions.start
+
     def start(self, system, batch):
         """Zeros in place of what is drawn, which takes longer than all else."""
-        init = partial(system.init, optimizers=self.optimizers())
-        drawn = jax.eval_shape(lambda: init(self.key("init"), batch))
+        drawn = jax.eval_shape(lambda: drawing(self, system, batch))
         return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), drawn)
 
     def trace(experiment, config):

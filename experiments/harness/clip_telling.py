@@ -229,7 +229,7 @@ def evaluating(config: ClipTellingOptions, captions: ClipCaptions, teller: ClipT
                 scores |= scoring.told(name, clips, some.codes[asked[name]])
             if name == "seen":
                 scores |= scoring.compared(clips)
-            chosen = np.linspace(0, len(clips) - 1, NUM_ROWS).astype(int)
+            chosen = np.random.default_rng(0).permutation(len(clips))[:NUM_ROWS]
             rows.append(clips[chosen])
             said += [sentences[row] for row in chosen]
         clips = np.concatenate(rows)

@@ -12,10 +12,10 @@ from jaxtyping import UInt8
 
 from gan_jax.data import tfds
 from gan_jax.data.framing import WHITE, Framing, check_halves, in_threads
-from gan_jax.data.metadata import Known, known
-from gan_jax.data.paths import PARTS, clips_in, folder_of, is_in, pictures_in, some
+from gan_jax.data.metadata import Known, known, labels
+from gan_jax.data.paths import clips_in, folder_of, pictures_in, share, taught_by
 from gan_jax.data.pictures import Header, background_colour, read_clip_header, read_header
-from gan_jax.data.sources import Dataset, Examples
+from gan_jax.data.sources import Dataset
 from gan_jax.data.streamed_folders import FolderDataset, refuse_many, said, warn_of
 from gan_jax.errors import Refusal, require_extra
 
@@ -34,11 +34,10 @@ def read(root: Path, *, split: str, framing: Framing) -> Dataset:
     """Read a folder; what fits is decoded at once. `load` says what it raises."""
     folder, is_share = folder_of(root, split)
     found = _look(folder, framing)
-    taught = root / (f"train{split[4:]}" if split.startswith("test") else "train")
-    has_train = split != "train" and not is_share and taught.is_dir()
-    train = _look(taught, framing) if has_train else found
+    taught = taught_by(root, split)
+    train = found if is_share or taught is None else _look(taught, framing)
     _check_sizes([train, found], framing)
-    chosen = _share(found, split) if is_share else found.names
+    chosen = share(folder, found.names, split) if is_share else found.names
     broken = {name: found.broken[name] for name in chosen if name in found.broken}
     refuse_many(folder, broken, len(chosen), framing.kind)
     dataset = _dataset(
@@ -92,17 +91,6 @@ def _look(folder: Path, framing: Framing) -> Found:
     return Found(folder, names, known(folder, names), *_headers(folder, names, framing))
 
 
-def _share(found: Found, split: str) -> list[str]:
-    chosen = [name for name in found.names if is_in(split, name)]
-    if not chosen:
-        raise Refusal(
-            f"None of the {len(found.names)} files in {found.folder} falls into the split "
-            f"{split!r}; their names decide, and put about one in {PARTS} into test: bring more, "
-            "or sort them into folders train and test."
-        )
-    return chosen
-
-
 def _dataset(
     found: Found, names: list[str], broken: dict[str, str], train: Found, framing: Framing
 ) -> FolderDataset:
@@ -120,7 +108,7 @@ def _dataset(
         headers=tuple(headers),
         framing=framing,
         shape=(*frames, height, width, 1 if is_grey else 3),
-        arrays={**of_names.numbers, **_labels(found.folder, names, of_names, label_names)},
+        arrays={**of_names.numbers, **labels(found.folder, names, of_names, label_names)},
         label_names=label_names,
         text=of_names.text,
         broken=broken,
@@ -172,19 +160,3 @@ def _check_length(path: Path, num_frames: int, framing: Framing) -> None:
             f"{path} has {num_frames} frames, and clips of {framing.num_frames} are asked for: "
             "lower num_frames (--num-frames), or move it away."
         )
-
-
-def _labels(
-    folder: Path, names: Sequence[str], told: Known, label_names: tuple[str, ...] | None
-) -> Examples:
-    """The labels as their places among the names that training has."""
-    if told.label is None or label_names is None:
-        return {}
-    places = {label: place for place, label in enumerate(label_names)}
-    for name, label in zip(names, told.label, strict=True):
-        if label not in places:
-            raise Refusal(
-                f"{folder / name} is of the class {label!r}, which train lacks; it has "
-                f"{some(label_names)}: move the class away, or bring examples of it to train."
-            )
-    return {"label": np.array([places[label] for label in told.label], np.int32)}

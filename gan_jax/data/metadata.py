@@ -1,4 +1,4 @@
-"""What is known of pictures beside their pixels: the class by a folder's name, or a list's columns.
+"""What is known of files beside their pixels: the class by a folder's name, or a list's columns.
 
 The lists are those of Hugging Face: `metadata.jsonl` or `metadata.csv` with a column `file_name`.
 """
@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gan_jax.data.paths import some
+from gan_jax.data.sources import Examples
 from gan_jax.errors import Refusal
 
 LISTS = ("metadata.jsonl", "metadata.csv")
@@ -61,6 +63,26 @@ def known(folder: Path, names: Sequence[str]) -> Known:
         label = tuple(name.partition("/")[0] for name in names)
         return found._replace(label=label, label_names=tuple(sorted(set(label))))
     return found
+
+
+def labels(
+    folder: Path, names: Sequence[str], told: Known, label_names: tuple[str, ...] | None
+) -> Examples:
+    """The labels of these files as their places among the names that training has.
+
+    Raises:
+        ValueError: one is of a class that training lacks.
+    """
+    if told.label is None or label_names is None:
+        return {}
+    places = {label: place for place, label in enumerate(label_names)}
+    for name, label in zip(names, told.label, strict=True):
+        if label not in places:
+            raise Refusal(
+                f"{folder / name} is of the class {label!r}, which train lacks; it has "
+                f"{some(label_names)}: move the class away, or bring examples of it to train."
+            )
+    return {"label": np.array([places[label] for label in told.label], np.int32)}
 
 
 def _lines(path: Path, names: Sequence[str]) -> list[Line]:

@@ -3,7 +3,7 @@
 import os
 import posixpath
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gan_jax.data import tfds
@@ -60,18 +60,42 @@ def folder_of(root: Path, split: str) -> tuple[Path, bool]:
     return (root / "train" if "train" in folders else root), True
 
 
+def taught_by(root: Path, split: str) -> Path | None:
+    """The folder of training whose classes those of this split are, where it is another folder."""
+    folder = root / (f"train{split[4:]}" if split.startswith("test") else "train")
+    return folder if split != "train" and folder.is_dir() else None
+
+
+def share(folder: Path, names: Sequence[str], split: str) -> list[str]:
+    """Those of a folder's files that are in a split by their names.
+
+    Raises:
+        ValueError: none is.
+    """
+    chosen = [name for name in names if is_in(split, name)]
+    if not chosen:
+        raise Refusal(
+            f"None of the {len(names)} files in {folder} falls into the split {split!r}; their "
+            f"names decide, and put about one in {PARTS} into test: bring more, or sort them into "
+            "folders train and test."
+        )
+    return chosen
+
+
 def clips_in(folder: Path) -> list[str]:
     """The paths of all clips from the folder, in order: of files, and of folders of still pictures.
 
     What lies in one folder is a clip each where it moves; where nothing does, all of it is one.
+    What cannot be read counts as the others of its folder, and will be named as broken.
     """
     places: dict[str, list[str]] = {}
     for name in pictures_in(folder, MOVING):
         places.setdefault(posixpath.dirname(name), []).append(name)
     clips = []
     for place, names in places.items():
-        still = [name for name in names if _is_still(folder / name)]
-        if still and (len(still) < len(names) or not place):
+        num_frames = {name: _num_frames(folder / name) for name in names}
+        still = [name for name, num in num_frames.items() if num == 1]
+        if still and (max(num_frames.values()) > 1 or not place):
             raise Refusal(
                 f"{folder / place} holds still pictures, such as {min(still)}, that are no clip: "
                 "put the frames of each clip into a folder of its own, or bring files that move "
@@ -81,15 +105,25 @@ def clips_in(folder: Path) -> list[str]:
     return in_order(clips)
 
 
-def _is_still(path: Path) -> bool:
+def _num_frames(path: Path) -> int:
+    """0 where it cannot be read."""
     try:
-        return read_header(path, (255, 255, 255)).num_frames == 1
-    except Exception:  # it will be named as broken
-        return False
+        return read_header(path, (255, 255, 255)).num_frames
+    except Exception:
+        return 0
 
 
 def pictures_in(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[str]:
     """The paths of all pictures from the folder, in order."""
+    return files_in(folder, suffixes, "pictures")
+
+
+def files_in(folder: Path, suffixes: tuple[str, ...], kind: str) -> list[str]:
+    """The paths of all files of such endings from the folder and its folders, in order.
+
+    Raises:
+        ValueError: there are none, or a folder cannot be read.
+    """
 
     def refuse(error: OSError) -> None:
         raise Refusal(f"{error.filename} cannot be read ({error.strerror}): let it be read.")
@@ -110,7 +144,7 @@ def pictures_in(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[str]
             names.append(Path(place, name).relative_to(folder).as_posix())
     if not names:
         raise Refusal(
-            f"{folder} holds no pictures, nor do its folders; of the {num_others} files there none "
+            f"{folder} holds no {kind}, nor do its folders; of the {num_others} files there none "
             f"ends in {', '.join(suffixes)}."
         )
     return in_order(names)

@@ -43,15 +43,18 @@ def background_colour(name: str) -> tuple[int, ...]:
 def read_header(path: str | os.PathLike[str], background: tuple[int, ...]) -> Header:
     """Read what the header says, and raise whatever Pillow does where there is none.
 
-    A picture is grey where its mode is, and its transparency shows a grey background.
+    A picture is grey where its mode is, and its transparency shows a grey background. A GIF that
+    moves never is: each of its frames may have a palette of its own.
     """
     with _open(path) as picture:
         orientation = _orientation(picture)
         width, height = picture.size[::-1] if orientation in (5, 6, 7, 8) else picture.size
+        num_frames = getattr(picture, "n_frames", 1)
+        has_palettes = picture.format == "GIF" and num_frames > 1
         is_grey = picture.mode in ("1", "L", "LA") or picture.mode.startswith("I")
         shows_colour = picture.has_transparency_data and len(set(background)) > 1
-        num_frames = getattr(picture, "n_frames", 1)
-        return Header(width, height, is_grey and not shows_colour, orientation, num_frames)
+        is_grey = is_grey and not shows_colour and not has_palettes
+        return Header(width, height, is_grey, orientation, num_frames)
 
 
 def read_picture(

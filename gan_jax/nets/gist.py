@@ -5,11 +5,9 @@ that filters it; of both grow the two streams of VGAN. The authors' layers are n
 those of the neighbours: a small convolutional CVAE, and VGAN's convolutions with their start.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -17,8 +15,7 @@ from gan_jax.checks import AT_LEAST_1, SIGNED, Bound, check_bound
 from gan_jax.errors import Refusal
 from gan_jax.nets.conv_vae import ConvDecoder, ConvEncoder
 from gan_jax.nets.dcgan import dcgan_depth
-from gan_jax.nets.layers import Conv
-from gan_jax.nets.layers.adjoints import conv_general_dilated
+from gan_jax.nets.layers import Conv, convolve_each
 from gan_jax.nets.layers.norms import normalization
 from gan_jax.nets.text_to_image import joined, projected
 from gan_jax.nets.vgan import (
@@ -84,8 +81,7 @@ class Text2Filter(nn.Module):
         num = self.kernel_size**2 * image.shape[-1] ** 2
         told = nn.Dense(num, kernel_init=kernels_init, bias_init=delta, dtype=self.dtype)(text)
         kernels = told.reshape(-1, *shape)
-        convolve = partial(conv_general_dilated, window_strides=(1, 1), padding="SAME")
-        return jax.vmap(convolve)(image[:, None].astype(kernels.dtype), kernels)[:, 0]
+        return convolve_each(image.astype(kernels.dtype), kernels)
 
 
 class GistEncoder(nn.Module):

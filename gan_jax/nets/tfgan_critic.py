@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 from jaxtyping import Array, Float
 
 from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.errors import Refusal
-from gan_jax.nets.layers import Conv, conv_general_dilated
+from gan_jax.nets.layers import Conv, convolve_each
 from gan_jax.nets.tfgan import ResidualBlock
 from gan_jax.signals.filters import correlate
 
@@ -24,8 +23,9 @@ class FilterCritic(nn.Module):
 
     Residual blocks, of twice to eight times `width` channels, with means of 3 between them that
     halve the sides, until the shorter is 2 or 3; clips are halved in time too, but for the second
-    time. After the second block, and again on maps of 8x8 (of 4x4 from sides below 64), the
-    features are convolved with one of the two `filters`, banks of the example's own (`FilterTap`).
+    time. After the second block, and again on maps of 8x8 to 15x15 (after two halvings from sides
+    below 32), the features are convolved with one of the two `filters`, banks of the example's own
+    (`FilterTap`).
     The taps and [features, embedding], each as 4 `width` numbers, give the logit. Without filters
     it is the paper's concatenation baseline: [features, embedding], 8 `width` numbers, a logit.
     LeakyReLU of slope 0.2; zeros count in the means of 3.
@@ -113,23 +113,6 @@ class FilterTap(nn.Module):
         x = nn.relu(Conv(filters.shape[-1], (3,) * num_axes, dtype=self.dtype)(x))
         x = _means(x, [1 << count // 2 for count in halvings])
         return nn.Dense(self.features, dtype=self.dtype)(x.reshape(*x.shape[: -num_axes - 1], -1))
-
-
-def convolve_each(
-    x: Float[Array, "num *maps in"], filters: Float[Array, "num *kernel in out"]
-) -> Float[Array, "num *maps out"]:
-    """Convolve every example with its own filters, zeros around it, sizes kept.
-
-    A filter may have fewer axes than an example: what is left in front, such as frames, is
-    convolved one by one. A filter that is 1 in its middle and 0 elsewhere changes nothing.
-    """
-    num_axes = filters.ndim - 3
-    several = x.reshape(len(x), -1, *x.shape[-num_axes - 1 :])
-
-    def convolve(maps: Array, kernel: Array) -> Array:
-        return conv_general_dilated(maps, kernel, (1,) * num_axes, "SAME")
-
-    return jax.vmap(convolve)(several, filters).reshape(*x.shape[:-1], filters.shape[-1])
 
 
 def _halved(x: Array, num_axes: int) -> Array:

@@ -65,7 +65,8 @@ class TFGAN:
     E belongs to the discriminator, whose params are {"encoder": ..., "image": ..., "video": ...}.
     The generator reads c and m under `stop_gradient`: neither loss moves E through a fake's own
     pixels. The authors move D_I, then D_V, each with E and fakes of its own. Here one move of the
-    player moves all three, on the same fakes: our choice, by which the game is one function.
+    player moves all three, on the same fakes: our choice, by which the game is one function. They
+    also add noise of U(0, 1/128) to real clips; we do not.
 
     E is called on tokens and returns (c, m, filters of content, filters of motion), the filters
     tuples of any arrays, one row for each text, or (); D_I is called as (clips, c, *filters), D_V

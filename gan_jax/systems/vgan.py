@@ -29,7 +29,8 @@ def vgan(
 
     The norm is a mean over a mask's numbers, 1 where all is foreground, as in the authors' code: so
     λ means the same for clips of any size. As a sum it could be 131,072 for 32 frames of 64x64, and
-    with λ = 0.1 nothing else would count. The authors play by what is `losses.non_saturating()`.
+    with λ = 0.1 nothing else would count. The authors play by what is `losses.non_saturating()`
+    with the critic's loss halved, which Adam does not see but for its ε.
 
     Vondrick, Pirsiavash & Torralba 2016, section 2.
 

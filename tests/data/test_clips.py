@@ -98,10 +98,12 @@ def test_frames_are_in_the_order_of_their_numbers(tmp_path, name):
     assert (np.diff(video[:, 0, 0, 2].astype(int)) > 40).all()
 
 
-def test_a_clip_whose_later_frames_have_colours_has_colours(tmp_path):
+@pytest.mark.parametrize("name", ["a", "a.gif"])
+def test_a_clip_whose_later_frames_have_colours_has_colours(tmp_path, name):
     frames = [PIL.Image.new("L", SIZE), *frames_of(5, 2)]
     for split in ("train", "test"):
-        write_folder(tmp_path / split / "a", frames)
+        path = tmp_path / split / name
+        write_file(path, frames) if path.suffix else write_folder(path, frames)
     (video,) = load(str(tmp_path), num_frames=3)[np.arange(1)]["video"]
     assert video.shape == (3, 4, 6, 3)
     assert video[2, 0, 0].tolist() == [100, 100, 60]
@@ -132,6 +134,25 @@ def test_a_clip_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "train/0.gif").write_bytes(b"GIF89a")
     with pytest.raises(ValueError, match=r"1 of the 2 clips in .*train are broken.*0\.gif"):
         load(str(tmp_path), num_frames=3)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("name", ["{}.gif", "{}"])
+def test_one_broken_clip_in_a_hundred_is_left_out(tmp_path, name, streamed, monkeypatch, caplog):
+    """Of a folder of frames one that cannot be read, as a half copied file."""
+    if streamed:
+        monkeypatch.setattr(tfds, "RESIDENT_BYTES", 0)
+    for clip in range(100):
+        write(tmp_path / "train" / name.format(clip), clip % 12, 2)
+    write(tmp_path / "test" / name.format(0), 0, 2)
+    broken = tmp_path / "train" / name.format(7)
+    (broken / "frame_9.png" if broken.is_dir() else broken).write_bytes(b"")
+    dataset = load(str(tmp_path), num_frames=2)
+    assert len(dataset) == 99
+    clips = dataset[np.arange(99)]["video"][:, 0, 0, 0, 0] // 20
+    assert np.bincount(clips).tolist() == [9, 9, 9, 9, 8, 8, 8, 7, 8, 8, 8, 8]
+    assert "1 of the 100 clips" in caplog.text
+    assert f"{broken.name} (UnidentifiedImageError" in caplog.text
 
 
 def test_what_is_no_clip_is_refused(tmp_path):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from gan_jax.nets import Conv, FilterCritic
-from gan_jax.nets.tfgan_critic import FilterTap, _halved, _means, convolve_each
+from gan_jax.nets.layers import convolve_each
+from gan_jax.nets.tfgan_critic import FilterTap, _halved, _means
 
 KEY = jax.random.key(0)
 

@@ -34,9 +34,10 @@ def read_attributes(
 
     Of clips, (num, frames, size, size, 3), those of `MOVING_ATTRIBUTES`. Size, colour and shape are
     each what at least three quarters of the frames show. Motion and direction are those of the
-    path that is fitted to the centres of the frames. There is none where less than three quarters
-    of the frames can be read, where the figure goes or sways less than half as far as a drawn one,
-    or where its centre is ever more than 1/24 of the side away from the path, as after a jump.
+    path that is fitted to the centres of the frames. What sways less than half as far as a drawn
+    zigzag goes straight. There is no path where less than three quarters of the frames can be read,
+    where the figure goes less than half as far as a drawn one, or where its centre is ever more
+    than 1/24 of the side away from the path, as after a jump.
 
     Raises:
         ValueError: pictures or clips are smaller than 16 pixels, or clips shorter than 4 frames.

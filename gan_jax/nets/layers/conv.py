@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 from flax.linen.linear import canonicalize_padding
@@ -103,3 +104,20 @@ def _pads(size: int, stride: int, padding: str) -> tuple[int, int]:
     raise Refusal(
         f'padding is "{padding}"; it must be "SAME", "VALID", or a number or a pair per axis.'
     )
+
+
+def convolve_each(
+    x: Float[Array, "num *maps in"], filters: Float[Array, "num *kernel in out"]
+) -> Float[Array, "num *maps out"]:
+    """Convolve every example with its own filters, zeros around it, sizes kept.
+
+    A filter may have fewer axes than an example: what is left in front, such as frames, is
+    convolved one by one. A filter that is 1 in its middle and 0 elsewhere changes nothing.
+    """
+    num_axes = filters.ndim - 3
+    several = x.reshape(len(x), -1, *x.shape[-num_axes - 1 :])
+
+    def convolve(maps: Array, kernel: Array) -> Array:
+        return conv_general_dilated(maps, kernel, (1,) * num_axes, "SAME")
+
+    return jax.vmap(convolve)(several, filters).reshape(*x.shape[:-1], filters.shape[-1])

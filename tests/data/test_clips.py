@@ -23,7 +23,7 @@ def frames_of(clip, num_frames=4):
 def write_file(path, frames):
     first, *rest = frames
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {"lossless": True} if path.suffix == ".webp" else {}
+    told = {".webp": {"lossless": True}, ".gif": {"optimize": False}}.get(path.suffix, {})
     first.save(path, save_all=True, append_images=rest, duration=50, loop=0, **told)
 
 

@@ -3,7 +3,7 @@
 And files of weights -> arrays.
 """
 
-from gan_jax.data import mixtures, moving_digits, shapes, text
+from gan_jax.data import mixtures, moving_digits, notes, shapes, text
 from gan_jax.data.batches import (
     Fields,
     batch_indices,
@@ -21,6 +21,7 @@ from gan_jax.data.framing import FramedDataset
 from gan_jax.data.grey import grey
 from gan_jax.data.mixtures import Mixture, grid, ring
 from gan_jax.data.scaling import signed, to_uint8, unit
+from gan_jax.data.sounds import SoundDataset
 from gan_jax.data.sources import ArrayDataset, Dataset, Examples
 from gan_jax.data.streamed_folders import FolderDataset
 from gan_jax.data.text import captioned, characters
@@ -36,6 +37,7 @@ __all__ = [
     "FolderDataset",
     "FramedDataset",
     "Mixture",
+    "SoundDataset",
     "TFDSDataset",
     "batch_indices",
     "binarize",
@@ -51,6 +53,7 @@ __all__ = [
     "map_feed",
     "mixtures",
     "moving_digits",
+    "notes",
     "read_pictures",
     "read_weights",
     "resident_feed",

@@ -3,7 +3,7 @@
 import os
 from typing import Literal
 
-from gan_jax.data import folders, paths, tfds
+from gan_jax.data import folders, paths, sounds, tfds
 from gan_jax.data.embedded import EMBEDDED
 from gan_jax.data.framing import Framing, framed
 from gan_jax.data.sources import Dataset
@@ -20,6 +20,7 @@ def load(
     background: str = "white",
     pairs: bool = False,
     num_frames: int | None = None,
+    num_samples: int | None = None,
 ) -> Dataset:
     """Load a dataset: an `ArrayDataset`, or one that is streamed where it is too large for that.
 
@@ -65,16 +66,27 @@ def load(
             (gif, png, webp), or folders of numbered still pictures, a clip each. Field `video`:
             uint8 (num_frames, H, W, C), in place of `image`; all else as for pictures, and the list
             names the files or the folders. A clip that is longer is cut off.
+        num_samples: a folder is one of sounds (wav, of one channel and of one rate), the first so
+            many samples of each; what is shorter ends in silence. Field `audio`: float32
+            (num_samples,) in [-1, 1], in place of `image`, and the dataset has the attribute
+            `rate`; all else as for pictures.
 
     Raises:
         ValueError: unknown name or split, no images of bytes and of one size, or a folder whose
-            pictures, clips or list are not as above; a clip has too few frames.
+            pictures, clips, sounds or list are not as above; a clip has too few frames.
         DatasetUnavailable: TFDS knows the dataset, but it is neither prepared nor can it be, or its
             files cannot be read.
         ImportError: a package of the `experiments` extra is missing.
     """
     framing = Framing(image_size, crop, background, pairs, num_frames)
     path = paths.path_of(name, data_dir)
+    if num_samples is not None:
+        if path is None or framing != Framing():
+            raise Refusal(
+                f"Sounds come from a folder, and have no pictures: the dataset is {name!r}; leave "
+                "out num_samples, or name a folder of sounds, and leave out what frames pictures."
+            )
+        return sounds.read(path, split=split, num_samples=num_samples)
     if path is not None:
         return folders.read(path, split=split, framing=framing)
     if name not in EMBEDDED:

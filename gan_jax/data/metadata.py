@@ -20,13 +20,13 @@ from gan_jax.data.sources import Examples
 from gan_jax.errors import Refusal
 
 LISTS = ("metadata.jsonl", "metadata.csv")
-OURS = ("image", "condition", "extent")
+OURS = ("image", "condition", "extent", "video", "audio")
 INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 
 
 class Known(NamedTuple):
-    """What is known of pictures, in their order."""
+    """What is known of files, in their order."""
 
     label: tuple[str, ...] | None = None
     label_names: tuple[str, ...] | None = None
@@ -34,7 +34,7 @@ class Known(NamedTuple):
     numbers: Mapping[str, np.ndarray] = MappingProxyType({})
 
     def of(self, rows: np.ndarray) -> "Known":
-        """What is known of some of the pictures; classes keep their names."""
+        """What is known of some of the files; classes keep their names."""
         return self._replace(
             label=self.label and tuple(self.label[row] for row in rows),
             text=self.text and tuple(self.text[row] for row in rows),
@@ -50,10 +50,10 @@ class Line(NamedTuple):
 
 
 def known(folder: Path, names: Sequence[str]) -> Known:
-    """Find what is known of the pictures of these names in a folder.
+    """Find what is known of the files of these names in a folder.
 
     Raises:
-        ValueError: a list is broken, or does not list the pictures that there are.
+        ValueError: a list is broken, or does not list the files that there are.
     """
     lists = [folder / name for name in LISTS if (folder / name).is_file()]
     if len(lists) > 1:
@@ -86,7 +86,7 @@ def labels(
 
 
 def _lines(path: Path, names: Sequence[str]) -> list[Line]:
-    """The lines of these pictures, in their order."""
+    """The lines of these files, in their order."""
     listed: dict[str, Line] = {}
     for place, row in _parsed_jsonl(path) if path.suffix == ".jsonl" else _parsed_csv(path):
         if not isinstance(row.get("file_name"), str):
@@ -99,14 +99,12 @@ def _lines(path: Path, names: Sequence[str]) -> list[Line]:
     for name, (place, _) in listed.items():
         if name not in there:
             raise Refusal(
-                f"{place} lists {name}, and there is no such picture, or clip, which may be a "
-                "whole folder: bring it, or delete the line."
+                f"{place} lists {name}, and there is no such picture, sound, or clip, which may be "
+                "a whole folder: bring it, or delete the line."
             )
     for name in names:
         if name not in listed:
-            raise Refusal(
-                f"{path} does not list {name}: add a line for it, or move the picture away."
-            )
+            raise Refusal(f"{path} does not list {name}: add a line for it, or move it away.")
     return [listed[name] for name in names]
 
 
@@ -189,7 +187,7 @@ def _all_of(lines: list[Line], column: str, kinds: dict[type, str]) -> list[Any]
 def _array(lines: list[Line], column: str, values: list[Any]) -> np.ndarray:
     if column in OURS:
         raise Refusal(
-            f"{lines[0].place} has a column {column}, as the pictures themselves are called: "
+            f"{lines[0].place} has a column {column}, as the files themselves are called: "
             "rename it."
         )
     is_whole = all(isinstance(value, int) for value in values)

@@ -33,7 +33,7 @@ def folder_of(root: Path, split: str) -> tuple[Path, bool]:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", error)
         raise Refusal(
-            f"{str(root)!r} cannot be read as a folder of pictures ({why}): give the path of one "
+            f"{str(root)!r} cannot be read as a folder ({why}): give the path of one "
             "that is there and may be read, or the name of a dataset."
         ) from None
     if split not in ("train", "test"):

@@ -15,8 +15,9 @@ Examples: TypeAlias = dict[str, np.ndarray]
 class Dataset(Protocol):
     """Examples by their indices: `dataset[np.arange(16)]["image"]` are the first 16 images.
 
-    What has one value for all examples is an attribute, where there is such: `label_names`. So is
-    `text`, the strings of the examples in their order, of which no array goes to a device.
+    What has one value for all examples is an attribute, where there is such: `label_names`, and
+    `rate`, of sounds in samples a second. So is `text`, the strings of the examples in their order,
+    of which no array goes to a device.
     """
 
     def __len__(self) -> int: ...
@@ -26,7 +27,7 @@ class Dataset(Protocol):
 
 @dataclass(frozen=True)
 class ArrayDataset:
-    """Hold a dataset in memory, with the names of its classes and its texts where it has any.
+    """Hold a dataset in memory, with the names of its classes, its texts, and its rate, if it has.
 
     >>> import numpy as np
     >>> from gan_jax import data
@@ -42,6 +43,7 @@ class ArrayDataset:
     arrays: Examples
     label_names: tuple[str, ...] | None = None
     text: tuple[str, ...] | None = None
+    rate: int | None = None
 
     def __post_init__(self) -> None:
         lengths = {field: len(array) for field, array in self.arrays.items()}

@@ -120,7 +120,7 @@ BROKEN = {
         '{"file_name": "1.png", "age": 3000000000}': "the age 3000000000: no number, or too",
         '{"file_name": "1.png", "age": NaN}': "the age nan: no number, or too large for float32",
         '{"file_name": "1.png", "age": 1e39}': "too large for float32",
-        '{"file_name": "1.png", "image": 1}': "has a column image, as the pictures themselves",
+        '{"file_name": "1.png", "image": 1}': "has a column image, as the files themselves",
         b"\xff": "cannot be read as a list in UTF-8",
     },
     "csv": {

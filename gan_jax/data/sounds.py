@@ -109,7 +109,7 @@ def read_sound(path: Path) -> Sound:
         warnings.filterwarnings("ignore", "Chunk", wavfile.WavFileWarning)
         rate, samples = wavfile.read(path)
     if samples.ndim > 1:
-        raise ValueError(f"it has {samples.shape[1]} channels and must have one")
+        raise ValueError(f"it has {samples.shape[-1]} channels and must have one")
     if samples.dtype == np.uint8:
         samples = samples.astype(np.int16) - 128 << 8
     scale = 1 if samples.dtype.kind == "f" else -float(np.iinfo(samples.dtype).min)

@@ -81,10 +81,22 @@ def test_timbres_are_as_the_docstring_says():
     even = second / first * 2**fall
     assert even.min() < 0.05
     assert 0.95 < even.max() < 1.01
+    phase = np.exp(1j * np.angle(np.fft.rfft(audio[:, 4_000:])[:, 165]))
+    assert abs(phase.mean()) < 3 / np.sqrt(200)
     half = np.abs(audio).max(axis=1, where=np.arange(16_000) < 8_000, initial=0)
     decay = 2 * np.log(half / np.abs(audio[:, 8_000:]).max(axis=1))
     assert decay.min() < 0.3
     assert 5 < decay.max() < 6
+
+
+def test_notes_begin_within_50_ms():
+    """By the loudness of whole periods, of 100 samples: it grows at once or slowly, then falls."""
+    audio = np.asarray(draw(KEY, 100, np.array([57]), num_samples=3_200, rate=22_000)["audio"])
+    loud = np.sqrt(np.mean(audio.reshape(100, -1, 100) ** 2, axis=2))
+    assert (np.diff(loud[:, 11:], axis=1) <= 1e-6 * loud[:, 11:-1]).all()
+    begun = loud[:, 0] / loud[:, 11]
+    assert begun.min() < 0.08
+    assert begun.max() > 0.7
 
 
 @pytest.mark.parametrize(

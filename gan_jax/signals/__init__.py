@@ -9,7 +9,15 @@ from gan_jax.signals.conditions import (
     without_centre,
     without_lower_half,
 )
-from gan_jax.signals.filters import binomial_down, binomial_up, mean_down, nearest_up
+from gan_jax.signals.filters import (
+    binomial_down,
+    binomial_up,
+    mean_down,
+    nearest_up,
+    smooth,
+    smooth_down,
+    smooth_up,
+)
 from gan_jax.signals.images import (
     center_crop,
     flip,
@@ -36,6 +44,9 @@ __all__ = [
     "random_crop",
     "random_patches",
     "resize",
+    "smooth",
+    "smooth_down",
+    "smooth_up",
     "unpad",
     "without_centre",
     "without_lower_half",

@@ -4,6 +4,7 @@ And by them images halved and doubled, the steps of a pyramid.
 """
 
 import functools
+import math
 import operator
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -16,6 +17,7 @@ Image: TypeAlias = Float[Array, "*batch height width channels"]
 Half: TypeAlias = Float[Array, "*batch (height+1)//2 (width+1)//2 channels"]
 Double: TypeAlias = Float[Array, "*batch 2*height 2*width channels"]
 BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+SMOOTH = (1 / 8, 3 / 8, 3 / 8, 1 / 8)
 
 
 def correlate(x: Array, taps: Sequence[float], axis: int, *, stride: int = 1) -> Array:
@@ -71,3 +73,42 @@ def _binomial(image: Array, *, stride: int, gain: int) -> Array:
         edges[axis] = (2, 2)
         image = correlate(jnp.pad(image, edges, mode="reflect"), taps, axis, stride=stride)
     return image
+
+
+def smooth(
+    image: Image, pads: tuple[int, int], *, stride: int = 1, gain: float = 1.0
+) -> Float[Array, "*batch rows columns channels"]:
+    """The taps (1, 3, 3, 1)/8 along both axes, after `pads` zeros before and behind, times `gain`.
+
+    Karras et al. 2020 (StyleGAN2), by which its images and features change their size.
+    """
+    taps = [math.sqrt(gain) * tap for tap in SMOOTH]
+    for axis in (-3, -2):
+        edges = [(0, 0)] * image.ndim
+        edges[axis] = pads
+        image = correlate(jnp.pad(image, edges), taps, axis, stride=stride)
+    return image
+
+
+def smooth_up(image: Image) -> Double:
+    """Double images: zeros behind the pixels, (1, 3, 3, 1)/8 along both axes, times 4.
+
+    Of each axis the two phases are (x_(i-1) + 3 x_i)/4 and (3 x_i + x_(i+1))/4, zeros around.
+    """
+    for axis in (-3, -2):
+        edges = [(0, 0)] * image.ndim
+        edges[axis] = (1, 1)
+        num, padded = image.shape[axis], jnp.pad(image, edges)
+        before, here, behind = (
+            jax.lax.slice_in_dim(padded, start, start + num, axis=axis) for start in range(3)
+        )
+        phases = jnp.stack([before + 3 * here, 3 * here + behind], axis) / 4
+        shape = [*image.shape]
+        shape[axis] *= 2
+        image = phases.reshape(shape)
+    return image
+
+
+def smooth_down(image: Image) -> Float[Array, "*batch height//2 width//2 channels"]:
+    """Halve images: (1, 3, 3, 1)/8 along both axes, one zero around, then every second pixel."""
+    return smooth(image, (1, 1), stride=2)

@@ -38,7 +38,7 @@ from gan_jax.losses.matching import (
     polynomial_kernel,
     rational_quadratic_kernel,
 )
-from gan_jax.losses.penalties import dragan, gradient_penalty, r1, r2
+from gan_jax.losses.penalties import dragan, gradient_penalty, path_lengths, r1, r2
 from gan_jax.losses.variational import (
     bernoulli_log_likelihood,
     discretized_logistic_log_likelihood,
@@ -83,6 +83,7 @@ __all__ = [
     "minimax",
     "mmd2",
     "non_saturating",
+    "path_lengths",
     "polynomial_kernel",
     "r1",
     "r2",

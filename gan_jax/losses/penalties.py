@@ -1,9 +1,10 @@
-"""Penalties on the critic's gradient: one number per example; the caller weighs and averages.
+"""Penalties on gradients of a network: one number per example; the caller weighs and averages.
 
 `critic` maps a batch to one logit per example (a map of logits is summed), each from its own
 example alone: with batch normalisation the gradients of an example would mix those of all.
 """
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -97,6 +98,41 @@ def r2(critic: Critic, fake: Float[Array, "num *shape"]) -> Float[Array, " num"]
         ValueError: the critic does not give each example a logit of its own.
     """
     return _squared_norm(critic, fake)
+
+
+def path_lengths(
+    synthesise: Callable[[Float[Array, "num layers dim"]], Float[Array, "num *shape"]],
+    styles: Float[Array, "num layers dim"],
+    key: KeyArray,
+) -> Float[Array, " num"]:
+    """How far an image goes as its styles w do: ‖J_wᵀ y‖₂ with y ~ N(0, I)/√(height · width).
+
+    J_w is the Jacobian of an example in its styles; squares are summed over the numbers of a style,
+    and averaged over layers, as in the authors' code. The penalty is (‖J_wᵀ y‖₂ - a)², a being the
+    running mean of the lengths. It is least where J_w is orthogonal up to a scale.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from gan_jax import losses
+    >>> triple = lambda w: 3 * w[:, :1, None]  # images of 1x1, of as many channels as a style
+    >>> styles = jnp.zeros((100_000, 1, 2))
+    >>> lengths = losses.path_lengths(triple, styles, jax.random.key(0))
+    >>> print(f"{jnp.mean(lengths**2):.0f}")  # 9 E‖y‖² of 2 numbers
+    18
+
+    Karras et al. 2020 (StyleGAN2), equation (4).
+
+    Raises:
+        ValueError: what is made is no image for each of the styles.
+    """
+    made, pull = jax.vjp(synthesise, styles)
+    if made.ndim != 4 or len(made) != len(styles):
+        raise Refusal(
+            f"Of styles of shape {styles.shape} the shape {made.shape} is made; it must be an "
+            "image for each, (num, height, width, channels)."
+        )
+    y = jax.random.normal(key, made.shape, made.dtype) / math.sqrt(math.prod(made.shape[1:3]))
+    (slopes,) = pull(y)
+    return root(jnp.mean(jnp.sum(jnp.square(at_least_float32(slopes)), axis=-1), axis=-1))
 
 
 def _squared_norm(critic: Critic, x: Array) -> Array:

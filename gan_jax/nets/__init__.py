@@ -36,6 +36,7 @@ from gan_jax.nets.pix2pix import PatchDiscriminator, Unconditional, UNet
 from gan_jax.nets.projection import ProjectionDiscriminator
 from gan_jax.nets.reading import Reading
 from gan_jax.nets.stackgan import ConditioningAugmentation, StageOneGenerator, StageTwoGenerator
+from gan_jax.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, stylegan2_widths
 from gan_jax.nets.text_to_image import TextToImageDiscriminator, TextToImageGenerator
 from gan_jax.nets.tfgan import TFGANGenerator
 from gan_jax.nets.tfgan_critic import FilterCritic
@@ -85,6 +86,8 @@ __all__ = [
     "ResidualGenerator",
     "StageOneGenerator",
     "StageTwoGenerator",
+    "StyleGAN2Discriminator",
+    "StyleGAN2Generator",
     "TFGANGenerator",
     "Text2Filter",
     "TextEncoder",
@@ -96,4 +99,5 @@ __all__ = [
     "Unconditional",
     "VideoDiscriminator",
     "goodfellow_generator",
+    "stylegan2_widths",
 ]

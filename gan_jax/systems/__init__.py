@@ -18,6 +18,7 @@ from gan_jax.systems.latents import Gaussian
 from gan_jax.systems.pix2pix import pix2pix
 from gan_jax.systems.relativistic import relativistic_gan
 from gan_jax.systems.stackgan import stackgan
+from gan_jax.systems.stylegan2 import StyleGAN2
 from gan_jax.systems.svi import SVI
 from gan_jax.systems.tfgan import TFGAN
 from gan_jax.systems.vae import VAE, Bound
@@ -39,6 +40,7 @@ __all__ = [
     "HierarchicalVAE",
     "JointEmbedding",
     "Round",
+    "StyleGAN2",
     "acgan",
     "conditional_vgan",
     "gan_cls",

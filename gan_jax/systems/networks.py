@@ -75,25 +75,37 @@ def start(network: nn.Module, key: KeyArray, *inputs: Any) -> tuple[Any, Weights
     return output, Weights(params=variables.get("params", {}), state=state)
 
 
-def train(network: nn.Module, weights: Weights, key: KeyArray, *inputs: Any) -> tuple[Any, Weights]:
+def train(
+    network: nn.Module, weights: Weights, key: KeyArray, *inputs: Any, method: str | None = None
+) -> tuple[Any, Weights]:
     """Run a network as it is trained: its output, and its weights with the state that it leaves.
+
+    `method` names another of its methods than `__call__`.
 
     Raises:
         ValueError: the weights are not those of this network on such inputs.
     """
-    output, state = _apply(
-        network, weights, inputs, train=True, mutable=list(weights.state), rngs=streams(key)
-    )
+    told = {"train": True, "mutable": list(weights.state), "rngs": streams(key), "method": method}
+    output, state = _apply(network, weights, inputs, **told)
     return output, weights.replace(state=dict(state))
 
 
-def infer(network: nn.Module, weights: Weights, *inputs: Any, key: KeyArray | None = None) -> Any:
+def infer(
+    network: nn.Module,
+    weights: Weights,
+    *inputs: Any,
+    key: KeyArray | None = None,
+    method: str | None = None,
+    **options: Any,
+) -> Any:
     """Ask a network, which stays as it is. Without a key its random streams are always the same.
+
+    `method` names another of its methods than `__call__`, which may take options.
 
     Raises:
         ValueError: the weights are not those of this network on such inputs.
     """
-    return _apply(network, weights, inputs, rngs=streams(fixed(key)))
+    return _apply(network, weights, inputs, rngs=streams(fixed(key)), method=method, **options)
 
 
 def _apply(network: nn.Module, weights: Weights, inputs: tuple[Any, ...], **arguments: Any) -> Any:

@@ -333,6 +333,37 @@ def tfgan(dtype):
     )
 
 
+class Styled(nn.Module):
+    """Styles of latents, and a network that makes examples of the first of them."""
+
+    network: nn.Module
+
+    def setup(self):
+        self.affine, self.maker = nn.Dense(3), self.network
+
+    def __call__(self, z, *, train=False):
+        styles = self.styles(z, train=train)
+        return self.synthesise(styles, train=train), styles
+
+    def styles(self, z, *, train=False, truncation=1.0):
+        return truncation * self.affine(z)[:, None]
+
+    def synthesise(self, styles, *, train=False):
+        return self.maker(styles[:, 0], train=train)
+
+
+def stylegan2(dtype):
+    critic = MLPDiscriminator((4,), spectral_norm=True, dtype=dtype)
+    return systems.StyleGAN2(
+        generator=Styled(Normalised(MLPGenerator((2, 2, 1), (4,), dtype=dtype))),
+        discriminator=Normalised(critic, by_batch=False),
+        loss=losses.non_saturating(),
+        latents=networks.normal(3),
+        r1_period=1,
+        path_length_period=1,
+    )
+
+
 def penalised(dtype):
     critic = MLPDiscriminator((4,), spectral_norm=True, dtype=dtype)
     penalty = lambda r: losses.gradient_penalty(r.critic, r.real, r.fake, r.key)  # noqa: E731
@@ -421,6 +452,7 @@ ROWS = {
     "vgan, conditional": Row(conditional_vgan, FILMED, (jnp.ones((4, 4, 4, 1)),)),
     "text to video": Row(text_to_video, TOLD_CLIPS, TEXTS),
     "tfgan": Row(tfgan, WORDED, (*TEXTS, *TEXTS)),
+    "stylegan2": Row(stylegan2, IMAGES),
     "vae": Row(vae, IMAGES),
     "vae, sampled": Row(partial(vae, kl="sampled", num_samples=2), IMAGES),
     "hierarchical vae": Row(hierarchical_vae, IMAGES),
@@ -495,8 +527,11 @@ def step_of(system, objective=None, optimizer=SGD):
     optimizers = Optimizers(optimizer, optimizer)
 
     def both(key, state, batch):
-        for step in (simultaneous_step, alternating_step):
-            state, metrics = step(key, state, batch, game=system.game, optimizers=optimizers)
+        for order in (simultaneous_step, alternating_step):
+            step = partial(order, game=system.game, optimizers=optimizers)
+            if hasattr(system, "regularised"):
+                step = system.regularised(step, optimizers)
+            state, metrics = step(key, state, batch)
         return state, metrics
 
     return both

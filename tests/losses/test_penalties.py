@@ -5,6 +5,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from scipy import special
 
 from gan_jax import losses
 
@@ -146,3 +148,60 @@ def test_maps_of_logits_are_summed_and_bfloat16_is_widened():
     half = jax.jit(partial(losses.r1, lambda x: x @ W.astype(x.dtype)))(x.astype(jnp.bfloat16))
     assert half.dtype == jnp.float32
     np.testing.assert_array_equal(half, [25.0] * 3)
+
+
+def scaled_rotation(scale, shape, num, seed=0):
+    """Images that are c Q w, with `num` orthonormal columns Q."""
+    columns = np.random.default_rng(seed).normal(size=(np.prod(shape), num))
+    q = scale * np.linalg.qr(columns)[0]
+    return lambda w: (w[:, 0] @ jnp.asarray(q, w.dtype).T).reshape(-1, *shape)
+
+
+def least_penalty(scale, pixels, num):
+    """Var ‖c y‖ of `num` numbers y ~ N(0, I)/√pixels: what stays where a is the mean length."""
+    log_ratio = special.gammaln((num + 1) / 2) - special.gammaln(num / 2)
+    return scale**2 / pixels * (num - 2 * np.exp(2 * log_ratio))
+
+
+def test_path_lengths_of_an_orthogonal_jacobian_have_the_least_penalty():
+    """In mean and variance within 4 standard errors; channels are no pixels."""
+    images = scaled_rotation(3.0, (4, 3, 2), 5)
+    styles = jnp.zeros((20_000, 1, 5))
+    lengths = np.asarray(jax.jit(partial(losses.path_lengths, images))(styles, KEY), np.float64)
+    variance = least_penalty(3.0, 12, 5)
+    mean = np.sqrt(9 * 5 / 12 - variance)
+    assert abs(lengths.mean() - mean) < 4 * np.sqrt(variance / 20_000)
+    squares = (lengths - mean) ** 2
+    assert abs(squares.mean() - variance) < 4 * squares.std() / np.sqrt(20_000)
+
+
+def test_path_lengths_are_means_over_layers():
+    def images(w):
+        return (w[:, 0] + 2 * w[:, 1])[:, None, None]
+
+    styles = jnp.zeros((3, 2, 4))
+    one, both = (
+        losses.path_lengths(made, styles, KEY)
+        for made in (lambda w: w[:, 0][:, None, None], images)
+    )
+    np.testing.assert_allclose(both, np.sqrt(5) * one, rtol=1e-5)
+
+
+def test_the_gradient_of_a_path_length_penalty():
+    """In the scale c of an orthogonal Jacobian, where lengths are c times those of c = 1."""
+    with jax.enable_x64(True):
+        styles = jnp.zeros((7, 1, 5), jnp.float64)
+
+        def penalty(scale):
+            images = scaled_rotation(1.0, (4, 3, 2), 5)
+            lengths = losses.path_lengths(lambda w: scale * images(w), styles, KEY)
+            return jnp.mean((lengths - 0.7) ** 2), lengths
+
+        slope, lengths = jax.jit(jax.grad(penalty, has_aux=True))(jnp.float64(3.0))
+        expected = np.mean(2 * (lengths - 0.7) * lengths / 3)
+        np.testing.assert_allclose(slope, expected, rtol=1e-12)
+
+
+def test_path_lengths_need_an_image_for_each_style():
+    with pytest.raises(ValueError, match=r"of shape \(3, 2, 4\) the shape \(3, 4\) is made"):
+        losses.path_lengths(lambda w: w[:, 0], jnp.zeros((3, 2, 4)), KEY)

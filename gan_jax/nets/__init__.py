@@ -9,6 +9,7 @@ alone, as `inception.preprocess` makes them.
 
 from gan_jax.nets.acgan import ACGANDiscriminator
 from gan_jax.nets.adda import ADDAEncoder
+from gan_jax.nets.augmented import Augmented
 from gan_jax.nets.char_cnn_rnn import CharCNNRNN, ImageEncoder
 from gan_jax.nets.conditional import ConditionalDiscriminator, ConditionalGenerator
 from gan_jax.nets.conv_vae import ConvDecoder, ConvEncoder
@@ -51,6 +52,7 @@ from gan_jax.nets.vgan import (
 __all__ = [
     "ACGANDiscriminator",
     "ADDAEncoder",
+    "Augmented",
     "CharCNNRNN",
     "ConditionalDiscriminator",
     "ConditionalGenerator",

@@ -1,5 +1,6 @@
 """Transformations of images and sounds: arrays in, arrays out. They know no parameters."""
 
+from gan_jax.signals import audio, augment
 from gan_jax.signals.conditions import (
     coarse,
     grey,
@@ -29,6 +30,8 @@ from gan_jax.signals.images import (
 )
 
 __all__ = [
+    "audio",
+    "augment",
     "binomial_down",
     "binomial_up",
     "center_crop",

@@ -13,7 +13,7 @@ from experiments.harness.bounds import Count, CountOr0, Decay, Rate, Size
 from experiments.harness.options import Dtype, Evaluate, Result, RunOptions
 from gan_jax import games, losses
 from gan_jax.errors import Refusal
-from gan_jax.systems import ADDA, GAN, TFGAN, CycleGAN
+from gan_jax.systems import ADDA, GAN, TFGAN, CycleGAN, StyleGAN2
 from gan_jax.training import first_batch
 from gan_jax.training.compile import AXIS, Parallel
 from gan_jax.typing import Batch, Feed, Step
@@ -95,25 +95,28 @@ class GameOptions(RunOptions):
     def optimizers(self) -> games.Optimizers:
         return self.each(partial(optax.adam, b1=0.5))
 
-    def step(self, system: GAN | ADDA | CycleGAN | TFGAN) -> Step:
-        """The update, with the generator's moving average kept beside it."""
+    def update_step(self, system: GAN | ADDA | CycleGAN | StyleGAN2 | TFGAN) -> Step:
+        """One step of the game, in the order that is chosen."""
         chosen = games.simultaneous_step
         if self.update == "alternating":
             chosen = partial(
                 games.alternating_step, num_discriminator_steps=self.num_discriminator_steps
             )
-        step = partial(
+        return partial(
             chosen, game=system.game, optimizers=self.optimizers(), axis_name=self.axis_name
         )
-        return games.exponential_average(step, decay=self.average_decay)
 
-    def start(self, system: GAN | CycleGAN | TFGAN, batch: Batch) -> games.GameState:
+    def step(self, system: GAN | ADDA | CycleGAN | StyleGAN2 | TFGAN) -> Step:
+        """The update, with the generator's moving average kept beside it."""
+        return games.exponential_average(self.update_step(system), decay=self.average_decay)
+
+    def start(self, system: GAN | CycleGAN | StyleGAN2 | TFGAN, batch: Batch) -> games.GameState:
         """Both players as they are drawn."""
         return system.init(self.key("init"), batch, optimizers=self.optimizers())
 
     def play(
         self,
-        system: GAN | CycleGAN | TFGAN,
+        system: GAN | CycleGAN | StyleGAN2 | TFGAN,
         feed: Feed,
         evaluate: Evaluate,
         *,

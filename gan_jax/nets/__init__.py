@@ -16,6 +16,7 @@ from gan_jax.nets.conv_vae import ConvDecoder, ConvEncoder
 from gan_jax.nets.cyclegan import ResidualGenerator
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_jax.nets.fgan import LocationScale
+from gan_jax.nets.gansynth import GANSynthDiscriminator, GANSynthGenerator, gansynth_widths
 from gan_jax.nets.gist import (
     GistDecoder,
     GistEncoder,
@@ -65,6 +66,8 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "FilterCritic",
+    "GANSynthDiscriminator",
+    "GANSynthGenerator",
     "GistDecoder",
     "GistEncoder",
     "GistGenerator",
@@ -100,6 +103,7 @@ __all__ = [
     "UNet",
     "Unconditional",
     "VideoDiscriminator",
+    "gansynth_widths",
     "goodfellow_generator",
     "stylegan2_widths",
 ]

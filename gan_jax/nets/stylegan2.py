@@ -16,14 +16,14 @@ from jaxtyping import Array, Float
 from gan_jax.checks import AT_LEAST_1, DECAY, SHARE, SIGNED, Bound, check_bound
 from gan_jax.nets.layers import EqualisedConv, EqualisedDense, ModulatedConv
 from gan_jax.nets.layers.minibatch import minibatch_deviation
-from gan_jax.signals import smooth, smooth_down, smooth_up
+from gan_jax.signals import pad_to_multiple, smooth, smooth_down, smooth_up, unpad
 
-POWER_OF_2 = Bound(lambda n: n >= 8 and n & (n - 1) == 0, "a power of 2, at least 8")
 SMALLEST = 4
+SIDE = Bound(lambda size: size > SMALLEST, "above 4, from which sides are doubled")
 
 
 def stylegan2_widths(size: int, *, base: int = 16_384, most: int = 512) -> tuple[int, ...]:
-    """The channels at sides of 4, 8, ..., `size`: 2 `base` / side, at most `most`.
+    """The channels at sides of 4, 8, ..., up to `size` or above: 2 `base` / side, at most `most`.
 
     `base` is 16,384 in configuration F and 8,192 in E.
 
@@ -32,11 +32,12 @@ def stylegan2_widths(size: int, *, base: int = 16_384, most: int = 512) -> tuple
     (512, 512, 512, 512, 512, 256, 128, 64, 32)
 
     Raises:
-        ValueError: `size` is no power of 2 from 8 on, or a number is below 1.
+        ValueError: `size` is 4 or less, or another number below 1.
     """
-    check_bound(POWER_OF_2, size=size)
+    check_bound(SIDE, size=size)
     check_bound(AT_LEAST_1, base=base, most=most)
-    sides = [SMALLEST << level for level in range(int(math.log2(size / SMALLEST)) + 1)]
+    num = (size - 1).bit_length() - 1
+    sides = [SMALLEST << level for level in range(num)]
     return tuple(max(1, min(2 * base // side, most)) for side in sides)
 
 
@@ -76,7 +77,6 @@ class Mapping(nn.Module):
 class Synthesis(nn.Module):
     """Make images of styles, one for each layer: w_0 and w_1 at 4x4, two more a doubling."""
 
-    size: int
     channels: int
     widths: tuple[int, ...]
     demodulate: bool
@@ -86,19 +86,18 @@ class Synthesis(nn.Module):
     @nn.compact
     def __call__(
         self, w: Float[Array, "num layers dim"]
-    ) -> Float[Array, "num {self.size} {self.size} {self.channels}"]:
+    ) -> Float[Array, "num side side {self.channels}"]:
         shape = (SMALLEST, SMALLEST, self.widths[0])
         constant = self.param("constant", nn.initializers.normal(1.0), shape)
         x = jnp.broadcast_to(constant, (len(w), *shape)).astype(self.dtype or w.dtype)
-        x, image = self._layer(x, w[:, 0], self.widths[0]), None
-        for level, width in enumerate(self.widths):
-            if level:
-                x = self._layer(x, w[:, 2 * level - 1], width, upsample=True)
-                x = self._layer(x, w[:, 2 * level], width)
-            if self.skip or level == len(self.widths) - 1:
-                colours = self._colours(x, w[:, 2 * level + 1])
-                image = colours if image is None else smooth_up(image) + colours
-        return image
+        x = self._layer(x, w[:, 0], self.widths[0])
+        image = self._colours(x, w[:, 1]) if self.skip else None
+        for level, width in enumerate(self.widths[1:], 1):
+            x = self._layer(x, w[:, 2 * level - 1], width, upsample=True)
+            x = self._layer(x, w[:, 2 * level], width)
+            if image is not None:
+                image = smooth_up(image) + self._colours(x, w[:, 2 * level + 1])
+        return self._colours(x, w[:, -1]) if image is None else image
 
     def _layer(self, x: Array, w: Array, width: int, *, upsample: bool = False) -> Array:
         styles = 1 + EqualisedDense(x.shape[-1])(w)
@@ -129,7 +128,8 @@ class StyleGAN2Generator(nn.Module):
     """Map latents to images, of styles w that scale the features of every layer.
 
     It returns (images, w), w being one style for each layer. `widths` are the channels at sides of
-    4, 8, ..., `size`. While it is trained, `mixing` is how likely the styles of the later layers
+    4, 8, ..., `size`; where that is no power of 2, the last is the next one, and the middle of the
+    images is kept. While it is trained, `mixing` is how likely the styles of the later layers
     are those of other latents, from a layer on that is drawn anew each time; both for a whole
     batch, as in the authors' code. `decay` is that of the moving average of w. Without
     `demodulate`, kernels are only scaled; without `skip`, colours are read off the last layer
@@ -146,8 +146,8 @@ class StyleGAN2Generator(nn.Module):
     ((2, 32, 32, 3), (2, 8, 64), ['batch_stats', 'params'])
 
     Raises:
-        ValueError: `size` is no power of 2 from 8 on, the widths are of another number, or a number
-            is out of its range.
+        ValueError: `size` is 4 or less, the widths are not one for each side, or a number is out of
+            its range.
     """
 
     size: int
@@ -181,14 +181,14 @@ class StyleGAN2Generator(nn.Module):
     def setup(self) -> None:
         self.mapping = Mapping(self.dim, self.depth, self.decay)
         self.synthesis = Synthesis(
-            self.size, self.channels, tuple(self.widths), self.demodulate, self.skip, self.dtype
+            self.channels, tuple(self.widths), self.demodulate, self.skip, self.dtype
         )
 
     def __call__(
         self, latents: Float[Array, "num latent"], *, train: bool = False
     ) -> tuple[Float[Array, "num size size channels"], Float[Array, "num layers {self.dim}"]]:
         w = self.styles(latents, train=train)
-        return self.synthesis(w), w
+        return self.synthesise(w), w
 
     def styles(
         self, latents: Float[Array, "num latent"], *, train: bool = False, truncation: float = 1.0
@@ -210,19 +210,20 @@ class StyleGAN2Generator(nn.Module):
         self, w: Float[Array, "num layers {self.dim}"], *, train: bool = False
     ) -> Float[Array, "num size size channels"]:
         """The images of styles."""
-        return self.synthesis(w)
+        return unpad(self.synthesis(w), (self.size, self.size))
 
 
 class StyleGAN2Discriminator(nn.Module):
     """Map images to one logit each, by blocks that halve them, added to what they halve.
 
-    `widths` are the channels at sides of 4, 8, ..., as of the generator. At 4x4 it sees the mean
+    `widths` are the channels at sides of 4, 8, ..., as of the generator; images whose side is no
+    power of 2 are padded to it, by their edges. At 4x4 it sees the mean
     deviation within groups of `group` examples as one more feature (`minibatch_deviation`), so a
     batch must be a multiple of it, or smaller. Without `residual` blocks are one after the other.
 
     Raises:
-        ValueError: the widths are fewer than 2, a number is below 1; or on an image, its side is
-            not of as many doublings from 4.
+        ValueError: a number is below 1; or on an image, it is no square, or the widths are not one
+            for each side.
     """
 
     widths: tuple[int, ...]
@@ -231,15 +232,17 @@ class StyleGAN2Discriminator(nn.Module):
     dtype: Any = None
 
     def __post_init__(self) -> None:
-        check_widths(SMALLEST << (len(self.widths) - 1), self.widths)
         check_bound(AT_LEAST_1, group=self.group)
         super().__post_init__()
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "num size size channels"], *, train: bool = False
+        self, x: Float[Array, "num height width channels"], *, train: bool = False
     ) -> Float[Array, " num"]:
-        check_widths(x.shape[1], self.widths)
+        size = x.shape[1]
+        check_bound(Bound(lambda side: side == size, f"{size}, as the height is"), width=x.shape[2])
+        check_widths(size, self.widths)
+        x = pad_to_multiple(x, SMALLEST << (len(self.widths) - 1))
         x = activation(EqualisedConv(self.widths[-1], 1, dtype=self.dtype)(x))
         for width, following in zip(self.widths[:0:-1], self.widths[-2::-1], strict=True):
             y = activation(EqualisedConv(width, dtype=self.dtype)(x))
@@ -257,8 +260,9 @@ class StyleGAN2Discriminator(nn.Module):
 
 def check_widths(size: int, widths: tuple[int, ...]) -> None:
     """Raise ValueError unless there is one, of at least 1, for each side from 4 to the size."""
-    check_bound(POWER_OF_2, size=size)
     num = len(stylegan2_widths(size))
-    all_sides = Bound(lambda n: len(n) == num, f"{num} numbers, for sides of 4 to {size}")
+    all_sides = Bound(
+        lambda n: len(n) == num, f"{num} numbers, for sides of 4 to {SMALLEST << num - 1}"
+    )
     check_bound(all_sides, widths=widths)
     check_bound(AT_LEAST_1, **{f"widths[{level}]": width for level, width in enumerate(widths)})

@@ -87,11 +87,11 @@ def random_shift(key: KeyArray, images: Images) -> Images:
 
 def random_cutout(key: KeyArray, images: Images) -> Images:
     """`cut_out` half of both sides, around a place that is anywhere from edge to edge."""
-    sides = images.shape[1:3]
-    size = [int(CUT * side + 0.5) for side in sides]
-    last = jnp.array([side - part % 2 for side, part in zip(sides, size, strict=True)])[None]
+    height, width = images.shape[1:3]
+    size = int(CUT * height + 0.5), int(CUT * width + 0.5)
+    last = jnp.array([[height - size[0] % 2, width - size[1] % 2]])
     centre = jax.random.randint(key, (len(images), 2), 0, last + 1)
-    return cut_out(images, centre, (size[0], size[1]))
+    return cut_out(images, centre, size)
 
 
 def in_turn(*augments: Augment) -> Augment:

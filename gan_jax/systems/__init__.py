@@ -8,6 +8,7 @@ from gan_jax.systems.cvae import CVAE
 from gan_jax.systems.cyclegan import CycleGAN
 from gan_jax.systems.gan import GAN, Round
 from gan_jax.systems.gan_cls import gan_cls, interpolated
+from gan_jax.systems.gansynth import gansynth
 from gan_jax.systems.gist import text_to_video
 from gan_jax.systems.gmmn import GMMN
 from gan_jax.systems.hierarchical_vae import HierarchicalVAE
@@ -18,7 +19,7 @@ from gan_jax.systems.latents import Gaussian
 from gan_jax.systems.pix2pix import pix2pix
 from gan_jax.systems.relativistic import relativistic_gan
 from gan_jax.systems.stackgan import stackgan
-from gan_jax.systems.stylegan2 import StyleGAN2
+from gan_jax.systems.stylegan2 import StyleGAN2, lazy_adam
 from gan_jax.systems.svi import SVI
 from gan_jax.systems.tfgan import TFGAN
 from gan_jax.systems.vae import VAE, Bound
@@ -44,8 +45,10 @@ __all__ = [
     "acgan",
     "conditional_vgan",
     "gan_cls",
+    "gansynth",
     "interpolated",
     "iwae",
+    "lazy_adam",
     "networks",
     "pix2pix",
     "relativistic_gan",

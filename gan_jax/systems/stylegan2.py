@@ -50,12 +50,15 @@ class StyleGAN2:
     >>> import jax
     >>> from functools import partial
     >>> from gan_jax import games, losses, nets
-    >>> from gan_jax.systems import StyleGAN2, networks
+    >>> from gan_jax.systems import StyleGAN2, lazy_adam, networks
     >>> widths = nets.stylegan2_widths(16, base=128)
     >>> system = StyleGAN2(
     ...     generator=nets.StyleGAN2Generator(16, 1, widths, dim=32), latents=networks.normal(32),
     ...     discriminator=nets.StyleGAN2Discriminator(widths), loss=losses.non_saturating())
-    >>> batch, optimizers = {"image": jax.numpy.zeros((8, 16, 16, 1))}, system.optimizers(2e-3)
+    >>> batch = {"image": jax.numpy.zeros((8, 16, 16, 1))}
+    >>> optimizers = games.Optimizers(
+    ...     generator=lazy_adam(2e-3, system.path_length_period),
+    ...     discriminator=lazy_adam(2e-3, system.r1_period))
     >>> init = lambda key: system.init(key, batch, optimizers=optimizers)
     >>> state = jax.eval_shape(init, jax.random.key(0))
     >>> step = partial(games.alternating_step, game=system.game, optimizers=optimizers)
@@ -168,25 +171,6 @@ class StyleGAN2:
             step = games.every(self.r1_period, extra, step, name="r1")
         return step
 
-    def optimizers(
-        self, learning_rate: float, *, b1: float = 0.0, b2: float = 0.99, eps: float = 1e-8
-    ) -> Optimizers:
-        """Adam for both, slower by c = k / (k + 1) where k moves have become k + 1.
-
-        Of rate c η and β^c, k being the period of the player's regulariser; without one c is 1.
-
-        Karras et al. 2020, appendix B.
-        """
-
-        def adam(weight: float, period: int) -> optax.GradientTransformation:
-            c = period / (period + 1) if weight else 1.0
-            return optax.adam(c * learning_rate, b1=b1**c, b2=b2**c, eps=eps)
-
-        return Optimizers(
-            generator=adam(self.path_length_weight, self.path_length_period),
-            discriminator=adam(self.r1_weight, self.r1_period),
-        )
-
     def init(self, key: KeyArray, batch: Batch, *, optimizers: Optimizers) -> GameState:
         """Draw both players' weights, with a mean of path lengths of 0, as `GAN.init`."""
         state = self.gan.init(key, batch, optimizers=optimizers)
@@ -258,3 +242,17 @@ class StyleGAN2:
     def discriminate(self, weights: Weights, x: Float[Array, "num *shape"]) -> Float[Array, " num"]:
         """The discriminator's logits, as `GAN.discriminate`."""
         return self.gan.discriminate(weights, x)
+
+
+def lazy_adam(
+    learning_rate: optax.ScalarOrSchedule, period: int | None, *, b1: float = 0.0, b2: float = 0.99
+) -> optax.GradientTransformation:
+    """Adam for a player of whose every `period` moves a regulariser has made one more.
+
+    Of rate c η and β^c with c = period / (period + 1), as in the paper; None is Adam itself.
+
+    Karras et al. 2020, appendix B.
+    """
+    c = 1.0 if period is None else period / (period + 1)
+    adam = optax.adam(learning_rate, b1=b1**c, b2=b2**c, eps=1e-8)
+    return optax.chain(adam, optax.scale(c))

@@ -59,6 +59,23 @@ def test_configuration_f_has_the_authors_number_of_parameters():
     assert StyleGAN2Generator(1024, 3, widths).num_layers == 18
 
 
+def test_images_of_other_sides_are_the_middle_of_larger_ones():
+    """And are padded by their edges where they are judged."""
+    whole, part = generator(), StyleGAN2Generator(5, 2, WIDTHS, dim=5, depth=2)
+    variables = moved(started(whole, LATENTS))
+    images = asked(whole, variables, LATENTS)[0]
+    np.testing.assert_allclose(
+        asked(part, variables, LATENTS)[0], images[:, 1:6, 1:6], rtol=1e-5, atol=1e-5
+    )
+    network = StyleGAN2Discriminator(WIDTHS)
+    variables, small = moved(started(network, IMAGES)), IMAGES[:, 1:6, 1:6]
+    padded = jnp.pad(small, [(0, 0), (1, 2), (1, 2), (0, 0)], mode="edge")
+    np.testing.assert_allclose(
+        asked(network, variables, small), asked(network, variables, padded), rtol=1e-5
+    )
+    assert len(nets.stylegan2_widths(28)) == len(nets.stylegan2_widths(32)) == 4
+
+
 def test_widths_are_halved_from_where_they_are_not_at_most():
     assert nets.stylegan2_widths(256, base=8_192) == (512, 512, 512, 512, 256, 128, 64)
     assert nets.stylegan2_widths(16, base=16, most=5) == (5, 4, 2)
@@ -240,17 +257,16 @@ def test_both_compute_in_bfloat16_what_they_give_in_float32():
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (lambda: nets.stylegan2_widths(48), "size is 48; it must be a power of 2, at least 8"),
-        (lambda: nets.stylegan2_widths(4), "size is 4"),
+        (lambda: nets.stylegan2_widths(4), "size is 4; it must be above 4"),
         (lambda: nets.stylegan2_widths(8, base=0), "base is 0"),
         (lambda: StyleGAN2Generator(8, 1, (4,)), r"widths is \(4,\); it must be 2 numbers, for"),
         (lambda: StyleGAN2Generator(8, 1, (4, 0)), r"widths\[1\] is 0"),
         (lambda: StyleGAN2Generator(8, 0, WIDTHS), "channels is 0"),
         (lambda: StyleGAN2Generator(8, 1, WIDTHS, mixing=1.1), "mixing is 1.1"),
         (lambda: StyleGAN2Generator(8, 1, WIDTHS, decay=1.0), "decay is 1.0"),
-        (lambda: StyleGAN2Discriminator((4,)), "size is 4"),
         (lambda: StyleGAN2Discriminator(WIDTHS, group=0), "group is 0"),
         (lambda: started(StyleGAN2Discriminator(WIDTHS), jnp.zeros((4, 16, 16, 1))), "3 numbers"),
+        (lambda: started(StyleGAN2Discriminator(WIDTHS), jnp.zeros((4, 8, 6, 1))), "width is 6"),
     ],
 )
 def test_what_is_refused(made, said):

@@ -77,4 +77,5 @@ def convolve(
         return conv_general_dilated(x, kernel, (1, 1), "SAME")
     touched = [(len(kernel) - 1,) * 2] * 2
     y = conv_general_dilated(x, kernel, (1, 1), touched, lhs_dilation=(2, 2))
-    return smooth(y, ((5 - len(kernel)) // 2,) * 2, gain=4.0)
+    edge = (5 - len(kernel)) // 2
+    return smooth(y, (edge, edge), gain=4.0)

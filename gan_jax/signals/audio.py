@@ -7,6 +7,7 @@ frequency, at 16 kHz by frames of 2,048 samples every 512, or of 1,024 every 256
 import functools
 import math
 import operator
+from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
@@ -216,3 +217,78 @@ def _to_mel(frequency):
 
 def _from_mel(mel):
     return 700 * np.expm1(np.asarray(mel) / 1127)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spectrograms:
+    """Sounds as pairs of a log magnitude and a frequency, at frames and bins, and back.
+
+    Of the bins of `stft` that at 0 is left out, so that there are `frame_length` / 2. The second
+    number is the instantaneous frequency, in [-1, 1), or without `instantaneous` the phase, of
+    which 1 is half a turn. With `mel` bins are as many mel bands, and the first number is a log
+    power.
+
+    Engel et al. 2019, section 2: their IF-Mel, IF, and Phase; frames of 2,048 samples are their H.
+
+    >>> import jax
+    >>> from gan_jax.signals import audio
+    >>> spectrograms = audio.Spectrograms(frame_length=64, hop_length=16, rate=8_000, mel=False)
+    >>> sound = jax.random.normal(jax.random.key(0), (2, 480))
+    >>> pictures = spectrograms.of(sound)
+    >>> pictures.shape, bool(abs(spectrograms.audio(pictures) - sound).max() < 0.5)
+    ((2, 33, 32, 2), True)
+
+    Raises:
+        ValueError: as `stft`, or phases are to be in mel bands, of which they cannot be taken out.
+    """
+
+    frame_length: int
+    hop_length: int
+    rate: int
+    mel: bool = True
+    instantaneous: bool = True
+
+    def __post_init__(self) -> None:
+        _overlap(self.frame_length, self.hop_length)
+        check_bound(AT_LEAST_1, rate=self.rate)
+        if self.mel and not self.instantaneous:
+            raise Refusal(
+                "Mel bands mix the phases of their bins, which cannot be taken out of one wrapped "
+                "phase again: leave out mel, or take instantaneous frequencies."
+            )
+
+    @property
+    def num_bins(self) -> int:
+        return self.frame_length // 2
+
+    def num_samples(self, num_frames: int) -> int:
+        """How many samples fill so many frames."""
+        overlap = self.frame_length // self.hop_length
+        return (num_frames - overlap + 1) * self.hop_length
+
+    def of(self, audio: Float[Array, "*batch samples"]) -> Float[Array, "*batch frames bins 2"]:
+        """The spectrograms of sounds."""
+        spectrum = stft(audio, frame_length=self.frame_length, hop_length=self.hop_length)[..., 1:]
+        loudness, phase = to_log_magnitude(spectrum), jnp.angle(spectrum)
+        if self.mel:
+            unwrapped = from_instantaneous_frequency(to_instantaneous_frequency(phase))
+            loudness, phase = to_mel(loudness, unwrapped, self._matrix)
+        second = to_instantaneous_frequency(phase) if self.instantaneous else phase / math.pi
+        return jnp.stack([loudness, second], axis=-1)
+
+    def audio(
+        self, spectrogram: Float[Array, "*batch frames bins 2"], length: int | None = None
+    ) -> Float[Array, "*batch samples"]:
+        """The sounds of spectrograms, which any pair of arrays is. `length` as in `istft`."""
+        loudness, second = spectrogram[..., 0], spectrogram[..., 1]
+        phase = from_instantaneous_frequency(second) if self.instantaneous else math.pi * second
+        if self.mel:
+            loudness, phase = from_mel(loudness, phase, self._matrix)
+        spectrum = from_polar(loudness, phase)
+        low = [(0, 0)] * (spectrum.ndim - 1) + [(1, 0)]
+        told = {"frame_length": self.frame_length, "hop_length": self.hop_length}
+        return istft(jnp.pad(spectrum, low), **told, length=length)
+
+    @property
+    def _matrix(self) -> np.ndarray:
+        return mel_matrix(self.num_bins, rate=self.rate)

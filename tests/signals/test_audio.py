@@ -3,6 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan_jax import metrics
+from gan_jax.data import notes
 from gan_jax.signals import audio as sounds
 
 FRAMES = [(16, 4), (16, 8), (12, 4), (15, 5), (9, 3)]
@@ -142,3 +144,65 @@ def test_what_is_alike_in_all_bins_comes_back_from_mel():
         np.testing.assert_allclose(found[:, 1:-1], given[:, 1:-1], rtol=1e-4)
     np.testing.assert_allclose(again[0][:, 0], np.log(1e-6) / 2, rtol=1e-5)
     np.testing.assert_allclose(again[1][:, 0], 0)
+
+
+PITCHES = notes.pitches()
+KINDS = {
+    "linear": {"mel": False},
+    "phase": {"mel": False, "instantaneous": False},
+    "mel": {"mel": True},
+}
+
+
+def drawn_notes(num_samples):
+    """One of each of the 61 pitches."""
+    draw = jax.vmap(lambda key, pitch: notes.draw(key, 1, pitch, num_samples=num_samples))
+    keys = jax.random.split(jax.random.key(0), 61)
+    return jax.jit(draw)(keys, jnp.asarray(PITCHES)[:, None])["audio"][:, 0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_61_pitches_are_kept_from_sound_to_spectrogram_and_back(kind):
+    """Heard by autocorrelation, by frames of 1,024 samples every 256: in mel bands, too."""
+    pictures = sounds.Spectrograms(frame_length=1_024, hop_length=256, rate=16_000, **KINDS[kind])
+    audio = drawn_notes(pictures.num_samples(64))
+
+    @jax.jit
+    def heard():
+        spectrograms = pictures.of(audio)
+        again = pictures.audio(spectrograms, audio.shape[1])
+        return spectrograms, again, metrics.read_pitch(again, rate=16_000)
+
+    spectrograms, again, pitch = heard()
+    assert spectrograms.shape == (61, 64, 512, 2)
+    assert again.shape == audio.shape
+    assert np.abs(spectrograms[..., 1]).max() <= 1
+    np.testing.assert_array_equal(np.rint(pitch), PITCHES)
+    np.testing.assert_allclose(pitch, PITCHES, atol=0.5 if kind == "mel" else 0.1)
+    if kind != "mel":
+        np.testing.assert_allclose(again, audio, atol=0.1)
+
+
+def test_spectrograms_are_made_of_their_parts():
+    audio, form = noise(2, 100), {"frame_length": 16, "hop_length": 4}
+    spectrum = sounds.stft(audio, **form)[..., 1:]
+    phase = jnp.angle(spectrum)
+    of = {kind: sounds.Spectrograms(**form, rate=800, **KINDS[kind]).of(audio) for kind in KINDS}
+    for kind in ("linear", "phase"):
+        np.testing.assert_allclose(of[kind][..., 0], jnp.log(jnp.abs(spectrum) + 1e-6), rtol=1e-4)
+    np.testing.assert_allclose(of["phase"][..., 1], phase / np.pi, atol=1e-5)
+    steps = sounds.to_instantaneous_frequency(phase)
+    np.testing.assert_allclose(of["linear"][..., 1], steps, atol=1e-5)
+    matrix = sounds.mel_matrix(8, rate=800)
+    power = jnp.log(jnp.square(jnp.abs(spectrum) + 1e-6) @ matrix + 1e-6)
+    np.testing.assert_allclose(of["mel"][..., 0], power, rtol=1e-3, atol=1e-3)
+    unwrapped = jnp.pi * jnp.cumsum(steps, axis=1) @ matrix
+    turned = jnp.exp(1j * (sounds.from_instantaneous_frequency(of["mel"][..., 1]) - unwrapped))
+    np.testing.assert_allclose(turned, 1, atol=1e-3)
+
+
+def test_phases_cannot_be_taken_out_of_mel_bands():
+    with pytest.raises(ValueError, match="Mel bands mix the phases"):
+        sounds.Spectrograms(frame_length=16, hop_length=4, rate=800, instantaneous=False)
+    with pytest.raises(ValueError, match="rate is 0"):
+        sounds.Spectrograms(frame_length=16, hop_length=4, rate=0)

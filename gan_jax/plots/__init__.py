@@ -1,4 +1,4 @@
-"""Pictures, with matplotlib. Needs the `experiments` extra."""
+"""Pictures, with matplotlib, and sounds. Needs the `experiments` extra."""
 
 from gan_jax.plots.clips import clip_grid, frame_rows, save_clips
 from gan_jax.plots.coverage import coverage_curves
@@ -8,11 +8,13 @@ from gan_jax.plots.images import brightness_grid, captioned_grid, image_grid, sa
 from gan_jax.plots.latents import latents
 from gan_jax.plots.pictures import Animation, Picture
 from gan_jax.plots.points import points_over_surface
+from gan_jax.plots.sounds import Sound, in_a_row, spectrogram_grid
 from gan_jax.plots.tables import shaded_table
 
 __all__ = [
     "Animation",
     "Picture",
+    "Sound",
     "brightness_grid",
     "captioned_grid",
     "clip_grid",
@@ -21,10 +23,12 @@ __all__ = [
     "eigenvalues",
     "frame_rows",
     "image_grid",
+    "in_a_row",
     "latents",
     "phase_portraits",
     "points_over_surface",
     "save_clips",
     "save_images",
     "shaded_table",
+    "spectrogram_grid",
 ]

@@ -1,0 +1,158 @@
+"""GANSynth (Engel et al. 2019).    python -m experiments.gansynth
+
+Learns to make notes of given pitches as spectrograms, by default of notes that are drawn in many
+timbres. The pictures are spectrograms, loudness beside frequency, and a sound: one note of every
+fifth pitch. Scored by how many notes have the pitch that was asked for, to a classifier that has
+learned from real ones and to autocorrelation, and by distances of that classifier's features.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments.harness import command, notes, options, play
+from experiments.harness.bounds import Count, Decay, Rate, Size, Weight
+from experiments.harness.note_features import Listener
+from gan_jax import games, nets, plots
+from gan_jax.games import Weights, averaged
+from gan_jax.systems import GAN, gansynth, networks
+from gan_jax.training import Evaluation, batch_shapes
+from gan_jax.typing import Batch, KeyArray
+
+NUM_EACH = 4
+NUM_SHOWN = 8
+STEP = 5  # pitches between notes that are to be heard
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(play.GameOptions, notes.NoteOptions):
+    loss: Literal["wasserstein"] = "wasserstein"
+    """The adversarial loss."""
+    width: Size = 8
+    """Channels at the spectrograms' own size, and twice as many at each halving; 32 in the
+    paper."""
+    max_width: Size = 64
+    """Channels are at most these; 256 in the paper."""
+    latent_dim: Size = 64
+    """Size of the latents, which are normal; 256 in the paper."""
+    pitch_weight: Weight = 10.0
+    """Of the cross entropy of pitches, for both players."""
+    penalty_weight: Weight = 10.0
+    """Of the gradient penalty."""
+    drift_weight: Weight = 1e-3
+    """Of the squared score of real notes."""
+    steps: Count = 2_000
+    batch_size: Size = 8
+    learning_rate: Rate = 8e-4
+    average_decay: Decay = 0.99
+    steps_per_dispatch: Count = 20
+    evaluate_every: Count = 500
+    checkpoint_every: Count = 500
+
+    def optimizers(self) -> games.Optimizers:
+        return self.each(partial(optax.adam, b1=0.0, b2=0.99))
+
+
+MEL = Config()
+PAPER = Config(
+    dataset="./notes",
+    frame_length=2_048,
+    num_frames=128,
+    width=32,
+    max_width=256,
+    latent_dim=256,
+    average_decay=0.999,
+    steps=500_000,
+    evaluate_every=10_000,
+    checkpoint_every=10_000,
+)
+TABLE = replace(MEL, steps=300, evaluate_every=300, checkpoint_every=300)
+CONFIGS = {
+    "mel": MEL,
+    "linear": replace(MEL, spectrogram="linear"),
+    "phase": replace(MEL, spectrogram="phase"),
+    "high_resolution": replace(MEL, frame_length=2_048, num_frames=32),
+    "paper": PAPER,
+    "table": TABLE,
+}
+TABLES = {
+    "spectrograms": {name: replace(TABLE, spectrogram=name) for name in ("mel", "linear", "phase")}
+}
+
+
+def build(config: Config, batch: Batch) -> GAN:
+    sides = batch["spectrogram"].shape[1:3]
+    num = min((side & -side).bit_length() - 1 for side in sides)
+    num = max(min(num, min(sides).bit_length() - 2), 0)
+    told = {
+        "widths": nets.gansynth_widths(
+            num + 1, base=config.width << (num + 1), most=config.max_width
+        ),
+        "num_pitches": len(config.pitches),
+        "base": (sides[0] >> num, sides[1] >> num),
+        "dtype": config.network_dtype,
+        **config.units,
+    }
+    return gansynth(
+        generator=nets.GANSynthGenerator(**told),
+        discriminator=nets.GANSynthDiscriminator(**told, last_width=config.max_width),
+        latents=networks.normal(config.latent_dim),
+        pitch_weight=config.pitch_weight,
+        penalty_weight=config.penalty_weight,
+        drift_weight=config.drift_weight,
+    )
+
+
+def evaluator(config: Config, system: GAN) -> options.Evaluate:
+    """Make four notes of each pitch, score them, and let some be seen and heard."""
+    listener = Listener(config)
+    pitch = np.tile(np.arange(len(config.pitches), dtype=np.int32), NUM_EACH)
+    sounds = jax.jit(config.spectrograms.audio)
+
+    @jax.jit
+    def make(key: KeyArray, weights: Weights) -> jax.Array:
+        return system.sample(key, weights, len(pitch), jnp.asarray(pitch))
+
+    def evaluate(key, state) -> Evaluation:
+        made = np.asarray(make(key, averaged(state).generator))
+        heard = made[: len(config.pitches) : STEP]
+        files = {
+            "spectrograms": plots.spectrogram_grid(heard[:NUM_SHOWN]),
+            "notes": plots.in_a_row(np.asarray(sounds(heard)), config.rate),
+        }
+        return Evaluation(files, {**listener.of_real, **listener.scores(made, pitch)})
+
+    return evaluate
+
+
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
+    """Train, and compare made notes with unseen ones."""
+    config = config.with_loudness()
+    feed = config.note_feed()
+    system = build(config, batch_shapes(feed))
+    result = config.play(
+        system,
+        feed,
+        evaluator(config, system),
+        workdir=workdir,
+        fresh=fresh,
+        unit="notes",
+        label_names=config.pitch_names,
+    )
+    return result.says(
+        "{classifier:.1%} of the notes have the pitch that was asked for to a classifier, which "
+        "names {real/classifier:.1%} of real ones, and {heard:.1%} to autocorrelation, which hears "
+        "{real/heard:.1%}; FID {fid:.2f}, IS {is:.1f}, NDB {ndb:.0f} of 20".format_map(
+            result.metrics
+        )
+    )
+
+
+if __name__ == "__main__":
+    command.main("gansynth", run, CONFIGS, __doc__ or "")

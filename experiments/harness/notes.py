@@ -1,0 +1,166 @@
+"""The options of experiments on notes: which, as which spectrograms, and how they are heard."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.harness.bounds import Count, Size
+from experiments.harness.options import SHOWN_SEEDS, RunOptions
+from gan_jax import data
+from gan_jax.data import notes
+from gan_jax.data.paths import path_of
+from gan_jax.errors import Refusal
+from gan_jax.signals.audio import Spectrograms
+from gan_jax.typing import Batch, Feed, KeyArray
+
+DRAWN = "notes"
+NUM_RANGED = 1_000
+MARGIN = 0.8
+"""The share of [-1, 1] that log magnitudes fill, as in the authors' code; frequencies do, too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteOptions(RunOptions):
+    dataset: str = DRAWN
+    """`notes` are drawn anew in every step, of 16 harmonics in many timbres; a path (./notes) is a
+    folder of sounds of yours (wav) whose metadata.jsonl has a column `pitch`."""
+    rate: Count = 16_000
+    """Samples a second: of drawn notes, and what those of a folder must have."""
+    frame_length: Size = 1_024
+    """Samples in a frame of a spectrogram; 2,048 in the paper's H."""
+    hop_length: Size = 512
+    """Samples from a frame to the next."""
+    num_frames: Size = 32
+    """Of a note; 128 in the paper. What is longer is cut off."""
+    spectrogram: Literal["mel", "linear", "phase"] = "mel"
+    """Log power and instantaneous frequency in mel bands, log magnitude and instantaneous frequency
+    in the bins themselves, or log magnitude and phase."""
+    lowest_pitch: Count = notes.LOWEST
+    """As MIDI numbers it; with the highest one, what is learned."""
+    highest_pitch: Count = notes.HIGHEST
+    loudness: tuple[float, float] | None = None
+    """Between which log magnitudes those of training lie, by which they are scaled; without it they
+    are looked at."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.highest_pitch < self.lowest_pitch:
+            raise Refusal(
+                f"--highest-pitch is {self.highest_pitch}; it must be at least --lowest-pitch, "
+                f"{self.lowest_pitch}."
+            )
+
+    @property
+    def spectrograms(self) -> Spectrograms:
+        return Spectrograms(
+            frame_length=self.frame_length,
+            hop_length=self.hop_length,
+            rate=self.rate,
+            mel=self.spectrogram == "mel",
+            instantaneous=self.spectrogram != "phase",
+        )
+
+    @property
+    def num_samples(self) -> int:
+        return self.spectrograms.num_samples(self.num_frames)
+
+    @property
+    def pitches(self) -> np.ndarray:
+        return np.arange(self.lowest_pitch, self.highest_pitch + 1, dtype=np.int32)
+
+    @property
+    def pitch_names(self) -> list[str]:
+        return [str(pitch) for pitch in self.pitches]
+
+    def sounds(self, split: str = "train") -> data.Dataset:
+        """The sounds of a folder.
+
+        Raises:
+            ValueError: `dataset` is no path, its sounds have another rate, no pitches or pitches
+                out of the range, or as `data.load`.
+        """
+        if path_of(self.dataset, None) is None:
+            raise Refusal(
+                f"--dataset is {self.dataset!r}; it must be {DRAWN}, or the path of a folder of "
+                "sounds, such as ./notes."
+            )
+        found = data.load(self.dataset, split=split, num_samples=self.num_samples)
+        if getattr(found, "rate", None) != self.rate:
+            raise Refusal(
+                f"The sounds of --dataset {self.dataset} have {getattr(found, 'rate', None)} "
+                f"samples a second, and --rate is {self.rate}: give theirs."
+            )
+        pitch = getattr(found, "arrays", {}).get("pitch")
+        if pitch is None or pitch.dtype != np.int32:
+            raise Refusal(
+                f"The sounds of --dataset {self.dataset} have no pitches: give its metadata.jsonl "
+                "a column `pitch` of whole numbers, as MIDI numbers them (60 is the middle C)."
+            )
+        if not self.lowest_pitch <= pitch.min() <= pitch.max() <= self.highest_pitch:
+            raise Refusal(
+                f"The pitches of --dataset {self.dataset} are {pitch.min()} to {pitch.max()}, and "
+                f"{self.lowest_pitch} to {self.highest_pitch} are learned: give --lowest-pitch and "
+                "--highest-pitch."
+            )
+        return found
+
+    def audio_feed(self) -> Feed:
+        """Batches of `audio`, in [-1, 1], and `pitch`, the place among `pitches`."""
+        if self.dataset == DRAWN:
+            draw, num = partial(notes.draw, **self._form), self.examples_per_step
+            stored = data.drawn_feed(draw, batch_size=num, resident=(self.pitches,))
+        else:
+            stored = self.feed(self.sounds(), {"audio": None, "pitch": None})
+        return data.map_feed(self._placed, stored)
+
+    def note_feed(self) -> Feed:
+        """Batches of `spectrogram`, in its own units, and `pitch`, the place among `pitches`."""
+
+        def pictured(key: KeyArray, batch: Batch) -> Batch:
+            return {
+                "spectrogram": self.spectrograms.of(batch["audio"]),
+                "pitch": batch["pitch"],
+            }
+
+        return data.map_feed(pictured, self.audio_feed())
+
+    def examples(self, split: str, num: int) -> Batch:
+        """Sounds, always the same ones, as many as there are of `num`, and places of pitches."""
+        if self.dataset == DRAWN:
+            draw = jax.jit(partial(notes.draw, **self._form), static_argnums=1)
+            found = draw(jax.random.key(SHOWN_SEEDS[split]), num, self.pitches)
+        else:
+            sounds = self.sounds(split)
+            found = sounds[np.arange(min(num, len(sounds)))]
+        return jax.device_get(self._placed(None, found))
+
+    def with_loudness(self) -> Self:
+        """With the range of training notes, unless one is given."""
+        if self.loudness is not None:
+            return self
+        audio = self.examples("train", NUM_RANGED)["audio"]
+        ask = jax.jit(lambda audio: self.spectrograms.of(audio)[..., 0])
+        parts = [ask(audio[at : at + 100]) for at in range(0, len(audio), 100)]
+        low, high = (float(of([of(part) for part in parts])) for of in (np.min, np.max))
+        return replace(self, loudness=(low, high))
+
+    @property
+    def units(self) -> dict[str, tuple[float, float]]:
+        """The scale a and the offset b by which networks bring both numbers to [-0.8, 0.8]."""
+        low, high = self.loudness or (0.0, 1.0)
+        scale = 2 * MARGIN / (high - low)
+        return {"scale": (scale, MARGIN), "offset": (-MARGIN - scale * low, 0.0)}
+
+    @property
+    def _form(self) -> dict[str, int]:
+        return {"num_samples": self.num_samples, "rate": self.rate}
+
+    def _placed(self, key: KeyArray | None, batch: Batch) -> Batch:
+        return {
+            "audio": jnp.asarray(batch["audio"]),
+            "pitch": jnp.asarray(batch["pitch"]) - self.lowest_pitch,
+        }

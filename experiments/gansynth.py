@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness import command, notes, options, play
+from experiments.harness import command, notes, options, play, runs
 from experiments.harness.bounds import Count, Decay, Rate, Size, Weight
 from experiments.harness.note_features import Listener
 from gan_jax import games, nets, plots
@@ -129,6 +129,15 @@ def evaluator(config: Config, system: GAN) -> options.Evaluate:
         return Evaluation(files, {**listener.of_real, **listener.scores(made, pitch)})
 
     return evaluate
+
+
+def instrument(config: Config, system: GAN) -> runs.Instrument:
+    """Notes of pitches, by name."""
+
+    def play(key: KeyArray, weights: Weights, pitch: jax.Array) -> jax.Array:
+        return config.spectrograms.audio(system.sample(key, weights, len(pitch), pitch))
+
+    return runs.Instrument(config.rate, config.pitch_names, play)
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:

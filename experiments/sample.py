@@ -3,7 +3,8 @@
 The run directory says all there is to know of the training. Of a run with labels the images are
 files in one folder a label, so that they are a dataset again, and rows of the grid. A run that
 translates images is given pictures of yours, of any sizes, by --input FOLDER; one that draws what
-sentences say, a sentence by --text. Clips are GIFs.
+sentences say, a sentence by --text; one that makes notes, pitches by --pitch. Clips are GIFs, and
+notes wav files.
 """
 
 import dataclasses
@@ -17,7 +18,14 @@ import numpy as np
 
 from experiments.harness import runs
 from experiments.harness.bounds import Count
-from experiments.harness.runs import RunAgain, new_directory, opened, telling, translating
+from experiments.harness.runs import (
+    RunAgain,
+    new_directory,
+    opened,
+    playing,
+    telling,
+    translating,
+)
 from gan_jax import data, plots
 from gan_jax.data.paths import pictures_in, some
 from gan_jax.data.pictures import background_colour, read_header, read_picture
@@ -27,10 +35,10 @@ from gan_jax.errors import Refusal
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options(RunAgain):
     num: Count = 100
-    """How many images, or clips."""
+    """How many images, clips or notes."""
     out: str | None = None
     """A new or empty directory for them, by default <run>/images, with --input <run>/translated,
-    with --text <run>/told."""
+    with --text <run>/told, with --pitch <run>/notes."""
     input: str | None = None
     """A folder of pictures to translate, each to a file of its name; --num is then their number.
     pix2pix takes what it was trained to start from: light outlines on black, small or grey images,
@@ -42,10 +50,13 @@ class Options(RunAgain):
     """A sentence to draw, by a run that has learned to read some; clips become GIFs. It is read up
     to the run's --length. Where words are read, all must be known; where characters, what is none
     of the 70 that are known is passed over."""
+    pitch: tuple[str, ...] = ()
+    """The pitches of notes, as MIDI numbers them (60 64 67), which have their turns."""
     label: str | None = None
     """The name or the number of the one label to draw; without it each label has its turn."""
     grid: bool = False
-    """One picture of all, grid.png, or of clips grid.gif, in place of files."""
+    """One picture of all, grid.png, of clips grid.gif, in place of files; of notes one after the
+    other, grid.wav."""
 
 
 def run(options: Options) -> str:
@@ -56,6 +67,8 @@ def run(options: Options) -> str:
         raise Refusal("--back translates pictures of yours: name their folder by --input.")
     if options.text is not None:
         return tell(options, options.text)
+    if options.pitch:
+        return play(options)
     run = opened(options, clips=True)
     labels = run.labels(options.num, options.label)
     folder = new_directory(options.out, options.run, "images")
@@ -90,6 +103,29 @@ def tell(options: Options, sentence: str) -> str:
     names = file_names(range(options.num), options.num, files.suffix)
     files.save(np.asarray(data.to_uint8(made)), [folder / name for name in names])
     return f"{len(made)} {files.what} in {folder}"
+
+
+def play(options: Options) -> str:
+    """Make notes of each pitch; say where they are."""
+    if options.label is not None or options.text is not None or options.input is not None:
+        raise Refusal("--pitch says what is played: leave out --label, --text and --input.")
+    instrument, weights = playing(options)
+    names = list(instrument.pitches)
+    for pitch in options.pitch:
+        if pitch not in names:
+            raise Refusal(f"--pitch is {pitch!r}; it must be of {names[0]} to {names[-1]}.")
+    folder = new_directory(options.out, options.run, "notes")
+    places = np.resize([names.index(pitch) for pitch in options.pitch], options.num)
+    made = np.asarray(jax.jit(instrument.play)(options.key, weights, places))
+    folder.mkdir(parents=True, exist_ok=True)
+    if options.grid:
+        plots.in_a_row(made, instrument.rate).save(folder / "grid.wav")
+        return f"{len(made)} notes in {folder / 'grid.wav'}"
+    for name, place, sound in zip(
+        file_names(range(options.num), options.num, ".wav"), places, made, strict=True
+    ):
+        plots.Sound(sound, instrument.rate).save(folder / f"{names[place]}_{name}")
+    return f"{len(made)} notes in {folder}"
 
 
 class Files(NamedTuple):

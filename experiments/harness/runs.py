@@ -45,6 +45,18 @@ class Players(NamedTuple):
     discriminator: Weights
 
 
+class Instrument(NamedTuple):
+    """How a run makes notes, so many samples a second, of pitches by their names.
+
+    An experiment that does has `instrument(config, system)`.
+    play: (key, weights, places of pitches) -> sounds in [-1, 1].
+    """
+
+    rate: int
+    pitches: Sequence[str]
+    play: Callable[[KeyArray, Weights, jax.Array], jax.Array]
+
+
 Teller = Callable[[KeyArray, Players, Sequence[str]], jax.Array]
 """(key, both players' weights, sentences) -> an image, or a clip, of each, in [-1, 1].
 
@@ -180,6 +192,11 @@ def opened(again: RunAgain, *, clips: bool = False) -> Opened:
             f"some, by python -m experiments.sample {again.run} --input FOLDER."
         )
     maker = module.maker(config, system) if hasattr(module, "maker") else system
+    if hasattr(module, "instrument"):
+        raise Refusal(
+            f"{again.run} is a run of {restored.experiment}, which makes notes: hear some, by "
+            f"python -m experiments.sample {again.run} --pitch 60."
+        )
     made = {"image", "target", "video"} if clips else {"image", "target"}
     if not made & set(restored.batch) or not hasattr(maker, "generate"):
         raise Refusal(f"{again.run} is a run of {restored.experiment}, which makes no images.")
@@ -216,6 +233,19 @@ def translating(again: RunAgain, way: str) -> tuple[Built, Translator, Weights]:
         what = "translates pictures one way, without --back" if ways else "translates no pictures"
         raise Refusal(f"{again.run} is a run of {run.restored.experiment}, which {what}.")
     return run, ways[way], _weights(run.restored, (), again.live)
+
+
+def playing(again: RunAgain) -> tuple[Instrument, Weights]:
+    """Open a run that makes notes.
+
+    Raises:
+        ValueError: as `built`, or its run makes none.
+    """
+    run = built(again)
+    find = getattr(run.module, "instrument", None)
+    if find is None:
+        raise Refusal(f"{again.run} is a run of {run.restored.experiment}, which makes no notes.")
+    return find(run.config, run.system), _weights(run.restored, (), again.live)
 
 
 def telling(again: RunAgain) -> tuple[Teller, Players]:

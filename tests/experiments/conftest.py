@@ -18,6 +18,7 @@ from experiments.harness import (
     clip_telling,
     encoders,
     features,
+    note_features,
     pictures,
     telling,
 )
@@ -46,6 +47,9 @@ TINY = {
     "word_dim": 4,
     "dim": 4,
     "critic_width": 2,
+    "max_width": 4,
+    "style_dim": 4,
+    "mapping_depth": 1,
     "text_steps": 2,
     "stage_one_steps": 2,
     "steps": 2,
@@ -55,6 +59,17 @@ TINY = {
     "checkpoint_every": 1,
     "parallel": "none",
 }
+
+
+NOTES = {
+    "frame_length": 64,
+    "hop_length": 16,
+    "num_frames": 8,
+    "rate": 4_000,
+    "lowest_pitch": 60,
+    "highest_pitch": 62,
+}
+"""A fiftieth of a second, of three pitches."""
 
 
 def experiments_found() -> dict[str, ModuleType]:
@@ -128,16 +143,19 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         monkeypatch.setattr(clip_telling, "NUM_TOLD", 20)
         monkeypatch.setattr(clip_features, "NUM_PIXELS", 1)
         monkeypatch.setattr(clip_features, "MIN_STEPS", 1)
+        monkeypatch.setattr(note_features, "NUM_STEPS", 1)
+        monkeypatch.setattr(note_features, "NUM_JUDGED", 24)
         monkeypatch.setattr(captions, "NUM_DRAWN", {"train": 300, "test": 20})
         monkeypatch.setattr(pictures, "NUM_MEASURED", 20)
         config = experiment.CONFIGS[name]
         if hasattr(config, "num_shapes"):
             config = dataclasses.replace(config, image_size=32)
-        if hasattr(config, "num_frames"):
+        if hasattr(config, "num_frames") and hasattr(config, "image_size"):
             config = dataclasses.replace(config, image_size=16)
         fields = {field.name for field in dataclasses.fields(config)}
-        return dataclasses.replace(
+        config = dataclasses.replace(
             config, **{field: value for field, value in TINY.items() if field in fields}
         )
+        return dataclasses.replace(config, **NOTES) if "hop_length" in fields else config
 
     return shrink

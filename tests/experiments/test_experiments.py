@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
+from scipy.io import wavfile
 
 from experiments import conv_vae, dcgan, evaluate, pix2pix, ring, sample, vae, video_gan, walk, wgan
-from experiments.harness import captions, options, phases, play
+from experiments.harness import captions, notes, options, phases, play
 from gan_jax import data, training
 from gan_jax.data.embedded import EMBEDDED
 from gan_jax.training.shapes import batch_shapes
@@ -26,10 +27,11 @@ pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 def with_data_at_hand(config):
     """Take the digits, which are as large, where a dataset is not embedded."""
+    at_hand = notes.DRAWN if hasattr(config, "hop_length") else "digits"
     changes = {
-        name: "digits"
+        name: at_hand
         for name in ("dataset", "target_dataset")
-        if (getattr(config, name, None) or "digits") not in {*EMBEDDED, captions.DRAWN}
+        if (getattr(config, name, None) or "digits") not in {*EMBEDDED, captions.DRAWN, notes.DRAWN}
     }
     if "dataset" in changes and hasattr(config, "target_dataset"):
         changes["target_dataset"] = "optdigits"
@@ -76,6 +78,8 @@ def test_an_experiment_runs(running, small, tmp_path):
         translate(tmp_path, running)
     elif hasattr(running, "teller"):
         tell_clips(tmp_path) if hasattr(config, "num_frames") else tell(tmp_path)
+    elif hasattr(running, "instrument"):
+        hear(tmp_path)
     else:
         batch = json.loads((last / "config.json").read_text())["batch"]
         makes_images = {"image", "target"} & set(batch) and not {"source", "text"} & set(batch)
@@ -131,6 +135,28 @@ def tell_clips(workdir):
     assert not (workdir / "not").exists()
     with pytest.raises(ValueError, match=r"by python -m experiments.sample .* --text"):
         sample.run(sample.Options(run=str(workdir)))
+
+
+def hear(workdir):
+    """Notes of two pitches in turn, one after the other, and of one that was not learned."""
+    options = sample.Options(run=str(workdir), pitch=("60", "62"), num=3)
+    assert sample.run(options) == f"3 notes in {workdir / 'notes'}"
+    written = {path.name: wavfile.read(path) for path in (workdir / "notes").iterdir()}
+    assert sorted(written) == ["60_00000.wav", "60_00002.wav", "62_00001.wav"]
+    assert {(rate, sound.shape) for rate, sound in written.values()} == {(4_000, (80,))}
+    out = workdir / "row"
+    row = dataclasses.replace(options, out=str(out), grid=True)
+    assert sample.run(row) == f"3 notes in {out / 'grid.wav'}"
+    assert wavfile.read(out / "grid.wav")[1].shape == (3 * (80 + 400),)
+    for changes, said in (
+        ({"pitch": ("60", "63")}, r"^--pitch is '63'; it must be of 60 to 62\.$"),
+        ({"label": "60"}, "leave out --label"),
+        ({"pitch": ()}, r"by python -m experiments.sample .* --pitch"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            sample.run(dataclasses.replace(options, out=str(workdir / "not"), **changes))
+    with pytest.raises(ValueError, match="--pitch"):
+        walk.run(walk.Options(run=str(workdir)))
 
 
 def tell(workdir):

@@ -217,9 +217,9 @@ class StyleGAN2Discriminator(nn.Module):
     """Map images to one logit each, by blocks that halve them, added to what they halve.
 
     `widths` are the channels at sides of 4, 8, ..., as of the generator; images whose side is no
-    power of 2 are padded to it, by their edges. At 4x4 it sees the mean
-    deviation within groups of `group` examples as one more feature (`minibatch_deviation`), so a
-    batch must be a multiple of it, or smaller. Without `residual` blocks are one after the other.
+    power of 2 are padded to it, by their edges. At 4x4 it sees the mean deviation within groups of
+    `group` examples as one more feature (`minibatch_deviation`), so a batch must be a multiple of
+    it, or smaller. Without `residual` blocks are one after the other.
 
     Raises:
         ValueError: a number is below 1; or on an image, it is no square, or the widths are not one
@@ -232,6 +232,7 @@ class StyleGAN2Discriminator(nn.Module):
     dtype: Any = None
 
     def __post_init__(self) -> None:
+        check_each(self.widths)
         check_bound(AT_LEAST_1, group=self.group)
         super().__post_init__()
 
@@ -265,4 +266,8 @@ def check_widths(size: int, widths: tuple[int, ...]) -> None:
         lambda n: len(n) == num, f"{num} numbers, for sides of 4 to {SMALLEST << num - 1}"
     )
     check_bound(all_sides, widths=widths)
+    check_each(widths)
+
+
+def check_each(widths: tuple[int, ...]) -> None:
     check_bound(AT_LEAST_1, **{f"widths[{level}]": width for level, width in enumerate(widths)})

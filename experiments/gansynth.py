@@ -20,6 +20,7 @@ from experiments.harness import command, notes, options, play, runs
 from experiments.harness.bounds import Count, Decay, Rate, Size, Weight
 from experiments.harness.note_features import Listener
 from gan_jax import games, nets, plots
+from gan_jax.errors import Refusal
 from gan_jax.games import Weights, averaged
 from gan_jax.systems import GAN, gansynth, networks
 from gan_jax.training import Evaluation, batch_shapes
@@ -28,6 +29,7 @@ from gan_jax.typing import Batch, KeyArray
 NUM_EACH = 4
 NUM_SHOWN = 8
 STEP = 5  # pitches between notes that are to be heard
+LARGEST_BASE = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,7 @@ class Config(play.GameOptions, notes.NoteOptions):
     steps: Count = 2_000
     batch_size: Size = 8
     learning_rate: Rate = 8e-4
+    """Adam's, for both players, of beta1 0 and beta2 0.99."""
     average_decay: Decay = 0.99
     steps_per_dispatch: Count = 20
     evaluate_every: Count = 500
@@ -90,12 +93,18 @@ def build(config: Config, batch: Batch) -> GAN:
     sides = batch["spectrogram"].shape[1:3]
     num = min((side & -side).bit_length() - 1 for side in sides)
     num = max(min(num, min(sides).bit_length() - 2), 0)
+    base = (sides[0] >> num, sides[1] >> num)
+    if base[0] * base[1] > LARGEST_BASE:
+        raise Refusal(
+            f"--num-frames is {sides[0]} and half of --frame-length {sides[1]}: both are halved "
+            "until one is small; give what can be halved often, such as 32 and 1024."
+        )
     told = {
         "widths": nets.gansynth_widths(
             num + 1, base=config.width << (num + 1), most=config.max_width
         ),
         "num_pitches": len(config.pitches),
-        "base": (sides[0] >> num, sides[1] >> num),
+        "base": base,
         "dtype": config.network_dtype,
         **config.units,
     }
@@ -110,9 +119,9 @@ def build(config: Config, batch: Batch) -> GAN:
 
 
 def evaluator(config: Config, system: GAN) -> options.Evaluate:
-    """Make four notes of each pitch, score them, and let some be seen and heard."""
-    listener = Listener(config)
-    pitch = np.tile(np.arange(len(config.pitches), dtype=np.int32), NUM_EACH)
+    """Make four notes of each pitch that was learned, score them, let some be seen and heard."""
+    listener, learned = Listener(config), config.learned
+    pitch = np.tile(learned, NUM_EACH)
     sounds = jax.jit(config.spectrograms.audio)
 
     @jax.jit
@@ -121,7 +130,7 @@ def evaluator(config: Config, system: GAN) -> options.Evaluate:
 
     def evaluate(key, state) -> Evaluation:
         made = np.asarray(make(key, averaged(state).generator))
-        heard = made[: len(config.pitches) : STEP]
+        heard = made[: len(learned) : STEP]
         files = {
             "spectrograms": plots.spectrogram_grid(heard[:NUM_SHOWN]),
             "notes": plots.in_a_row(np.asarray(sounds(heard)), config.rate),

@@ -19,6 +19,7 @@ import numpy as np
 from experiments.harness import runs
 from experiments.harness.bounds import Count
 from experiments.harness.runs import (
+    CHUNK,
     RunAgain,
     new_directory,
     opened,
@@ -61,14 +62,14 @@ class Options(RunAgain):
 
 def run(options: Options) -> str:
     """Write the images; say where they are."""
+    if options.pitch:
+        return play(options)
     if options.input is not None:
         return translate(options, Path(options.input))
     if options.back:
         raise Refusal("--back translates pictures of yours: name their folder by --input.")
     if options.text is not None:
         return tell(options, options.text)
-    if options.pitch:
-        return play(options)
     run = opened(options, clips=True)
     labels = run.labels(options.num, options.label)
     folder = new_directory(options.out, options.run, "images")
@@ -114,9 +115,16 @@ def play(options: Options) -> str:
     for pitch in options.pitch:
         if pitch not in names:
             raise Refusal(f"--pitch is {pitch!r}; it must be of {names[0]} to {names[-1]}.")
+    if options.num < len(options.pitch):
+        raise Refusal(f"--num is {options.num}; {len(options.pitch)} pitches take as many notes.")
     folder = new_directory(options.out, options.run, "notes")
     places = np.resize([names.index(pitch) for pitch in options.pitch], options.num)
-    made = np.asarray(jax.jit(instrument.play)(options.key, weights, places))
+    played = jax.jit(instrument.play)
+    parts = []
+    for at in range(0, options.num, CHUNK):
+        some = np.resize(places[at : at + CHUNK], min(CHUNK, options.num))
+        parts.append(np.asarray(played(jax.random.fold_in(options.key, at), weights, some)))
+    made = np.concatenate(parts)[: options.num]
     folder.mkdir(parents=True, exist_ok=True)
     if options.grid:
         plots.in_a_row(made, instrument.rate).save(folder / "grid.wav")

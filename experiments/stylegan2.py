@@ -17,6 +17,7 @@ import numpy as np
 from experiments.harness import command, options, pictures, play
 from experiments.harness.bounds import Count, Decay, Share, Size, Weight
 from gan_jax import data, games, nets, plots
+from gan_jax.errors import Refusal
 from gan_jax.games import Weights, averaged
 from gan_jax.signals import augment
 from gan_jax.systems import StyleGAN2, lazy_adam, networks
@@ -63,13 +64,22 @@ class Config(play.GameOptions, pictures.SampleOptions):
     """Add to each block of the discriminator what it halves."""
     group: Size = 4
     """Examples whose deviation the discriminator sees."""
-    steps: Count = 3_000
+    steps: Count = 3_072
     batch_size: Size = 32
     learning_rate: float = 2e-3
+    """Adam's, for both players, of beta1 0 and beta2 0.99; a regulariser makes both slower."""
     average_decay: Decay = 0.995
-    steps_per_dispatch: Count = 20
-    evaluate_every: Count = 500
-    checkpoint_every: Count = 500
+    steps_per_dispatch: Count = 16
+    evaluate_every: Count = 512
+    checkpoint_every: Count = 512
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_discriminator_steps != 1:
+            raise Refusal(
+                f"--num-discriminator-steps is {self.num_discriminator_steps}, but regularisers "
+                "are paid by steps of one move each: leave it out."
+            )
 
     def optimizers(self) -> games.Optimizers:
         def lazy(rate: float | None, weight: float, period: int):
@@ -88,7 +98,7 @@ class Config(play.GameOptions, pictures.SampleOptions):
 
 
 DIGITS = Config()
-TABLE = replace(DIGITS, steps=500, evaluate_every=500, checkpoint_every=500)
+TABLE = replace(DIGITS, steps=512)
 PAPER = Config(
     dataset="./pictures",
     image_size=256,
@@ -99,14 +109,15 @@ PAPER = Config(
     mapping_depth=8,
     r1_weight=10.0,
     average_decay=0.99778,
-    steps=781_250,
-    evaluate_every=5_000,
-    checkpoint_every=5_000,
+    steps=781_248,
+    evaluate_every=4_800,
+    checkpoint_every=4_800,
 )
 CONFIGS = {
     "digits": DIGITS,
-    "config_f": PAPER,
-    "config_e": replace(PAPER, width=64),
+    "paper": PAPER,
+    "config_f": replace(PAPER, image_size=1_024, width=32),
+    "config_e": replace(PAPER, image_size=1_024, width=16, r1_weight=100.0),
     "table": TABLE,
 }
 

@@ -1,7 +1,7 @@
 """A classifier of the pitches of notes, and what made notes are measured by."""
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -14,9 +14,9 @@ from jaxtyping import Array, Float
 
 from experiments.harness.features import apply_network, descend, flat, in_chunks
 from experiments.harness.kept import digest, kept
-from experiments.harness.notes import NoteOptions
+from experiments.harness.notes import NUM_RANGED, NoteOptions
 from gan_jax import metrics
-from gan_jax.errors import require_extra
+from gan_jax.errors import Refusal, require_extra
 from gan_jax.games import PlayerOutcome
 from gan_jax.nets import LeNet
 from gan_jax.nets.gansynth import per_channel
@@ -24,10 +24,18 @@ from gan_jax.systems import networks
 from gan_jax.typing import Batch, Params
 
 NUM_STEPS = 800
+BATCH_SIZE = 16
 LEARNING_RATE = 1e-3
 NUM_JUDGED = 488
 NUM_BINS = 20
 SOURCES = (__file__, inspect.getfile(descend), inspect.getfile(LeNet))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson(NoteOptions):
+    """The notes of a configuration, in batches of a size of its own."""
+
+    batch_size: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,12 +66,15 @@ class NoteClassifier:
 def note_classifier(config: NoteOptions, unseen: Batch, *, seed: int = 0) -> NoteClassifier:
     """Train a LeNet on a configuration's notes, or read what was kept of earlier times.
 
-    800 batches, by Adam from 1e-3 to 0 by a cosine; the spectrograms are `unseen`, with pitches.
+    800 batches of 16, by Adam from 1e-3 to 0 by a cosine. `unseen` are spectrograms, with pitches.
     """
     network, units = LeNet(len(config.pitches)), config.units
     blank = jnp.zeros((1, *unseen["spectrogram"].shape[1:]))
-    said = [np.frombuffer(repr(sorted(units.items())).encode(), np.uint8), *unseen.values()]
+    taught = config.examples("train", NUM_RANGED)
+    said = [*units.values(), *unseen.values(), *taught.values()]
     name = f"notes-{seed}-{digest(SOURCES, *map(np.asarray, said))}"
+    options = {field.name: getattr(config, field.name) for field in fields(NoteOptions)}
+    lesson = Lesson(**{**options, "seed": seed}, batch_size=min(BATCH_SIZE, len(taught["pitch"])))
 
     def train() -> dict[str, Any]:
         steps = NUM_STEPS
@@ -75,7 +86,7 @@ def note_classifier(config: NoteOptions, unseen: Batch, *, seed: int = 0) -> Not
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch["pitch"])
             return PlayerOutcome(jnp.mean(losses), weights.state)
 
-        params = descend(network, blank, config.note_feed(), objective, optimizer, steps, seed)
+        params = descend(network, blank, lesson.note_feed(), objective, optimizer, steps, seed)
         logits, features = _ask(network, params, unseen["spectrogram"], units)
         right = np.argmax(logits, axis=-1) == unseen["pitch"]
         scale = np.sqrt(np.mean(np.square(features)))
@@ -109,9 +120,12 @@ class Listener:
             )
         )
         unseen = config.examples("test", NUM_JUDGED)
-        self._real = np.concatenate(
-            [np.asarray(self._spectrograms(audio)) for audio in np.array_split(unseen["audio"], 8)]
-        )
+        if len(unseen["pitch"]) < NUM_BINS:
+            raise Refusal(
+                f"There are {len(unseen['pitch'])} notes to compare with, and they are sorted into "
+                f"{NUM_BINS} bins: bring more into the folder test, or, without one, more in all."
+            )
+        self._real = np.asarray(in_chunks(self._spectrograms, unseen["audio"]))
         self._pitch = unseen["pitch"]
         told = {"spectrogram": self._real, "pitch": self._pitch}
         self.classifier = note_classifier(config, told)

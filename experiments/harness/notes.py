@@ -19,6 +19,7 @@ from gan_jax.typing import Batch, Feed, KeyArray
 
 DRAWN = "notes"
 NUM_RANGED = 1_000
+CHUNK = 100  # notes that are drawn at a time
 MARGIN = 0.8
 """The share of [-1, 1] that log magnitudes fill, as in the authors' code; frequencies do, too."""
 
@@ -52,6 +53,28 @@ class NoteOptions(RunOptions):
             raise Refusal(
                 f"--highest-pitch is {self.highest_pitch}; it must be at least --lowest-pitch, "
                 f"{self.lowest_pitch}."
+            )
+        if self.loudness is not None and not -np.inf < self.loudness[0] < self.loudness[1] < np.inf:
+            raise Refusal(
+                f"--loudness is {self.loudness}; it must be two finite numbers, the lower first."
+            )
+        if self.num_samples < 1:
+            raise Refusal(
+                f"--num-frames is {self.num_frames}; a frame of {self.frame_length} samples has "
+                f"{self.frame_length // self.hop_length} hops, and a note takes as many frames."
+            )
+        highest, lowest = (
+            notes.frequency(pitch) for pitch in (self.highest_pitch + 0.5, self.lowest_pitch - 0.5)
+        )
+        if 2 * highest >= self.rate:
+            raise Refusal(
+                f"--highest-pitch is {self.highest_pitch}, {highest:.0f} Hz, which --rate "
+                f"{self.rate} does not hold: lower the one, or raise the other."
+            )
+        if self.num_samples < 2 * self.rate / lowest:
+            raise Refusal(
+                f"Notes have {self.num_samples} samples, less than two periods of --lowest-pitch "
+                f"{self.lowest_pitch}: raise it, or --num-frames or --hop-length."
             )
 
     @property
@@ -131,12 +154,22 @@ class NoteOptions(RunOptions):
     def examples(self, split: str, num: int) -> Batch:
         """Sounds, always the same ones, as many as there are of `num`, and places of pitches."""
         if self.dataset == DRAWN:
-            draw = jax.jit(partial(notes.draw, **self._form), static_argnums=1)
-            found = draw(jax.random.key(SHOWN_SEEDS[split]), num, self.pitches)
+            key, draw = jax.random.key(SHOWN_SEEDS[split]), partial(notes.draw, **self._form)
+            keys = jax.vmap(partial(jax.random.fold_in, key))(np.arange(-(-num // CHUNK)))
+            drawn = jax.jit(partial(jax.lax.map, lambda key: draw(key, CHUNK, self.pitches)))(keys)
+            found = {name: np.concatenate(parts)[:num] for name, parts in drawn.items()}
         else:
             sounds = self.sounds(split)
-            found = sounds[np.arange(min(num, len(sounds)))]
+            found = sounds[np.random.RandomState(0).permutation(len(sounds))[:num]]
         return jax.device_get(self._placed(None, found))
+
+    @property
+    def learned(self) -> np.ndarray:
+        """The places of the pitches that training has: of a folder there may be gaps."""
+        if self.dataset == DRAWN:
+            return np.arange(len(self.pitches), dtype=np.int32)
+        pitch = getattr(self.sounds(), "arrays", {})["pitch"]
+        return np.unique(pitch) - self.lowest_pitch
 
     def with_loudness(self) -> Self:
         """With the range of training notes, unless one is given."""

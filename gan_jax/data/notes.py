@@ -72,7 +72,10 @@ def draw(
     shape = jnp.minimum(t / attack, 1) * jnp.exp(-decay * t)
     audio = shape * jnp.einsum("nh,nht->nt", strength, waves)
     loudest = jnp.max(jnp.abs(audio), axis=1, keepdims=True)
-    return {"audio": peak * audio / jnp.maximum(loudest, jnp.finfo(float).tiny), "pitch": pitch}
+    return {
+        "audio": peak * audio / jnp.maximum(loudest, jnp.finfo(jnp.float32).tiny),
+        "pitch": pitch,
+    }
 
 
 def _sines(key: KeyArray, cycles: Array, num_samples: int) -> Float[Array, "num harmonics samples"]:

@@ -12,7 +12,7 @@ class Augmented(nn.Module):
 
     So real and fake images are augmented alike, each by draws of its own from the stream "noise",
     and the generator is not taught to make augmented ones. Asked, the network sees what it is
-    given. A gradient penalty is one of the augmented images.
+    given. The gradient of a penalty is that in the images as they are given, through `augment`.
 
     `augment` is (key, images) -> images, such as `signals.augment.random_shift`.
 

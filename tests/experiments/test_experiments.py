@@ -151,6 +151,8 @@ def hear(workdir):
     for changes, said in (
         ({"pitch": ("60", "63")}, r"^--pitch is '63'; it must be of 60 to 62\.$"),
         ({"label": "60"}, "leave out --label"),
+        ({"text": "a note"}, "leave out --label, --text"),
+        ({"num": 1}, "^--num is 1; 2 pitches take as many notes"),
         ({"pitch": ()}, r"by python -m experiments.sample .* --pitch"),
     ):
         with pytest.raises(ValueError, match=said):

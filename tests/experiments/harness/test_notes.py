@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -103,12 +104,46 @@ def test_a_listener_hears_real_notes(monkeypatch):
     assert silent["ndb"] > scores["ndb"]
 
 
+def test_few_notes_are_no_measure(tmp_path):
+    told = {**FORM, "lowest_pitch": 60, "highest_pitch": 63, "dataset": write(tmp_path, [60, 63])}
+    with pytest.raises(ValueError, match="There are 2 notes to compare with"):
+        Listener(Config(**told).with_loudness())
+
+
+def test_only_pitches_that_are_there_are_asked_for(tmp_path):
+    told = {**FORM, "lowest_pitch": 60, "highest_pitch": 63, "dataset": write(tmp_path, [60, 63])}
+    assert Config(**told).learned.tolist() == [0, 3]
+    assert SMALL.learned.tolist() == [0, 1, 2, 3]
+
+
+def test_the_classifier_is_one_for_one_kind_of_notes(monkeypatch):
+    """Whatever the run's batch and seed; other notes have another."""
+    monkeypatch.setattr(note_features, "NUM_STEPS", 1)
+    unseen = {"spectrogram": np.zeros((30, 8, 32, 2), np.float32), "pitch": np.zeros(30, np.int32)}
+    config = SMALL.with_loudness()
+    names = [
+        note_features.note_classifier(replace(config, **changes), unseen).name
+        for changes in ({}, {"batch_size": 8, "seed": 1, "num_discriminator_steps": 2})
+    ]
+    assert names[0] == names[1]
+    other = note_features.note_classifier(replace(config, highest_pitch=62), unseen)
+    assert other.name != names[0]
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"dataset": "mnist"}, "must be notes, or the path of a folder of sounds"),
         ({"rate": 8_000}, "have 4000 samples a second, and --rate is 8000: give theirs"),
         ({"lowest_pitch": 61}, "are 60 to 63, and 61 to 63 are learned: give --lowest-pitch"),
+        (
+            {"highest_pitch": 100},
+            "--highest-pitch is 100, 2714 Hz, which --rate 4000 does not",
+        ),
+        ({"lowest_pitch": 40}, "Notes have 80 samples, less than two periods of --lowest-pitch 40"),
+        ({"num_frames": 3}, "--num-frames is 3; a frame of 64 samples has 4 hops"),
+        ({"loudness": (1.0, 1.0)}, "--loudness is"),
+        ({"loudness": (0.0, float("nan"))}, "--loudness is"),
         ({"highest_pitch": 59}, "--highest-pitch is 59; it must be at least --lowest-pitch, 60"),
     ],
 )

@@ -10,13 +10,14 @@ import math
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from gan_jax.checks import AT_LEAST_1, Bound, check_bound
 from gan_jax.nets.layers import EqualisedConv, EqualisedDense, one_hot
 from gan_jax.nets.layers.minibatch import minibatch_deviation
+from gan_jax.nets.layers.norms import pixel_norm
+from gan_jax.nets.mlp import check_sizes
 from gan_jax.signals import mean_down, nearest_up
 
 HE = math.sqrt(2)
@@ -57,7 +58,7 @@ class GANSynthGenerator(nn.Module):
     dtype: Any = None
 
     def __post_init__(self) -> None:
-        check_sizes(self)
+        check_network(self)
         super().__post_init__()
 
     @nn.compact
@@ -104,7 +105,7 @@ class GANSynthDiscriminator(nn.Module):
     dtype: Any = None
 
     def __post_init__(self) -> None:
-        check_sizes(self)
+        check_network(self)
         check_bound(AT_LEAST_1, last_width=self.last_width)
         super().__post_init__()
 
@@ -144,19 +145,13 @@ def gansynth_widths(num: int, *, base: int = 4_096, most: int = 256) -> tuple[in
     return tuple(max(1, min(base >> level, most)) for level in range(1, num + 1))
 
 
-def pixel_norm(x: Array) -> Array:
-    """The features of each place, brought to a mean square of 1."""
-    return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + 1e-8)
-
-
 def per_channel(numbers: Scale) -> Float[Array, "1 1 1 2"]:
     return jnp.array(numbers, jnp.float32)[None, None, None]
 
 
-def check_sizes(network: Any) -> None:
+def check_network(network: Any) -> None:
     check_bound(Bound(len, "one number or more"), widths=network.widths)
-    check_bound(AT_LEAST_1, **{f"widths[{i}]": width for i, width in enumerate(network.widths)})
+    check_sizes(widths=network.widths, base=network.base)
     check_bound(AT_LEAST_1, num_pitches=network.num_pitches)
-    check_bound(AT_LEAST_1, **{"base[0]": network.base[0], "base[1]": network.base[1]})
     above_0 = Bound(lambda scale: min(scale) > 0, "positive")
     check_bound(above_0, scale=network.scale)

@@ -16,6 +16,8 @@ from jaxtyping import Array, Float
 from gan_jax.checks import AT_LEAST_1, DECAY, SHARE, SIGNED, Bound, check_bound
 from gan_jax.nets.layers import EqualisedConv, EqualisedDense, ModulatedConv
 from gan_jax.nets.layers.minibatch import minibatch_deviation
+from gan_jax.nets.layers.norms import pixel_norm
+from gan_jax.nets.mlp import check_sizes
 from gan_jax.signals import pad_to_multiple, smooth, smooth_down, smooth_up, unpad
 
 SMALLEST = 4
@@ -55,13 +57,12 @@ class Mapping(nn.Module):
     dim: int
     depth: int
     decay: float
-    dtype: Any = None
 
     @nn.compact
     def __call__(
         self, z: Float[Array, "num latent"], *, train: bool, truncation: float
     ) -> Float[Array, "num {self.dim}"]:
-        w = z * jax.lax.rsqrt(jnp.mean(jnp.square(z), axis=-1, keepdims=True) + 1e-8)
+        w = pixel_norm(z)
         for _ in range(self.depth):
             w = activation(EqualisedDense(self.dim, rate=0.01)(w))
         mean = self.variable("batch_stats", "mean", jnp.zeros, (self.dim,))
@@ -232,7 +233,7 @@ class StyleGAN2Discriminator(nn.Module):
     dtype: Any = None
 
     def __post_init__(self) -> None:
-        check_each(self.widths)
+        check_sizes(widths=self.widths)
         check_bound(AT_LEAST_1, group=self.group)
         super().__post_init__()
 
@@ -266,8 +267,4 @@ def check_widths(size: int, widths: tuple[int, ...]) -> None:
         lambda n: len(n) == num, f"{num} numbers, for sides of 4 to {SMALLEST << num - 1}"
     )
     check_bound(all_sides, widths=widths)
-    check_each(widths)
-
-
-def check_each(widths: tuple[int, ...]) -> None:
-    check_bound(AT_LEAST_1, **{f"widths[{level}]": width for level, width in enumerate(widths)})
+    check_sizes(widths=widths)

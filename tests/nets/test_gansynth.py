@@ -9,8 +9,8 @@ import pytest
 
 from gan_jax import nets
 from gan_jax.nets import GANSynthDiscriminator, GANSynthGenerator
-from gan_jax.nets.gansynth import pixel_norm
 from gan_jax.nets.layers import EqualisedConv, EqualisedDense
+from gan_jax.nets.layers.norms import pixel_norm
 from gan_jax.signals import mean_down, nearest_up
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -53,3 +54,8 @@ def normalization(
         dtype=dtype,
         axis_name=axis_name,
     )
+
+
+def pixel_norm(x: Array) -> Array:
+    """The features of each place, brought to a mean square of 1."""
+    return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + 1e-8)

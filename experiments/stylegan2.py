@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.harness import command, options, pictures, play
-from experiments.harness.bounds import Count, Decay, Share, Size, Weight
+from experiments.harness.bounds import Count, Decay, Rate, Share, Size, Weight
 from gan_jax import data, games, nets, plots
 from gan_jax.errors import Refusal
 from gan_jax.games import Weights, averaged
@@ -46,16 +46,16 @@ class Config(play.GameOptions, pictures.SampleOptions):
     """Dense layers between the two; 8 in the paper."""
     augment: tuple[Literal["colour", "shift", "cutout"], ...] = ()
     """What the discriminator sees is augmented by these, real and made alike."""
-    r1_weight: Weight = 1.0
+    r1_weight: Weight = 2.0
     """Of the discriminator's squared gradient, halved; 10 in the paper, and 0 leaves it out."""
     r1_period: Count = 16
     """Steps from one such move to the next; 1 is eager."""
-    path_length_weight: Weight = 2.0
-    """Of the deviation of path lengths from their mean; 0 leaves it out."""
+    path_length_weight: Weight = 0.0
+    """Of the deviation of path lengths from their mean; 2 in the paper, and 0 leaves it out."""
     path_length_period: Count = 4
     """Steps from one such move to the next; 1 is eager."""
-    mixing: Share = 0.9
-    """How often a batch has the styles of other latents from a layer on."""
+    mixing: Share = 0.0
+    """How often a batch has the styles of other latents from a layer on; 0.9 in the paper."""
     demodulate: bool = True
     """Bring the kernels that styles have scaled to norm 1."""
     skip: bool = True
@@ -66,8 +66,11 @@ class Config(play.GameOptions, pictures.SampleOptions):
     """Examples whose deviation the discriminator sees."""
     steps: Count = 3_072
     batch_size: Size = 32
-    learning_rate: float = 2e-3
-    """Adam's, for both players, of beta1 0 and beta2 0.99; a regulariser makes both slower."""
+    learning_rate: Rate = 4e-3
+    """Adam's, of beta1 0 and beta2 0.99; 2e-3 for both players in the paper. A regulariser makes
+    it lower."""
+    discriminator_learning_rate: Rate | None = 8e-3
+    """The discriminator's, where it is another."""
     average_decay: Decay = 0.995
     steps_per_dispatch: Count = 16
     evaluate_every: Count = 512
@@ -108,6 +111,10 @@ PAPER = Config(
     style_dim=512,
     mapping_depth=8,
     r1_weight=10.0,
+    path_length_weight=2.0,
+    mixing=0.9,
+    learning_rate=2e-3,
+    discriminator_learning_rate=None,
     average_decay=0.99778,
     steps=781_248,
     evaluate_every=4_800,

@@ -43,4 +43,4 @@ def test_a_notebook_runs(path, monkeypatch):
 
 
 def test_there_are_notebooks():
-    assert {path.stem[:2] for path in NOTEBOOKS} >= {f"{number:02d}" for number in range(1, 15)}
+    assert {path.stem[:2] for path in NOTEBOOKS} >= {f"{number:02d}" for number in range(1, 17)}

@@ -19,7 +19,7 @@ import optax
 from experiments.harness import command, notes, options, play, runs
 from experiments.harness.bounds import Count, Decay, Rate, Size, Weight
 from experiments.harness.note_features import Listener
-from gan_jax import games, nets, plots
+from gan_jax import data, games, nets, plots
 from gan_jax.errors import Refusal
 from gan_jax.games import Weights, averaged
 from gan_jax.systems import GAN, gansynth, networks
@@ -118,11 +118,11 @@ def build(config: Config, batch: Batch) -> GAN:
     )
 
 
-def evaluator(config: Config, system: GAN) -> options.Evaluate:
+def evaluator(config: Config, system: GAN, sounds: data.Dataset | None) -> options.Evaluate:
     """Make four notes of each pitch that was learned, score them, let some be seen and heard."""
-    listener, learned = Listener(config), config.learned
+    listener, learned = Listener(config, sounds), config.learned(sounds)
     pitch = np.tile(learned, NUM_EACH)
-    sounds = jax.jit(config.spectrograms.audio)
+    hear = jax.jit(config.spectrograms.audio)
 
     @jax.jit
     def make(key: KeyArray, weights: Weights) -> jax.Array:
@@ -133,7 +133,7 @@ def evaluator(config: Config, system: GAN) -> options.Evaluate:
         heard = made[: len(learned) : STEP]
         files = {
             "spectrograms": plots.spectrogram_grid(heard[:NUM_SHOWN]),
-            "notes": plots.in_a_row(np.asarray(sounds(heard)), config.rate),
+            "notes": plots.in_a_row(np.asarray(hear(heard)), config.rate),
         }
         return Evaluation(files, {**listener.of_real, **listener.scores(made, pitch)})
 
@@ -151,13 +151,14 @@ def instrument(config: Config, system: GAN) -> runs.Instrument:
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and compare made notes with unseen ones."""
-    config = config.with_loudness()
-    feed = config.note_feed()
+    sounds = config.sounds()
+    config = config.with_loudness(sounds)
+    feed = config.note_feed(sounds)
     system = build(config, batch_shapes(feed))
     result = config.play(
         system,
         feed,
-        evaluator(config, system),
+        evaluator(config, system, sounds),
         workdir=workdir,
         fresh=fresh,
         unit="notes",

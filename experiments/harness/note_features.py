@@ -16,6 +16,7 @@ from experiments.harness.features import apply_network, descend, flat, in_chunks
 from experiments.harness.kept import digest, kept
 from experiments.harness.notes import NUM_RANGED, NoteOptions
 from gan_jax import metrics
+from gan_jax.data import Dataset
 from gan_jax.errors import Refusal, require_extra
 from gan_jax.games import PlayerOutcome
 from gan_jax.nets import LeNet
@@ -63,14 +64,17 @@ class NoteClassifier:
         return logits, features / self.scale
 
 
-def note_classifier(config: NoteOptions, unseen: Batch, *, seed: int = 0) -> NoteClassifier:
+def note_classifier(
+    config: NoteOptions, sounds: Dataset | None, unseen: Batch, *, seed: int = 0
+) -> NoteClassifier:
     """Train a LeNet on a configuration's notes, or read what was kept of earlier times.
 
-    800 batches of 16, by Adam from 1e-3 to 0 by a cosine. `unseen` are spectrograms, with pitches.
+    800 batches of 16, by Adam from 1e-3 to 0 by a cosine. `sounds` are those of training; `unseen`
+    are spectrograms, with pitches.
     """
     network, units = LeNet(len(config.pitches)), config.units
     blank = jnp.zeros((1, *unseen["spectrogram"].shape[1:]))
-    taught = config.examples("train", NUM_RANGED)
+    taught = config.examples(sounds, "train", NUM_RANGED)
     said = [*units.values(), *unseen.values(), *taught.values()]
     name = f"notes-{seed}-{digest(SOURCES, *map(np.asarray, said))}"
     options = {field.name: getattr(config, field.name) for field in fields(NoteOptions)}
@@ -86,7 +90,9 @@ def note_classifier(config: NoteOptions, unseen: Batch, *, seed: int = 0) -> Not
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch["pitch"])
             return PlayerOutcome(jnp.mean(losses), weights.state)
 
-        params = descend(network, blank, lesson.note_feed(), objective, optimizer, steps, seed)
+        params = descend(
+            network, blank, lesson.note_feed(sounds), objective, optimizer, steps, seed
+        )
         logits, features = _ask(network, params, unseen["spectrogram"], units)
         right = np.argmax(logits, axis=-1) == unseen["pitch"]
         scale = np.sqrt(np.mean(np.square(features)))
@@ -105,9 +111,12 @@ def note_classifier(config: NoteOptions, unseen: Batch, *, seed: int = 0) -> Not
 
 
 class Listener:
-    """What notes are measured by: unseen ones, a classifier of pitches, and autocorrelation."""
+    """What notes are measured by: unseen ones, a classifier of pitches, and autocorrelation.
 
-    def __init__(self, config: NoteOptions) -> None:
+    `sounds` are those of training, which the classifier learns from.
+    """
+
+    def __init__(self, config: NoteOptions, sounds: Dataset | None) -> None:
         self._config = config
         self._spectrograms = jax.jit(config.spectrograms.of)
         self._sounds = jax.jit(config.spectrograms.audio)
@@ -119,7 +128,7 @@ class Listener:
                 highest=config.highest_pitch,
             )
         )
-        unseen = config.examples("test", NUM_JUDGED)
+        unseen = config.examples(config.sounds("test"), "test", NUM_JUDGED)
         if len(unseen["pitch"]) < NUM_BINS:
             raise Refusal(
                 f"There are {len(unseen['pitch'])} notes to compare with, and they are sorted into "
@@ -128,7 +137,7 @@ class Listener:
         self._real = np.asarray(in_chunks(self._spectrograms, unseen["audio"]))
         self._pitch = unseen["pitch"]
         told = {"spectrogram": self._real, "pitch": self._pitch}
-        self.classifier = note_classifier(config, told)
+        self.classifier = note_classifier(config, sounds, told)
         self._features = self.classifier.ask(self._real)[1]
         rows = self._real[..., 0].reshape(len(self._real), -1)
         bins = require_extra("sklearn.cluster").KMeans(NUM_BINS, n_init=1, random_state=0)

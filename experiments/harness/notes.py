@@ -99,13 +99,15 @@ class NoteOptions(RunOptions):
     def pitch_names(self) -> list[str]:
         return [str(pitch) for pitch in self.pitches]
 
-    def sounds(self, split: str = "train") -> data.Dataset:
-        """The sounds of a folder.
+    def sounds(self, split: str = "train") -> data.Dataset | None:
+        """The sounds of a folder, or None where notes are drawn.
 
         Raises:
             ValueError: `dataset` is no path, its sounds have another rate, no pitches or pitches
                 out of the range, or as `data.load`.
         """
+        if self.dataset == DRAWN:
+            return None
         if path_of(self.dataset, None) is None:
             raise Refusal(
                 f"--dataset is {self.dataset!r}; it must be {DRAWN}, or the path of a folder of "
@@ -131,16 +133,16 @@ class NoteOptions(RunOptions):
             )
         return found
 
-    def audio_feed(self) -> Feed:
+    def audio_feed(self, sounds: data.Dataset | None) -> Feed:
         """Batches of `audio`, in [-1, 1], and `pitch`, the place among `pitches`."""
-        if self.dataset == DRAWN:
+        if sounds is None:
             draw, num = partial(notes.draw, **self._form), self.examples_per_step
             stored = data.drawn_feed(draw, batch_size=num, resident=(self.pitches,))
         else:
-            stored = self.feed(self.sounds(), {"audio": None, "pitch": None})
+            stored = self.feed(sounds, {"audio": None, "pitch": None})
         return data.map_feed(self._placed, stored)
 
-    def note_feed(self) -> Feed:
+    def note_feed(self, sounds: data.Dataset | None) -> Feed:
         """Batches of `spectrogram`, in its own units, and `pitch`, the place among `pitches`."""
 
         def pictured(key: KeyArray, batch: Batch) -> Batch:
@@ -149,33 +151,32 @@ class NoteOptions(RunOptions):
                 "pitch": batch["pitch"],
             }
 
-        return data.map_feed(pictured, self.audio_feed())
+        return data.map_feed(pictured, self.audio_feed(sounds))
 
-    def examples(self, split: str, num: int) -> Batch:
-        """Sounds, always the same ones, as many as there are of `num`, and places of pitches."""
-        if self.dataset == DRAWN:
+    def examples(self, sounds: data.Dataset | None, split: str, num: int) -> Batch:
+        """Sounds of a split, always the same ones, as many as there are of `num`, and places of
+        pitches."""
+        if sounds is None:
             key, draw = jax.random.key(SHOWN_SEEDS[split]), partial(notes.draw, **self._form)
             keys = jax.vmap(partial(jax.random.fold_in, key))(np.arange(-(-num // CHUNK)))
             drawn = jax.jit(partial(jax.lax.map, lambda key: draw(key, CHUNK, self.pitches)))(keys)
             found = {name: np.concatenate(parts)[:num] for name, parts in drawn.items()}
         else:
-            sounds = self.sounds(split)
             found = sounds[np.random.RandomState(0).permutation(len(sounds))[:num]]
         return jax.device_get(self._placed(None, found))
 
-    @property
-    def learned(self) -> np.ndarray:
+    def learned(self, sounds: data.Dataset | None) -> np.ndarray:
         """The places of the pitches that training has: of a folder there may be gaps."""
-        if self.dataset == DRAWN:
+        if sounds is None:
             return np.arange(len(self.pitches), dtype=np.int32)
-        pitch = getattr(self.sounds(), "arrays", {})["pitch"]
+        pitch = getattr(sounds, "arrays", {})["pitch"]
         return np.unique(pitch) - self.lowest_pitch
 
-    def with_loudness(self) -> Self:
+    def with_loudness(self, sounds: data.Dataset | None) -> Self:
         """With the range of training notes, unless one is given."""
         if self.loudness is not None:
             return self
-        audio = self.examples("train", NUM_RANGED)["audio"]
+        audio = self.examples(sounds, "train", NUM_RANGED)["audio"]
         ask = jax.jit(lambda audio: self.spectrograms.of(audio)[..., 0])
         parts = [ask(audio[at : at + 100]) for at in range(0, len(audio), 100)]
         low, high = (float(of([of(part) for part in parts])) for of in (np.min, np.max))

@@ -43,22 +43,13 @@ class SoundDataset:
         return len(self.names)
 
     def __getitem__(self, indices: np.ndarray) -> Examples:
-        return {**self._read(indices), **{name: of[indices] for name, of in self.arrays.items()}}
-
-    def resident(self) -> ArrayDataset:
-        """Read all sounds at once."""
-        arrays = {**self._read(np.arange(len(self)), f"reading {KIND}"), **self.arrays}
-        return ArrayDataset(arrays, self.label_names, self.text, self.rate)
-
-    def _read(self, indices: np.ndarray, doing: str | None = None) -> Examples:
         audio = np.zeros((len(indices), self.num_samples), np.float32)
 
         def read_into(row: int) -> None:
-            sound = read_sound(self.folder / self.names[indices[row]]).samples[: self.num_samples]
-            audio[row, : len(sound)] = sound
+            fill(audio[row], read_sound(self.folder / self.names[indices[row]]))
 
-        in_threads(read_into, range(len(indices)), doing)
-        return {"audio": audio}
+        in_threads(read_into, range(len(indices)), None)
+        return {"audio": audio, **{name: of[indices] for name, of in self.arrays.items()}}
 
 
 class Sound(NamedTuple):
@@ -81,21 +72,25 @@ def read(root: Path, *, split: str, num_samples: int) -> Dataset:
         else known(taught, files_in(taught, SUFFIXES, KIND)).label_names
     )
     chosen = share(folder, names, split) if is_share else names
-    rates, broken = _look(folder, chosen)
+    fits = len(chosen) * num_samples * np.dtype(np.float32).itemsize <= tfds.RESIDENT_BYTES
+    audio = np.zeros((len(chosen), num_samples if fits else 0), np.float32)
+    rates, broken = _look(folder, chosen, audio)
     warn_of(folder, broken, len(chosen), KIND)
-    whole = tuple(rates)
+    whole, rate = tuple(rates), _same(folder, rates)
     of_whole = told.of(np.flatnonzero(np.isin(names, whole)))
-    dataset = SoundDataset(
+    arrays = {**of_whole.numbers, **labels(folder, whole, of_whole, label_names)}
+    if fits:
+        audio = audio if not broken else audio[np.isin(chosen, whole)]
+        return ArrayDataset({"audio": audio, **arrays}, label_names, of_whole.text, rate)
+    return SoundDataset(
         folder=folder,
         names=whole,
         num_samples=num_samples,
-        rate=_same(folder, rates),
-        arrays={**of_whole.numbers, **labels(folder, whole, of_whole, label_names)},
+        rate=rate,
+        arrays=arrays,
         label_names=label_names,
         text=of_whole.text,
     )
-    num_bytes = len(dataset) * num_samples * np.dtype(np.float32).itemsize
-    return dataset.resident() if num_bytes <= tfds.RESIDENT_BYTES else dataset
 
 
 def read_sound(path: Path) -> Sound:
@@ -121,18 +116,32 @@ def read_sound(path: Path) -> Sound:
     return Sound(samples, rate)
 
 
-def _look(folder: Path, names: Sequence[str]) -> tuple[dict[str, int], dict[str, str]]:
-    """The rates of the sounds that can be read, and what is wrong with the others."""
+def fill(row: Float[np.ndarray, " samples"], sound: Sound) -> None:
+    """Write a sound at the start of a row, as much of it as fits."""
+    samples = sound.samples[: len(row)]
+    row[: len(samples)] = samples
 
-    def look(name: str) -> int | Exception:
+
+def _look(
+    folder: Path, names: Sequence[str], audio: Float[np.ndarray, "sounds samples"]
+) -> tuple[dict[str, int], dict[str, str]]:
+    """The rates of the sounds that can be read, and what is wrong with the others.
+
+    What fits of each is written to its row of `audio`.
+    """
+
+    def look(row: int) -> int | Exception:
         try:
-            return read_sound(folder / name).rate
+            sound = read_sound(folder / names[row])
         except MemoryError:
             raise
         except Exception as error:
             return error
+        fill(audio[row], sound)
+        return sound.rate
 
-    found = dict(zip(names, in_threads(look, names, f"looking at {KIND}"), strict=True))
+    looked = in_threads(look, range(len(names)), f"reading {KIND}")
+    found = dict(zip(names, looked, strict=True))
     errors = {name: error for name, error in found.items() if isinstance(error, Exception)}
     return {name: rate for name, rate in found.items() if isinstance(rate, int)}, said(errors)
 

@@ -13,6 +13,7 @@ from scipy.io import wavfile
 from experiments.gansynth import Config
 from experiments.harness import note_features
 from experiments.harness.note_features import Listener
+from gan_jax import data
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 FORM = {"frame_length": 64, "hop_length": 16, "num_frames": 8, "rate": 4_000}
@@ -37,7 +38,7 @@ def pictures(config, audio):
 
 
 def batch_of(config):
-    feed = config.note_feed()
+    feed = config.note_feed(config.sounds())
     (chunk,) = feed.chunks([(0, 1)])
     read = jax.jit(lambda resident, item: feed.read(jax.random.key(0), resident, item))
     return read(feed.resident, jax.tree.map(lambda leaf: leaf[0], chunk))
@@ -60,21 +61,21 @@ def test_notes_of_a_folder_have_their_own_pitches(tmp_path):
         dataset=write(tmp_path, [61, 63, 60, 61]),
     )
     assert sorted(np.asarray(batch_of(config)["pitch"])) == [0, 1, 1, 3]
-    found = config.examples("test", 3)
+    found = config.examples(config.sounds("test"), "test", 3)
     assert found["audio"].shape == (3, 80)
     assert set(found["pitch"]) <= {0, 1, 3}
 
 
 @pytest.mark.parametrize("spectrogram", ["mel", "linear"])
 def test_networks_see_training_notes_in_four_fifths_of_their_range(spectrogram):
-    config = Config(**FORM, lowest_pitch=60, spectrogram=spectrogram).with_loudness()
+    config = Config(**FORM, lowest_pitch=60, spectrogram=spectrogram).with_loudness(None)
     units = config.units
-    audio = config.examples("train", 1_000)["audio"]
+    audio = config.examples(None, "train", 1_000)["audio"]
     loudness = pictures(config, audio)[..., 0]
     scaled = units["scale"][0] * loudness + units["offset"][0]
     assert (scaled.min(), scaled.max()) == pytest.approx((-0.8, 0.8), abs=1e-3)
     assert (units["scale"][1], units["offset"][1]) == (0.8, 0)
-    assert config.with_loudness() is config
+    assert config.with_loudness(None) is config
 
 
 def test_a_listener_hears_real_notes(monkeypatch):
@@ -90,10 +91,10 @@ def test_a_listener_hears_real_notes(monkeypatch):
         batch_size=4,
         highest_pitch=64,
         spectrogram="linear",
-    ).with_loudness()
-    listener = Listener(config)
+    ).with_loudness(None)
+    listener = Listener(config, None)
     assert listener.of_real["real/heard"] > 0.95
-    real = config.examples("train", 40)
+    real = config.examples(None, "train", 40)
     made = pictures(config, real["audio"])
     scores = listener.scores(made, real["pitch"])
     assert scores["heard"] > 0.95
@@ -106,27 +107,45 @@ def test_a_listener_hears_real_notes(monkeypatch):
 
 def test_few_notes_are_no_measure(tmp_path):
     told = {**FORM, "lowest_pitch": 60, "highest_pitch": 63, "dataset": write(tmp_path, [60, 63])}
+    config = Config(**told, loudness=(-10.0, 0.0))
     with pytest.raises(ValueError, match="There are 2 notes to compare with"):
-        Listener(Config(**told).with_loudness())
+        Listener(config, config.sounds())
+
+
+def test_a_folder_is_read_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(note_features, "NUM_STEPS", 1)
+    told = {**FORM, "lowest_pitch": 60, "highest_pitch": 63, "batch_size": 4}
+    config = Config(**told, dataset=write(tmp_path, 6 * [60, 61, 62, 63]))
+    read, read_sound = [], data.sounds.read_sound
+    monkeypatch.setattr(
+        data.sounds, "read_sound", lambda path: read.append(path) or read_sound(path)
+    )
+    sounds = config.sounds()
+    config = config.with_loudness(sounds)
+    config.note_feed(sounds)
+    Listener(config, sounds)
+    assert config.learned(sounds).tolist() == [0, 1, 2, 3]
+    assert len(read) == len(set(read)) == 48
 
 
 def test_only_pitches_that_are_there_are_asked_for(tmp_path):
     told = {**FORM, "lowest_pitch": 60, "highest_pitch": 63, "dataset": write(tmp_path, [60, 63])}
-    assert Config(**told).learned.tolist() == [0, 3]
-    assert SMALL.learned.tolist() == [0, 1, 2, 3]
+    config = Config(**told)
+    assert config.learned(config.sounds()).tolist() == [0, 3]
+    assert SMALL.learned(None).tolist() == [0, 1, 2, 3]
 
 
 def test_the_classifier_is_one_for_one_kind_of_notes(monkeypatch):
     """Whatever the run's batch and seed; other notes have another."""
     monkeypatch.setattr(note_features, "NUM_STEPS", 1)
     unseen = {"spectrogram": np.zeros((30, 8, 32, 2), np.float32), "pitch": np.zeros(30, np.int32)}
-    config = SMALL.with_loudness()
+    config = SMALL.with_loudness(None)
     names = [
-        note_features.note_classifier(replace(config, **changes), unseen).name
+        note_features.note_classifier(replace(config, **changes), None, unseen).name
         for changes in ({}, {"batch_size": 8, "seed": 1, "num_discriminator_steps": 2})
     ]
     assert names[0] == names[1]
-    other = note_features.note_classifier(replace(config, highest_pitch=62), unseen)
+    other = note_features.note_classifier(replace(config, highest_pitch=62), None, unseen)
     assert other.name != names[0]
 
 
@@ -166,6 +185,6 @@ def test_real_notes_are_read_and_heard():
     if folders is None:
         pytest.skip("GAN_JAX_FOLDERS names no folder of real notes")
     config = Config(dataset=str(Path(folders) / "notes"))
-    found = config.examples("test", 91)
+    found = config.examples(config.sounds("test"), "test", 91)
     assert found["audio"].shape == (91, 15_872)
     assert sorted(set(found["pitch"])) == list(range(61))

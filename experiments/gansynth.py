@@ -16,15 +16,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness import command, notes, options, play, runs
-from experiments.harness.bounds import Count, Decay, Rate, Size, Weight
+from experiments.harness import command, notes, options, phases, play, runs
+from experiments.harness.bounds import Count, CountOr0, Decay, Rate, Size, Weight
 from experiments.harness.note_features import Listener
 from gan_jax import data, games, nets, plots
 from gan_jax.errors import Refusal
-from gan_jax.games import Weights, averaged
-from gan_jax.systems import GAN, gansynth, networks
-from gan_jax.training import Evaluation, batch_shapes
-from gan_jax.typing import Batch, KeyArray
+from gan_jax.games import GameState, Weights, averaged
+from gan_jax.systems import GAN, gansynth, growing, networks
+from gan_jax.training import Evaluation, Phase, batch_shapes, first_batch
+from gan_jax.typing import Batch, Feed, KeyArray
 
 NUM_EACH = 4
 NUM_SHOWN = 8
@@ -33,7 +33,7 @@ LARGEST_BASE = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(play.GameOptions, notes.NoteOptions):
+class Config(play.GameOptions, phases.PhaseOptions, notes.NoteOptions):
     loss: Literal["wasserstein"] = "wasserstein"
     """The adversarial loss."""
     width: Size = 8
@@ -49,6 +49,9 @@ class Config(play.GameOptions, notes.NoteOptions):
     """Of the gradient penalty."""
     drift_weight: Weight = 1e-3
     """Of the squared score of real notes."""
+    fade_steps: CountOr0 = 0
+    """Steps in which each resolution after the lowest is faded in; as many hold each but the last,
+    whose are --steps in all. 100,000 in the paper; with 0 there is one resolution."""
     steps: Count = 2_000
     batch_size: Size = 8
     learning_rate: Rate = 8e-4
@@ -75,17 +78,20 @@ PAPER = Config(
     evaluate_every=10_000,
     checkpoint_every=10_000,
 )
+GROWING = replace(MEL, fade_steps=160, steps=880)
 TABLE = replace(MEL, steps=300, evaluate_every=300, checkpoint_every=300)
 CONFIGS = {
     "mel": MEL,
     "linear": replace(MEL, spectrogram="linear"),
     "phase": replace(MEL, spectrogram="phase"),
     "high_resolution": replace(MEL, frame_length=2_048, num_frames=32),
+    "growing": GROWING,
     "paper": PAPER,
     "table": TABLE,
 }
 TABLES = {
-    "spectrograms": {name: replace(TABLE, spectrogram=name) for name in ("mel", "linear", "phase")}
+    "spectrograms": {name: replace(TABLE, spectrogram=name) for name in ("mel", "linear", "phase")},
+    "growing": {"fixed": TABLE, "growing": replace(TABLE, fade_steps=20, steps=160)},
 }
 
 
@@ -108,14 +114,53 @@ def build(config: Config, batch: Batch) -> GAN:
         "dtype": config.network_dtype,
         **config.units,
     }
+    generator, discriminator = (
+        (nets.GrowingGANSynthGenerator, nets.GrowingGANSynthDiscriminator)
+        if config.fade_steps
+        else (nets.GANSynthGenerator, nets.GANSynthDiscriminator)
+    )
     return gansynth(
-        generator=nets.GANSynthGenerator(**told),
-        discriminator=nets.GANSynthDiscriminator(**told, last_width=config.max_width),
+        generator=generator(**told),
+        discriminator=discriminator(**told, last_width=config.max_width),
         latents=networks.normal(config.latent_dim),
         pitch_weight=config.pitch_weight,
         penalty_weight=config.penalty_weight,
         drift_weight=config.drift_weight,
     )
+
+
+def growth(config: Config, system: GAN, feed: Feed) -> list[Phase]:
+    """A phase for each resolution, whose optimisers and averages start anew, as the authors' do."""
+    base, num_levels = system.generator.base, len(system.generator.widths)
+
+    def start(before: GameState | None) -> GameState:
+        if before is None:
+            state = config.start(system, first_batch(feed))
+        else:
+            state = games.init(
+                generator=before.generator.weights,
+                discriminator=before.discriminator.weights,
+                optimizers=config.optimizers(),
+            )
+        return games.exponential_average_memory(state)
+
+    def phase(level: int) -> Phase:
+        part = replace(
+            system,
+            generator=system.generator.clone(num_levels=level + 1),
+            discriminator=system.discriminator.clone(num_levels=level + 1),
+        )
+        step = growing(
+            config.step(part),
+            lambda step: jnp.clip(level - 1 + step / config.fade_steps, 0, level),
+            num_levels=num_levels,
+            field="spectrogram",
+        )
+        steps = config.steps if level == num_levels - 1 else config.fade_steps * min(level + 1, 2)
+        name = "x".join(str(size << level) for size in base)
+        return Phase(name, start, step, feed, config.examples_per_step, config.timetable(steps))
+
+    return [phase(level) for level in range(num_levels)]
 
 
 def evaluator(config: Config, system: GAN, sounds: data.Dataset | None) -> options.Evaluate:
@@ -155,15 +200,12 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     config = config.with_loudness(sounds)
     feed = config.note_feed(sounds)
     system = build(config, batch_shapes(feed))
-    result = config.play(
-        system,
-        feed,
-        evaluator(config, system, sounds),
-        workdir=workdir,
-        fresh=fresh,
-        unit="notes",
-        label_names=config.pitch_names,
-    )
+    evaluate = evaluator(config, system, sounds)
+    told = {"workdir": workdir, "fresh": fresh, "label_names": config.pitch_names, "unit": "notes"}
+    if config.fade_steps:
+        result = config.train_phases(growth(config, system, feed), evaluate, **told)
+    else:
+        result = config.play(system, feed, evaluate, **told)
     return result.says(
         "{classifier:.1%} of the notes have the pitch that was asked for to a classifier, which "
         "names {real/classifier:.1%} of real ones, and {heard:.1%} to autocorrelation, which hears "

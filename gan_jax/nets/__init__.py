@@ -25,6 +25,7 @@ from gan_jax.nets.gist import (
     TextToVideoDiscriminator,
 )
 from gan_jax.nets.goodfellow import GoodfellowDiscriminator, goodfellow_generator
+from gan_jax.nets.growing import GrowingGANSynthDiscriminator, GrowingGANSynthGenerator
 from gan_jax.nets.lapgan import (
     LAPGANBaseDiscriminator,
     LAPGANBaseGenerator,
@@ -72,6 +73,8 @@ __all__ = [
     "GistEncoder",
     "GistGenerator",
     "GoodfellowDiscriminator",
+    "GrowingGANSynthDiscriminator",
+    "GrowingGANSynthGenerator",
     "ImageEncoder",
     "LAPGANBaseDiscriminator",
     "LAPGANBaseGenerator",

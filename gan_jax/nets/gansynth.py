@@ -69,14 +69,23 @@ class GANSynthGenerator(nn.Module):
         *,
         train: bool = False,
     ) -> Float[Array, "num frames bins 2"]:
+        return self._in_units(self._made(self._features(latents, pitch, self.widths)[-1]))
+
+    def _features(self, latents: Array, pitch: Array, widths: tuple[int, ...]) -> list[Array]:
+        """At `base`, and after each doubling."""
         told = jnp.concatenate([latents, one_hot(pitch, self.num_pitches)], axis=-1)
         around = [(size - 1,) * 2 for size in self.base]
         x = jnp.pad(pixel_norm(told)[:, None, None], [(0, 0), *around, (0, 0)])
-        x = self._layer(x, self.widths[0], self.base, padding="VALID")
-        x = self._layer(x, self.widths[0])
-        for width in self.widths[1:]:
-            x = self._layer(self._layer(nearest_up(x), width), width)
-        x = jnp.tanh(EqualisedConv(2, 1, dtype=self.dtype)(x).astype(jnp.float32))
+        x = self._layer(x, widths[0], self.base, padding="VALID")
+        features = [self._layer(x, widths[0])]
+        for width in widths[1:]:
+            features.append(self._layer(self._layer(nearest_up(features[-1]), width), width))
+        return features
+
+    def _made(self, x: Array, name: str | None = None) -> Array:
+        return jnp.tanh(EqualisedConv(2, 1, dtype=self.dtype, name=name)(x).astype(jnp.float32))
+
+    def _in_units(self, x: Array) -> Array:
         return (x - per_channel(self.offset)) / per_channel(self.scale)
 
     def _layer(self, x: Array, width: int, kernel: Any = 3, **options: Any) -> Array:
@@ -113,13 +122,19 @@ class GANSynthDiscriminator(nn.Module):
     def __call__(
         self, x: Float[Array, "num frames bins 2"], *conditions: Any, train: bool = False
     ) -> tuple[Float[Array, " num"], Float[Array, "num {self.num_pitches}"]]:
+        x = self._layer(self._scaled(x), self.widths[-1], 1)
+        for width, following in zip(self.widths[:0:-1], self.widths[-2::-1], strict=True):
+            x = mean_down(self._layer(self._layer(x, width), following))
+        return self._judged(x)
+
+    def _scaled(self, x: Array) -> Array:
         times = 1 << len(self.widths) - 1
         sides = tuple(times * size for size in self.base)
         check_bound(Bound(lambda size: size == sides, f"{sides}"), **{"the size": x.shape[1:3]})
-        x = jnp.clip(per_channel(self.scale) * x + per_channel(self.offset), -1, 1)
-        x = self._layer(x, self.widths[-1], 1)
-        for width, following in zip(self.widths[:0:-1], self.widths[-2::-1], strict=True):
-            x = mean_down(self._layer(self._layer(x, width), following))
+        return jnp.clip(per_channel(self.scale) * x + per_channel(self.offset), -1, 1)
+
+    def _judged(self, x: Array) -> tuple[Array, Array]:
+        """The score and the pitches, of features at `base`."""
         deviation = minibatch_deviation(x, len(x), epsilon=DEVIATION_EPSILON)
         x = self._layer(jnp.concatenate([x, deviation], axis=-1), self.widths[0])
         x = self._layer(x, self.last_width, self.base, padding="VALID")

@@ -11,6 +11,7 @@ from gan_jax.systems.gan_cls import gan_cls, interpolated
 from gan_jax.systems.gansynth import gansynth
 from gan_jax.systems.gist import text_to_video
 from gan_jax.systems.gmmn import GMMN
+from gan_jax.systems.growing import growing
 from gan_jax.systems.hierarchical_vae import HierarchicalVAE
 from gan_jax.systems.iwae import iwae
 from gan_jax.systems.joint_embedding import JointEmbedding
@@ -46,6 +47,7 @@ __all__ = [
     "conditional_vgan",
     "gan_cls",
     "gansynth",
+    "growing",
     "interpolated",
     "iwae",
     "lazy_adam",

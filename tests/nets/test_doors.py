@@ -98,6 +98,16 @@ SIZES = [
         {"widths": (2, 2), "num_pitches": 3},
         ["widths", "num_pitches", "last_width"],
     ),
+    (
+        nets.GrowingGANSynthGenerator,
+        {"widths": (2, 2), "num_pitches": 3},
+        ["widths", "num_pitches", "num_levels"],
+    ),
+    (
+        nets.GrowingGANSynthDiscriminator,
+        {"widths": (2, 2), "num_pitches": 3},
+        ["widths", "num_pitches", "last_width", "num_levels"],
+    ),
     (nets.Maxout, {"features": 2, "num_pieces": 2}, ["features", "num_pieces"]),
     (nets.MinibatchDiscrimination, {}, ["num_kernels", "dim"]),
     (nets.Conv, {"features": 2, "kernel_size": (3, 3)}, ["features"]),

@@ -4,6 +4,7 @@ Learns to make notes of given pitches as spectrograms, by default of notes that 
 timbres. The pictures are spectrograms, loudness beside frequency, and a sound: one note of every
 fifth pitch. Scored by how many notes have the pitch that was asked for, to a classifier that has
 learned from real ones and to autocorrelation, and by distances of that classifier's features.
+`growing` begins with few frames and bins, and doubles both in phases (progressive growing).
 """
 
 from dataclasses import dataclass, replace
@@ -130,7 +131,7 @@ def build(config: Config, batch: Batch) -> GAN:
 
 
 def growth(config: Config, system: GAN, feed: Feed) -> list[Phase]:
-    """A phase for each resolution, whose optimisers and averages start anew, as the authors' do."""
+    """A phase for each resolution; optimisers, as the authors' do, and averages start anew in each."""
     base, num_levels = system.generator.base, len(system.generator.widths)
 
     def start(before: GameState | None) -> GameState:

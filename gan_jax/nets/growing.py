@@ -5,7 +5,8 @@ as one number: k - 1 + α while level k is faded in by α. All that is above has
 make, nor a gradient. Spectrograms are of full size at every level, the coarse ones by repetition
 and by averages, so that they are in the same units and cost a critic's slope the same.
 
-Karras et al. 2018 (progressive growing), section 2 and figure 2; Engel et al. 2019, appendix A.
+Karras et al. 2018 (progressive growing), section 2 and figure 2; Engel et al. 2019, and the
+authors' code.
 """
 
 import flax.linen as nn

@@ -131,7 +131,8 @@ def build(config: Config, batch: Batch) -> GAN:
 
 
 def growth(config: Config, system: GAN, feed: Feed) -> list[Phase]:
-    """A phase for each resolution; optimisers, as the authors' do, and averages start anew in each."""
+    """A phase for each resolution, in each of which optimisers (as the authors') and averages start
+    anew."""
     base, num_levels = system.generator.base, len(system.generator.widths)
 
     def start(before: GameState | None) -> GameState:

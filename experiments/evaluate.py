@@ -21,7 +21,7 @@ import numpy as np
 from experiments.harness import measures, runs, text
 from experiments.harness.bounds import Count, Several
 from experiments.harness.command import directory
-from experiments.harness.feature_networks import Features, features_by
+from experiments.harness.feature_networks import Features, check_differentiable, features_by
 from experiments.harness.features import Classifier, train_classifier
 from experiments.harness.likelihoods import LikelihoodOptions, score_name, with_error
 from experiments.harness.measures import Measure, Real
@@ -114,11 +114,7 @@ def path_lengths(
     run: Opened, keys: KeyArray, features: Features, labels: Sequence[np.ndarray]
 ) -> list[float]:
     """How far features go, squared, per unit of straight lines between latents, in each draw."""
-    if features.kind == "inception":
-        raise Refusal(
-            f"{PATH_LENGTH} differentiates the features, and Inception sees bytes: choose "
-            "--features pixels or lenet."
-        )
+    check_differentiable(features, PATH_LENGTH)
 
     @jax.jit
     def follow(key, *labels):

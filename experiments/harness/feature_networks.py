@@ -55,6 +55,15 @@ def features_by(name: str, dataset: data.Dataset) -> Features:
     )
 
 
+def check_differentiable(features: Features, what: str) -> None:
+    """Raise ValueError where what differentiates features cannot."""
+    if features.kind == "inception":
+        raise Refusal(
+            f"{what} differentiates the features, and Inception sees bytes: choose "
+            "--features pixels or lenet."
+        )
+
+
 def of_classifier(judge: Classifier) -> Features:
     """The last hidden layer of a classifier of the dataset's own classes."""
     return Features(

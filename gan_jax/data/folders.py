@@ -55,6 +55,8 @@ def read_pictures(
 ) -> tuple[list[str], UInt8[np.ndarray, "num height width channels"]]:
     """Read all pictures in a folder and its folders, by their names: no split, and no classes.
 
+    What is named may also be one picture.
+
     They are brought to the shape (height, width, channels). Where it is square, the shorter side is
     resized and the centre taken; else they must be of this height and width. One broken picture in
     a hundred is left out with a warning.
@@ -65,7 +67,10 @@ def read_pictures(
     folder = Path(folder).expanduser()
     height, width, _ = shape
     framing = Framing(height if height == width else None, background=background)
-    names = sorted(pictures_in(folder))
+    if folder.is_file():
+        folder, names = folder.parent, [folder.name]
+    else:
+        names = sorted(pictures_in(folder))
     headers, broken = _headers(folder, names, framing)
     refuse_many(folder, broken, len(names), framing.kind)
     for name, header in headers.items():

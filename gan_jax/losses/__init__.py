@@ -38,6 +38,7 @@ from gan_jax.losses.matching import (
     polynomial_kernel,
     rational_quadratic_kernel,
 )
+from gan_jax.losses.noise import noise_correlation
 from gan_jax.losses.penalties import dragan, gradient_penalty, path_lengths, r1, r2
 from gan_jax.losses.variational import (
     bernoulli_log_likelihood,
@@ -82,6 +83,7 @@ __all__ = [
     "maximum_likelihood",
     "minimax",
     "mmd2",
+    "noise_correlation",
     "non_saturating",
     "path_lengths",
     "polynomial_kernel",

@@ -6,6 +6,7 @@ those of A to D, which grow progressively, are not here.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gan_jax.checks import AT_LEAST_1, DECAY, SHARE, SIGNED, Bound, check_bound
+from gan_jax.errors import Refusal
 from gan_jax.nets.layers import EqualisedConv, EqualisedDense, ModulatedConv
 from gan_jax.nets.layers.minibatch import minibatch_deviation
 from gan_jax.nets.layers.norms import pixel_norm
@@ -76,7 +78,11 @@ class Mapping(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """Make images of styles, one for each layer: w_0 and w_1 at 4x4, two more a doubling."""
+    """Make images of styles, one for each layer: w_0 and w_1 at 4x4, two more a doubling.
+
+    A map of `noise` is added at each of the layers that have any, all but the colours'; without
+    them they are drawn.
+    """
 
     channels: int
     widths: tuple[int, ...]
@@ -86,24 +92,28 @@ class Synthesis(nn.Module):
 
     @nn.compact
     def __call__(
-        self, w: Float[Array, "num layers dim"]
+        self, w: Float[Array, "num layers dim"], noise: Sequence[Array] | None = None
     ) -> Float[Array, "num side side {self.channels}"]:
+        maps = [None] * (2 * len(self.widths) - 1) if noise is None else noise
         shape = (SMALLEST, SMALLEST, self.widths[0])
         constant = self.param("constant", nn.initializers.normal(1.0), shape)
         x = jnp.broadcast_to(constant, (len(w), *shape)).astype(self.dtype or w.dtype)
-        x = self._layer(x, w[:, 0], self.widths[0])
+        x = self._layer(x, w[:, 0], maps[0], self.widths[0])
         image = self._colours(x, w[:, 1]) if self.skip else None
         for level, width in enumerate(self.widths[1:], 1):
-            x = self._layer(x, w[:, 2 * level - 1], width, upsample=True)
-            x = self._layer(x, w[:, 2 * level], width)
+            first, second = 2 * level - 1, 2 * level
+            x = self._layer(x, w[:, first], maps[first], width, upsample=True)
+            x = self._layer(x, w[:, second], maps[second], width)
             if image is not None:
                 image = smooth_up(image) + self._colours(x, w[:, 2 * level + 1])
         return self._colours(x, w[:, -1]) if image is None else image
 
-    def _layer(self, x: Array, w: Array, width: int, *, upsample: bool = False) -> Array:
+    def _layer(
+        self, x: Array, w: Array, noise: Array | None, width: int, *, upsample: bool = False
+    ) -> Array:
         styles = 1 + EqualisedDense(x.shape[-1])(w)
         x = ModulatedConv(width, 3, self.demodulate, upsample, self.dtype)(x, styles)
-        return Noise(dtype=self.dtype)(x)
+        return Noise(dtype=self.dtype)(x, noise)
 
     def _colours(self, x: Array, w: Array) -> Array:
         styles = 1 + EqualisedDense(x.shape[-1])(w)
@@ -118,10 +128,15 @@ class Noise(nn.Module):
     dtype: Any = None
 
     @nn.compact
-    def __call__(self, x: Float[Array, "num height width channels"]) -> Array:
+    def __call__(
+        self,
+        x: Float[Array, "num height width channels"],
+        noise: Float[Array, "num height width 1"] | None = None,
+    ) -> Array:
         strength = self.param("strength", nn.initializers.zeros, ())
         bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
-        noise = jax.random.normal(self.make_rng("noise"), (*x.shape[:-1], 1))
+        if noise is None:
+            noise = jax.random.normal(self.make_rng("noise"), (*x.shape[:-1], 1))
         return activation(x + (strength * noise + bias[None, None, None]).astype(x.dtype))
 
 
@@ -179,6 +194,11 @@ class StyleGAN2Generator(nn.Module):
         """How many styles an image is made of: 18 at a size of 1,024."""
         return 2 * len(self.widths)
 
+    @property
+    def noise_sides(self) -> tuple[int, ...]:
+        """The sides of the maps of noise: 4, 8, 8, 16, 16, ..."""
+        return tuple(SMALLEST << (layer + 1) // 2 for layer in range(self.num_layers - 1))
+
     def setup(self) -> None:
         self.mapping = Mapping(self.dim, self.depth, self.decay)
         self.synthesis = Synthesis(
@@ -208,10 +228,22 @@ class StyleGAN2Generator(nn.Module):
         return jnp.where(is_other[None, :, None], others, w)
 
     def synthesise(
-        self, w: Float[Array, "num layers {self.dim}"], *, train: bool = False
+        self,
+        w: Float[Array, "num layers {self.dim}"],
+        noise: Sequence[Array] | None = None,
+        *,
+        train: bool = False,
     ) -> Float[Array, "num size size channels"]:
-        """The images of styles."""
-        return unpad(self.synthesis(w), (self.size, self.size))
+        """The images of styles, and of maps of noise, (num, side, side, 1); else it is drawn.
+
+        Raises:
+            ValueError: the maps are not those of `noise_sides`.
+        """
+        if noise is not None:
+            expected = [(len(w), side, side, 1) for side in self.noise_sides]
+            if (found := [level.shape for level in noise]) != expected:
+                raise Refusal(f"noise is of shapes {found}; it must be of {expected}.")
+        return unpad(self.synthesis(w, noise), (self.size, self.size))
 
 
 class StyleGAN2Discriminator(nn.Module):

@@ -20,6 +20,7 @@ from gan_jax.systems.latents import Gaussian
 from gan_jax.systems.pix2pix import pix2pix
 from gan_jax.systems.relativistic import relativistic_gan
 from gan_jax.systems.stackgan import stackgan
+from gan_jax.systems.style_projection import StyleProjection
 from gan_jax.systems.stylegan2 import StyleGAN2, lazy_adam
 from gan_jax.systems.svi import SVI
 from gan_jax.systems.tfgan import TFGAN
@@ -43,6 +44,7 @@ __all__ = [
     "JointEmbedding",
     "Round",
     "StyleGAN2",
+    "StyleProjection",
     "acgan",
     "conditional_vgan",
     "gan_cls",

@@ -1,5 +1,6 @@
 """StyleGAN2: a GAN whose generator is told how far its images go, and regularisers paid seldom."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -230,14 +231,18 @@ class StyleGAN2:
         weights: Weights,
         styles: Float[Array, "num layers dim"],
         *,
+        noise: Sequence[Float[Array, "num side side 1"]] | None = None,
         key: KeyArray | None = None,
     ) -> Float[Array, "num *shape"]:
-        """The images of styles; without a key the noise is always the same.
+        """The images of styles, and of a map of noise for each layer that has any.
+
+        Without `noise` it is drawn, and without a key it is then always the same.
 
         Raises:
-            ValueError: the weights are another network's.
+            ValueError: the weights are another network's, or the noise is of other layers.
         """
-        return infer(self.generator, weights, styles, method="synthesise", key=key)
+        inputs = (styles,) if noise is None else (styles, noise)
+        return infer(self.generator, weights, *inputs, method="synthesise", key=key)
 
     def discriminate(self, weights: Weights, x: Float[Array, "num *shape"]) -> Float[Array, " num"]:
         """The discriminator's logits, as `GAN.discriminate`."""

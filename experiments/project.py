@@ -16,14 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
-from jax import Array
 
 from experiments.harness import runs, text
 from experiments.harness.bounds import Count
 from experiments.harness.feature_networks import Features, check_differentiable, features_by
 from experiments.harness.options import flat
 from experiments.harness.pictures import PictureOptions
-from experiments.harness.runs import Opened, RunAgain, new_directory, opened
+from experiments.harness.runs import RunAgain, new_directory, opened
 from gan_jax import data, plots
 from gan_jax.errors import Refusal
 from gan_jax.games import DescentState
@@ -54,8 +53,8 @@ class Options(RunAgain):
 class Found(NamedTuple):
     """Images, what was made for them at shares of all steps, and of which style and noise."""
 
-    images: np.ndarray
-    made: list[np.ndarray]
+    images: jax.Array
+    made: list[jax.Array]
     params: Params
 
     def save(self, path: Path) -> None:
@@ -67,66 +66,50 @@ class Found(NamedTuple):
         np.savez(path.with_suffix(".npz"), style=self.params["style"], **noise)
 
 
-Project = Callable[[np.ndarray], Found]
-
-
 def distances(features: Features, made: Any, images: Any) -> jax.Array:
     """By features and by pixels, for each image."""
     ways = (features.of, flat)
     return jnp.stack([jnp.mean(jnp.square(of(made) - of(images)), axis=1) for of in ways])
 
 
-def projector(options: Options, run: Opened, features: Features) -> Project:
+def projector(projection: StyleProjection, key: KeyArray) -> Callable[[np.ndarray], Found]:
     """What finds images in bytes, some at a time."""
-    projection = StyleProjection(
-        system=run.system,
-        trained=run.weights,
-        distance=lambda made, images: jnp.sum(distances(features, made, images), axis=0),
-        num_steps=options.num_steps,
-    )
+    key_init, key_steps = jax.random.split(key)
 
     @jit_with_options
-    def advance(key: KeyArray, state: DescentState, batch: Batch, end: int) -> DescentState:
-        def move(step: Array, state: DescentState) -> DescentState:
-            return projection.step(jax.random.fold_in(key, step), state, batch)[0]
+    def advance(state: DescentState, batch: Batch, end: int) -> DescentState:
+        def move(step: jax.Array, state: DescentState) -> DescentState:
+            return projection.step(jax.random.fold_in(key_steps, step), state, batch)[0]
 
         return jax.lax.fori_loop(state.step, end, move, state)
 
     init, look = jax.jit(projection.init), jax.jit(projection.images)
 
-    def project_some(key: KeyArray, images: np.ndarray) -> Found:
-        key_init, key_steps = jax.random.split(key)
+    def project(images: np.ndarray) -> Found:
         batch = {"image": data.signed(images)}
         state, made = init(key_init, batch), []
         for share in SHOWN:
-            state = advance(key_steps, state, batch, int(share * options.num_steps))
+            state = advance(state, batch, int(share * projection.num_steps))
             made.append(look(state.player.weights).clip(-1, 1))
-        return jax.device_get(Found(batch["image"], made, state.player.weights.params))
+        return Found(batch["image"], made, state.player.weights.params)
 
-    def project(images: np.ndarray) -> Found:
-        size = min(PART, len(images))
-        parts = []
-        for at in range(0, len(images), size):
-            some = np.resize(images[at : at + size], (size, *images.shape[1:]))
-            found = project_some(jax.random.fold_in(options.key, at), some)
-            parts.append(jax.tree.map(lambda array: array[: len(images) - at], found))  # noqa: B023
-        return jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
+    def project_all(images: np.ndarray) -> Found:
+        parts = [project(images[at : at + PART]) for at in range(0, len(images), PART)]
+        return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
 
-    return project
+    return project_all
 
 
 def in_words(features: Features, found: dict[str, Found]) -> str:
     """Medians over images, and how often an image of the run is nearer than a real one."""
-    near, rows = {}, [("median distance", features.kind, "pixels", "of the mean style")]
-    for name, some in found.items():
-        start, near[name] = (
-            np.asarray(distances(features, made, some.images))
-            for made in some.made[:: len(SHOWN) - 1]
-        )
+    near, rows = {}, [["median distance", features.kind, "pixels", "of the mean style"]]
+    for name, (images, made, _) in found.items():
+        start = distances(features, made[0], images)
+        near[name] = np.asarray(distances(features, made[-1], images))
         medians = [*np.median(near[name], axis=1), np.median(start[0])]
-        rows.append((f"{len(some.images)} {name}", *(f"{median:.4g}" for median in medians)))
+        rows.append([f"{len(images)} {name}", *(f"{median:.4g}" for median in medians)])
     said = [text.table(rows), f"features: {features.name}"]
-    if "generated" in found:
+    if "real" in near:
         is_nearer = near["generated"][0][:, None] < near["real"][0]
         said.append(f"generated is nearer than real in {np.mean(is_nearer):.0%} of all pairs")
     return "\n".join(said)
@@ -134,27 +117,34 @@ def in_words(features: Features, found: dict[str, Found]) -> str:
 
 def run(options: Options) -> str:
     """Find, write down what was found, and say how near it is."""
-    run = opened(options)
+    run, images = opened(options), {}
     if not isinstance(run.system, StyleGAN2):
         raise Refusal(
             f"{options.run} is a run of {run.restored.experiment}, whose images have no styles: "
             "name the directory of a run of stylegan2."
         )
     folder = new_directory(options.out, options.run, "projected")
-    images = {}
     if options.image is not None:
         shape = run.restored.batch["image"].shape[1:]
-        _, given = data.read_pictures(options.image, shape, background=run.config.background)
-        images["given"] = given
+        _, images["given"] = data.read_pictures(
+            options.image, shape, background=run.config.background
+        )
     train = PictureOptions.images(run.config, crop="center")
     features = features_by(options.features, train)
-    check_differentiable(features, "a projection")
+    check_differentiable(features, "project")
     if options.num is not None or not images:
         rows = np.arange(len(train)) if features.reference is None else features.reference
         chosen = np.random.default_rng(options.seed).permutation(rows)[: options.num or NUM]
         images["generated"] = np.concatenate(list(run.draw(options.key, len(chosen))))
         images["real"] = train[chosen]["image"]
-    project = projector(options, run, features)
+    trained: Any = run.weights
+    projection = StyleProjection(
+        system=run.system,
+        trained=trained,
+        distance=lambda made, images: jnp.sum(distances(features, made, images), axis=0),
+        num_steps=options.num_steps,
+    )
+    project = projector(projection, options.key)
     found = {name: project(some) for name, some in images.items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, some in found.items():

@@ -8,6 +8,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from gan_jax import games
@@ -83,8 +84,8 @@ class StyleProjection:
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
-        def rate(count: Array) -> Array:
-            t = count / self.num_steps
+        def rate(count: ArrayLike) -> Array:
+            t = jnp.asarray(count) / self.num_steps
             down = jnp.minimum(1, (1 - t) / COOL_DOWN)
             up = jnp.minimum(1, t / WARM_UP)
             return self.learning_rate * up * (1 - jnp.cos(math.pi * down)) / 2

@@ -231,7 +231,7 @@ class StyleGAN2:
         weights: Weights,
         styles: Float[Array, "num layers dim"],
         *,
-        noise: Sequence[Float[Array, "num side side 1"]] | None = None,
+        noise: Sequence[Float[Array, "num _ _ 1"]] | None = None,
         key: KeyArray | None = None,
     ) -> Float[Array, "num *shape"]:
         """The images of styles, and of a map of noise for each layer that has any.

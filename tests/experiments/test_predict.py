@@ -148,6 +148,9 @@ def test_of_a_run_on_images_that_are_not_square_pictures_must_have_the_size(pict
         data.read_pictures(pictures, (16, 20, 1))
     names, images = data.read_pictures(pictures / "more", (16, 16, 3))
     assert names == ["a, or c.png"]
+    name, image = data.read_pictures(pictures / "more" / "a, or c.png", (16, 16, 3))
+    assert name == names
+    np.testing.assert_array_equal(image, images)
     assert images.shape == (1, 16, 16, 3)
 
 

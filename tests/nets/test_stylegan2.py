@@ -16,6 +16,7 @@ from gan_jax.signals import smooth, smooth_down, smooth_up
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(0)
 WIDTHS = (4, 3)
+SIDES = (4, 8, 8)
 LATENTS = jax.random.normal(jax.random.key(1), (4, 5))
 IMAGES = jax.random.normal(jax.random.key(2), (4, 8, 8, 2))
 generator = partial(StyleGAN2Generator, 8, 2, WIDTHS, dim=5, depth=2)
@@ -154,8 +155,8 @@ def test_styles_are_mixed_from_a_layer_on_for_a_whole_batch():
     np.testing.assert_allclose(unmixed[0], w, rtol=1e-5)
 
 
-def by_hand(params, w, *, skip=True, demodulate=True):
-    """Images of 8x8, without noise."""
+def by_hand(params, w, noise, *, skip=True, demodulate=True):
+    """Images of 8x8."""
     layers = iter(range(9))
 
     def conv(x, w, width, size, *, demodulate, **options):
@@ -165,9 +166,11 @@ def by_hand(params, w, *, skip=True, demodulate=True):
         layer = ModulatedConv(width, size, demodulate, **options)
         return layer.apply({"params": params[f"ModulatedConv_{number}"]}, x, styles)
 
-    def layer(x, w, width, noise, **options):
+    def layer(x, w, width, number, **options):
         x = conv(x, w, width, 3, demodulate=demodulate, **options)
-        return activation(x + params[f"Noise_{noise}"]["bias"][None, None, None])
+        added = params[f"Noise_{number}"]
+        x = x + added["strength"] * noise[number]
+        return activation(x + added["bias"][None, None, None])
 
     def colours(x, w):
         bias = params[f"bias_{x.shape[1]}"][None, None, None]
@@ -186,13 +189,25 @@ def by_hand(params, w, *, skip=True, demodulate=True):
 def test_synthesis_written_out(switches):
     network = generator(**switches)
     variables = moved(started(network, LATENTS))
-    params = variables["params"]["synthesis"]
-    for name in ("Noise_0", "Noise_1", "Noise_2"):
-        params[name]["strength"] = jnp.zeros(())
     w = jax.random.normal(KEY, (4, 4, 5))
-    found = asked(network, variables, w, method="synthesise")
-    expected = jax.jit(partial(by_hand, **switches))(params, w)
+    noise = [jax.random.normal(jax.random.key(side), (4, side, side, 1)) for side in SIDES]
+    found = asked(network, variables, w, noise, method="synthesise")
+    expected = jax.jit(partial(by_hand, **switches))(variables["params"]["synthesis"], w, noise)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_maps_of_noise_are_those_of_the_layers():
+    assert generator().noise_sides == SIDES
+    whole = StyleGAN2Generator(28, 1, nets.stylegan2_widths(28), dim=5)
+    assert whole.noise_sides == (4, 8, 8, 16, 16, 32, 32)
+    network, w = generator(), jnp.zeros((4, 4, 5))
+    variables = jax.eval_shape(partial(started, network), LATENTS)
+    noise = [jnp.zeros((4, side, side, 1)) for side in SIDES]
+    for wrong in (noise[:2], [*noise[:2], noise[0]]):
+        with pytest.raises(
+            ValueError, match=r"noise is of shapes \[.*\]; it must be of \[\(4, 4, "
+        ):
+            asked(network, variables, w, wrong, method="synthesise")
 
 
 def test_noise_is_nothing_at_the_start_and_each_pixels_own_later():

@@ -742,4 +742,5 @@ def test_every_system_has_a_row_or_rows_of_its_own():
     classes = {n for n in systems.__all__ if any(hasattr(getattr(systems, n), s) for s in starts)}
     of_package = [cls for row in ROWS.values() for cls in type(row.build(None)).__mro__]
     built = {cls.__name__ for cls in of_package} & set(systems.__all__)
-    assert classes == built | {"SVI"}  # which moves rows of a table: tests/systems/test_svi.py
+    # Which ask a system that is trained: tests/systems/test_svi.py and test_style_projection.py.
+    assert classes == built | {"SVI", "StyleProjection"}

@@ -190,7 +190,10 @@ def test_synthesis_written_out(switches):
     network = generator(**switches)
     variables = moved(started(network, LATENTS))
     w = jax.random.normal(KEY, (4, 4, 5))
-    noise = [jax.random.normal(jax.random.key(side), (4, side, side, 1)) for side in SIDES]
+    keys = jax.random.split(KEY, len(SIDES))
+    noise = [
+        jax.random.normal(key, (4, side, side, 1)) for key, side in zip(keys, SIDES, strict=True)
+    ]
     found = asked(network, variables, w, noise, method="synthesise")
     expected = jax.jit(partial(by_hand, **switches))(variables["params"]["synthesis"], w, noise)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)

@@ -38,7 +38,7 @@ IN_PHASES = {
         ["one", "two"],
     ),
     "gansynth": (
-        """gansynth growing --fade-steps 10 --steps 20 --frame-length 64 --hop-length 16
+        """gansynth --fade-steps 10 --steps 20 --frame-length 64 --hop-length 16
             --num-frames 8 --rate 4000 --lowest-pitch 60 --highest-pitch 62 --width 2
             --max-width 4 --latent-dim 4 --batch-size 4""",
         {"2x8": 10, "4x16": 20, "8x32": 20},

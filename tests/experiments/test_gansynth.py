@@ -1,16 +1,75 @@
-"""GANSynth that grows: its phases, and what each leaves as it was."""
+"""GANSynth's players, which notes are made, scored and heard, and how it grows."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from experiments import gansynth, sample
-from gan_jax import training
+from gan_jax import games, training
 from gan_jax.training import batch_shapes
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
+KEY = jax.random.key(0)
+
+
+def test_both_players_move_by_adam_without_momentum():
+    optimizers = gansynth.Config().optimizers()
+    for player in (optimizers.generator, optimizers.discriminator):
+        _, state = player.update(jnp.ones(()), player.init(jnp.ones(())))
+        kept = [1 - optax.tree.get(state, name) for name in ("mu", "nu")]
+        np.testing.assert_allclose(kept, [0, 0.99], rtol=1e-4)
+
+
+def test_a_configuration_chooses_networks_and_weights(monkeypatch):
+    monkeypatch.setattr(gansynth, "gansynth", SimpleNamespace)
+    weights = {"pitch_weight": 2.0, "penalty_weight": 3.0, "drift_weight": 0.5}
+    config = gansynth.Config(width=3, max_width=20, **weights)
+    system = gansynth.build(config, {"spectrogram": jnp.zeros((2, 8, 64, 2))})
+    for network in (system.generator, system.discriminator):
+        assert (network.base, network.widths) == ((2, 16), (12, 6, 3))
+    assert system.discriminator.last_width == 20
+    assert {name: getattr(system, name) for name in weights} == weights
+
+
+def test_four_notes_of_each_pitch_are_made_by_the_averaged_generator(monkeypatch):
+    """Scored by their own pitches; every fifth pitch is heard once."""
+    asked = {}
+
+    def scores(made, pitch):
+        np.testing.assert_array_equal(made[:, 0, 0, 0], pitch)
+        asked.update(made=made, pitch=pitch)
+        return {"fid": 1.0}
+
+    listener = SimpleNamespace(of_real={"real/heard": 0.5}, scores=scores)
+    monkeypatch.setattr(gansynth, "Listener", lambda config, sounds: listener)
+    monkeypatch.setattr(gansynth.plots, "spectrogram_grid", lambda notes: notes)
+    monkeypatch.setattr(gansynth.plots, "in_a_row", lambda sounds, rate: sounds)
+
+    def sample(key, weights, num, pitch):
+        return jnp.stack([pitch + 0.0, jnp.full(num, weights.params)], -1)[:, None, None]
+
+    config = SimpleNamespace(
+        learned=lambda sounds: np.arange(3, 15),
+        rate=1,
+        spectrograms=SimpleNamespace(audio=lambda notes: notes[:, 0, 0, 0]),
+    )
+    sgd = optax.sgd(0.1)
+    averaged, moved = (games.Weights(params=jnp.array(x)) for x in (3.0, 9.0))
+    optimizers = games.Optimizers(generator=sgd, discriminator=sgd)
+    state = games.init(generator=averaged, discriminator=averaged, optimizers=optimizers)
+    state = games.exponential_average_memory(state)
+    state = state.replace(generator=state.generator.replace(weights=moved))
+    found = gansynth.evaluator(config, SimpleNamespace(sample=sample), None)(KEY, state)
+    assert found.metrics == {"real/heard": 0.5, "fid": 1.0}
+    assert np.bincount(asked["pitch"]).tolist() == [0] * 3 + [4] * 12
+    assert (asked["made"][..., 1] == 3).all()
+    assert found.files["notes"].tolist() == [3, 8, 13]
+    assert found.files["spectrograms"][:, 0, 0, 0].tolist() == [3, 8, 13]
 
 
 def test_a_phase_for_each_resolution_fades_it_in(small, monkeypatch):

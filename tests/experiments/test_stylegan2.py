@@ -1,11 +1,15 @@
-"""The table of mixed styles, and how often the discriminator may move."""
+"""The table of mixed styles, whose weights are drawn from, and what a configuration chooses."""
+
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from experiments import stylegan2
+from gan_jax import games
 from gan_jax.systems import networks
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -40,12 +44,65 @@ def test_a_step_has_one_move_of_the_discriminator():
         stylegan2.Config(num_discriminator_steps=2)
 
 
+def test_pictures_and_measures_are_of_the_averaged_generator(monkeypatch):
+    monkeypatch.setattr(stylegan2.plots, "image_grid", lambda *told, columns=8: (*told, columns))
+    averaged, moved = (games.Weights(params=jnp.full((1, 1, 1, 1), x)) for x in (3.0, 9.0))
+
+    def images(weights, num):
+        return jnp.broadcast_to(weights.params, (num, 1, 1, 1))
+
+    system = SimpleNamespace(
+        sample=lambda key, weights, num: images(weights, num),
+        latents=lambda key, num: jnp.zeros((num, 1)),
+        styles=lambda weights, latents: jnp.zeros((len(latents), 2, 1)),
+        synthesise=lambda weights, styles: images(weights, len(styles)),
+    )
+    sgd = optax.sgd(0.1)
+    optimizers = games.Optimizers(generator=sgd, discriminator=sgd)
+    state = games.init(generator=averaged, discriminator=averaged, optimizers=optimizers)
+    state = games.exponential_average_memory(state)
+    state = state.replace(generator=state.generator.replace(weights=moved))
+    config = SimpleNamespace(measuring=lambda *told: told)
+    evaluate, _, draw = stylegan2.evaluator(config, system, None)
+    files = evaluate(KEY, state).files
+    assert (files["samples"][0] == 3).all()
+    mixed, columns = files["mixed"]
+    assert (mixed[1:] == 3).all()
+    assert len(mixed) == columns**2 == 49
+    assert (draw(KEY, state, {"image": np.zeros(5)}) == np.full((5, 1, 1, 1), 3)).all()
+
+
+def test_a_player_that_pays_a_regulariser_is_slower():
+    def rates(**changes):
+        optimizers = stylegan2.Config(learning_rate=0.1, **changes).optimizers()
+        players = (optimizers.generator, optimizers.discriminator)
+        one = jnp.ones(())
+        return [float(-player.update(one, player.init(one))[0]) for player in players]
+
+    assert rates() == pytest.approx([0.1 * 4 / 5, 0.1 * 16 / 17], rel=1e-4)
+    without = {"path_length_weight": 0.0, "r1_weight": 0.0}
+    assert rates(**without, generator_learning_rate=0.2) == pytest.approx([0.2, 0.1], rel=1e-4)
+    assert rates(**without, discriminator_learning_rate=0.3) == pytest.approx([0.1, 0.3], rel=1e-4)
+
+
+def test_a_step_of_the_game_is_followed_by_its_regularisers():
+    system = SimpleNamespace(game=None, regularised=lambda *told, axis_name: told)
+    step, optimizers = stylegan2.Config().update_step(system)
+    assert step.func is games.alternating_step
+    assert isinstance(optimizers, games.Optimizers)
+
+
 def test_a_configuration_chooses_networks_and_regularisers():
-    config = stylegan2.Config(augment=("shift",), skip=False, residual=False, r1_weight=0.0)
+    told = {"r1_weight": 0.0, "r1_period": 5, "path_length_weight": 3.0, "path_length_period": 6}
+    config = stylegan2.Config(
+        augment=("shift",), skip=False, residual=False, group=2, mixing=0.5, **told
+    )
     system = stylegan2.build(config, {"image": jnp.zeros((4, 28, 28, 1))})
     assert system.generator.widths == (64, 64, 32, 16)
     assert not system.generator.skip
+    assert system.generator.mixing == 0.5
     assert not system.discriminator.network.residual
-    assert system.r1_weight == 0
+    assert system.discriminator.network.group == 2
+    assert {name: getattr(system, name) for name in told} == told
     paper = stylegan2.build(stylegan2.CONFIGS["paper"], {"image": jnp.zeros((4, 256, 256, 3))})
     assert paper.generator.widths == (512, 512, 512, 512, 512, 256, 128)

@@ -5,7 +5,6 @@ temporary memory of its compiled program as a multiple of the alternating step's
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 
@@ -15,7 +14,6 @@ from experiments.harness.methods import METHODS, choose
 from gan_jax import losses
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator
 from gan_jax.systems import GAN, networks
-from gan_jax.training import compiler_options
 
 REFERENCE = "alternating"
 
@@ -54,21 +52,10 @@ def main(config: Config) -> None:
             num_unrolled_steps=config.num_unrolled_steps,
         )
         start = method.remember(system.init(key, batch, optimizers=method.optimizers))
-        step = jax.jit(method.step, compiler_options=compiler_options())
-        compiled = step.lower(key, start, batch).compile()
-        analysis: Any = compiled.memory_analysis()
-        memory[name] = analysis.temp_size_in_bytes
-
-        def timed(num_steps, compiled=compiled, state=start):
-            for _ in range(num_steps):
-                state, _ = compiled(key, state, batch)
-            jax.block_until_ready(state)
-
-        contenders[name] = timed
+        contenders[name], memory[name] = timing.ahead_of_time(method.step, start, batch)
     seconds = timing.measure(contenders, config.num_steps, config.repeats)
     timing.report(config, seconds, lambda name: [REFERENCE])
-    for name, of_method in memory.items():
-        print(f"{name:28s} {of_method / memory[REFERENCE]:6.2f} times {REFERENCE}'s memory")
+    timing.report_memory(memory, REFERENCE)
 
 
 if __name__ == "__main__":

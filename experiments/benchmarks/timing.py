@@ -14,7 +14,7 @@ import tyro
 
 from experiments.harness.bounds import check_bounds
 from experiments.harness.command import in_one_line
-from gan_jax.training import jit_step
+from gan_jax.training import compiler_options, jit_step
 from gan_jax.training.runtime import Read, runtime
 from gan_jax.typing import Batch, PyTree, Step
 
@@ -67,6 +67,21 @@ def one_by_one(step: Step, state: PyTree, batch_at: Callable[[int], Batch]) -> T
     return timed
 
 
+def ahead_of_time(step: Step, state: PyTree, batch: Batch) -> tuple[Timed, int]:
+    """As `one_by_one`, always from this state on, and the bytes of the program's temporaries."""
+    key = jax.random.key(0)
+    compiled = jax.jit(step, compiler_options=compiler_options()).lower(key, state, batch).compile()
+    analysis: Any = compiled.memory_analysis()
+
+    def timed(num_steps):
+        last = state
+        for _ in range(num_steps):
+            last, _ = compiled(key, last, batch)
+        jax.block_until_ready(last)
+
+    return timed, analysis.temp_size_in_bytes
+
+
 def in_one_dispatch(
     step: Step, state: PyTree, read: Read, resident: PyTree, chunk: np.ndarray
 ) -> Timed:
@@ -109,3 +124,9 @@ def report(config: Any, seconds: Seconds, reference_of: Callable[[str], list[str
             if reference in seconds and reference != name:
                 line += f"   {compared(times, seconds[reference])} times {reference}'s speed"
         print(line)
+
+
+def report_memory(memory: Mapping[str, int], reference: str) -> None:
+    """Print the temporaries of each contender as a multiple of the reference's."""
+    for name, of_one in memory.items():
+        print(f"{name:28s} {of_one / memory[reference]:6.2f} times {reference}'s memory")

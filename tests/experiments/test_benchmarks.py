@@ -6,6 +6,7 @@ import sys
 import chex
 import flax.linen as nn
 import jax
+import numpy as np
 import pytest
 
 from experiments.benchmarks import (
@@ -13,6 +14,7 @@ from experiments.benchmarks import (
     metrics,
     population,
     speed,
+    stylegan2,
     timing,
     translation,
     vae,
@@ -20,7 +22,7 @@ from experiments.benchmarks import (
 )
 from gan_jax import nets
 
-BENCHMARKS = [methods, metrics, population, speed, translation, vae, video]
+BENCHMARKS = [methods, metrics, population, speed, stylegan2, translation, vae, video]
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
@@ -77,3 +79,50 @@ def test_both_kinds_of_layers_play_the_same_game_of_clips():
     before, (after, metrics) = ours
     chex.assert_trees_all_equal_shapes_and_dtypes(before, after)
     assert {"generator/loss", "discriminator/loss"} <= set(metrics)
+
+
+def test_steps_are_sums_of_moves():
+    seconds = {"game, jit": [1.0, 2.0], "r1, jit": [16.0, 32.0], "path_length, jit": [4.0, 8.0]}
+    assert stylegan2.summed(seconds) == {
+        "with r1, jit": [17, 34],
+        "with path_length, jit": [5, 10],
+        "with both, jit": [21, 42],
+        "lazy, jit": [3, 6],
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiled_quickly")
+def test_stylegan2_in_torch_has_the_same_networks():
+    torch = pytest.importorskip("torch")
+    side = timing.torch_side("stylegan2_in_torch")
+    assert side is not None
+    system, state, batch = stylegan2.build(8)
+
+    @jax.jit
+    def moved(params):
+        """Biases are 0 at the start, and so is the strength of noise, the only scalar."""
+        keys = iter(jax.random.split(jax.random.key(0), 99))
+
+        def other(x):
+            return x + 0.3 * jax.random.normal(next(keys), x.shape) if x.ndim else x
+
+        return jax.tree.map(other, params)
+
+    generator, discriminator = (
+        player.weights.replace(params=moved(player.weights.params))
+        for player in (state.generator, state.discriminator)
+    )
+    latents = jax.random.normal(jax.random.key(1), (8, 64))
+    styles = jax.jit(system.styles)(generator, latents)
+    images = jax.jit(system.synthesise)(generator, styles)
+    logits = jax.jit(system.discriminate)(discriminator, batch["image"])
+    z, w, x = (torch.tensor(np.asarray(x)) for x in (latents, styles, batch["image"]))
+    making, judging = (side.tensors(player.params) for player in (generator, discriminator))
+    found = (
+        side.mapping(making, z),
+        side.synthesise(making, w, 28).permute(0, 2, 3, 1),
+        side.judge(judging, x.permute(0, 3, 1, 2), 32),
+    )
+    for ours, theirs in zip((styles[:, 0], images, logits), found, strict=True):
+        np.testing.assert_allclose(theirs.detach(), ours, atol=1e-4)

@@ -223,9 +223,12 @@ def test_noise_is_nothing_at_the_start_and_each_pixels_own_later():
     params["Noise_2"]["strength"] = jnp.array(0.1)
     first, second = (asked(network, variables, LATENTS, key=key)[0] for key in (KEY, others))
     np.testing.assert_array_equal(asked(network, variables, LATENTS)[1], w)
-    change = np.asarray(first - second)[..., 0]
-    assert np.unique(np.round(change, 6)).size > 200
+    assert (first != second).any()
     assert np.abs(first - images).mean() < 0.5
+    params = {"strength": jnp.ones(()), "bias": jnp.zeros(2)}
+    noise = asked(nets.stylegan2.Noise(), {"params": params}, jnp.zeros((3, 5, 4, 2)))
+    assert np.unique(noise[..., 0]).size == 3 * 5 * 4
+    np.testing.assert_array_equal(noise[..., 0], noise[..., 1])
 
 
 def judged_by_hand(params, x, *, residual):

@@ -90,6 +90,36 @@ def test_the_pitch_of_made_notes_is_the_batchs():
     assert float(outcome.generator.metrics["pitch"]) == pytest.approx(expected, rel=1e-3)
 
 
+def test_the_gradient_is_penalised_between_real_and_made_notes():
+    """Of |x|²/2, whose gradient is x: real notes are 0, and made ones all of norm 2."""
+
+    class Even(nn.Module):
+        @nn.compact
+        def __call__(self, latents, pitch, *, train=False):
+            scale = self.param("scale", nn.initializers.constant(2 / np.sqrt(8)), ())
+            return jnp.full((len(latents), 2, 2, 2), scale)
+
+    class Bowl(nn.Module):
+        @nn.compact
+        def __call__(self, x, *conditions, train=False):
+            half = self.param("half", nn.initializers.constant(0.5), ())
+            return half * jnp.sum(x**2, axis=(1, 2, 3)), jnp.zeros((len(x), 3))
+
+    notes = system(generator=Even(), discriminator=Bowl(), penalty_weight=1.0)
+    batch = {"spectrogram": jnp.zeros((400, 2, 2, 2)), "pitch": jnp.zeros(400, int)}
+
+    @jax.jit
+    def penalty():
+        state = notes.init(KEY, batch, optimizers=SGD)
+        made, judged = state.generator.weights, state.discriminator.weights
+        outcome = notes.game(generator=made, discriminator=judged, batch=batch, key=KEY)
+        return outcome.discriminator.metrics["penalty"]
+
+    assert float(penalty()) == pytest.approx(
+        1 / 3, abs=0.05
+    )  # the mean of (2 t - 1)² over t in [0, 1]
+
+
 @pytest.mark.parametrize("weight", ["pitch_weight", "penalty_weight", "drift_weight"])
 def test_weights_are_not_negative(weight):
     with pytest.raises(ValueError, match=f"{weight} is -1"):

@@ -215,6 +215,20 @@ def test_images_of_latents_are_those_of_their_styles():
     assert stylegan2.discriminate(start(stylegan2).discriminator.weights, images).shape == (5,)
 
 
+def test_noise_of_samples_is_drawn_by_their_key():
+    class Noisy(Linear):
+        def synthesise(self, styles, *, train=False):
+            images = super().synthesise(styles)
+            return images + jax.random.normal(self.make_rng("noise"), images.shape)
+
+    stylegan2 = system(generator=Noisy())
+    weights = start(stylegan2).generator.weights
+    first, second = (
+        stylegan2.sample(jax.random.key(seed), weights, 3, truncation=0.0) for seed in range(2)
+    )
+    assert (first != second).all()
+
+
 def test_the_real_networks_play():
     """Shapes alone: both regularisers through modulated convolutions and groups of examples."""
     widths = nets.stylegan2_widths(8, base=16)

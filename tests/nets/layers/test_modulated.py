@@ -59,6 +59,7 @@ def test_the_scaled_form_is_a_kernel_for_each_example(kernel_size, demodulate):
 def test_scaling_all_styles_changes_only_what_is_not_demodulated():
     y, _ = started(ModulatedConv(7, 3), X, STYLES)
     np.testing.assert_allclose(y(X, 30 * STYLES), y(X, STYLES), rtol=1e-4, atol=1e-5)
+    assert (y(X, 0 * STYLES) == 0).all()
     y, _ = started(ModulatedConv(7, 3, demodulate=False), X, STYLES)
     np.testing.assert_allclose(y(X, 30 * STYLES), 30 * y(X, STYLES), rtol=1e-4, atol=1e-4)
 

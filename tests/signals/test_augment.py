@@ -74,13 +74,14 @@ def test_shifts_are_up_to_an_eighth_and_all_as_likely():
 def test_half_of_each_side_is_cut_out_anywhere(side, part):
     """All places from one that is half beyond an edge to one half beyond the other."""
     cut = np.asarray(augment.random_cutout(KEY, jnp.ones((4_000, side, side, 1))))[..., 0] == 0
-    height = cut.any(axis=2).sum(axis=1)
-    assert height.max() == part
-    assert height.min() == part - part // 2
-    first = cut.any(axis=2).argmax(axis=1)
-    full = np.bincount(first[height == part], minlength=side)
-    num_places = side + 1 - part % 2
-    np.testing.assert_allclose(full[: side - part + 1] / 4_000, 1 / num_places, atol=0.03)
+    for across in (1, 2):
+        is_cut = cut.any(axis=across)
+        length, first = is_cut.sum(axis=1), is_cut.argmax(axis=1)
+        assert length.max() == part
+        assert length.min() == side - first.max() == part - part // 2
+        full = np.bincount(first[length == part], minlength=side)
+        num_places = side + 1 - part % 2
+        np.testing.assert_allclose(full[: side - part + 1] / 4_000, 1 / num_places, atol=0.03)
     assert (cut == (cut.any(axis=2)[:, :, None] & cut.any(axis=1)[:, None])).all()
 
 

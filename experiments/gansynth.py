@@ -190,10 +190,11 @@ def evaluator(config: Config, system: GAN, sounds: data.Dataset | None) -> optio
 def instrument(config: Config, system: GAN) -> runs.Instrument:
     """Notes of pitches, by name."""
 
-    def play(key: KeyArray, weights: Weights, pitch: jax.Array) -> jax.Array:
-        return config.spectrograms.audio(system.sample(key, weights, len(pitch), pitch))
+    def play(weights: Weights, timbres: jax.Array, pitch: jax.Array) -> jax.Array:
+        return config.spectrograms.audio(system.generate(weights, timbres, pitch))
 
-    return runs.Instrument(config.rate, config.pitch_names, play)
+    timbres = networks.normal(config.latent_dim)
+    return runs.Instrument(config.rate, config.pitch_names, timbres, play)
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:

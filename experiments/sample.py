@@ -111,19 +111,17 @@ def play(options: Options) -> str:
     if options.label is not None or options.text is not None or options.input is not None:
         raise Refusal("--pitch says what is played: leave out --label, --text and --input.")
     instrument, weights = playing(options)
-    names = list(instrument.pitches)
-    for pitch in options.pitch:
-        if pitch not in names:
-            raise Refusal(f"--pitch is {pitch!r}; it must be of {names[0]} to {names[-1]}.")
+    asked = [instrument.place(pitch) for pitch in options.pitch]
     if options.num < len(options.pitch):
         raise Refusal(f"--num is {options.num}; {len(options.pitch)} pitches take as many notes.")
     folder = new_directory(options.out, options.run, "notes")
-    places = np.resize([names.index(pitch) for pitch in options.pitch], options.num)
+    places = np.resize(asked, options.num)
     played = jax.jit(instrument.play)
     parts = []
     for at in range(0, options.num, CHUNK):
         some = np.resize(places[at : at + CHUNK], min(CHUNK, options.num))
-        parts.append(np.asarray(played(jax.random.fold_in(options.key, at), weights, some)))
+        timbres = instrument.latents(jax.random.fold_in(options.key, at), len(some))
+        parts.append(np.asarray(played(weights, timbres, some)))
     made = np.concatenate(parts)[: options.num]
     folder.mkdir(parents=True, exist_ok=True)
     if options.grid:
@@ -132,7 +130,7 @@ def play(options: Options) -> str:
     for name, place, sound in zip(
         file_names(range(options.num), options.num, ".wav"), places, made, strict=True
     ):
-        plots.Sound(sound, instrument.rate).save(folder / f"{names[place]}_{name}")
+        plots.Sound(sound, instrument.rate).save(folder / f"{instrument.pitches[place]}_{name}")
     return f"{len(made)} notes in {folder}"
 
 

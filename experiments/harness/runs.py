@@ -49,12 +49,25 @@ class Instrument(NamedTuple):
     """How a run makes notes, so many samples a second, of pitches by their names.
 
     An experiment that does has `instrument(config, system)`.
-    play: (key, weights, places of pitches) -> sounds in [-1, 1].
+    latents: (key, num) -> as many timbres.
+    play: (weights, timbres, places of pitches) -> sounds in [-1, 1].
     """
 
     rate: int
     pitches: Sequence[str]
-    play: Callable[[KeyArray, Weights, jax.Array], jax.Array]
+    latents: Callable[[KeyArray, int], jax.Array]
+    play: Callable[[Weights, jax.Array, jax.Array], jax.Array]
+
+    def place(self, pitch: str) -> int:
+        """The place of a pitch.
+
+        Raises:
+            ValueError: it is none of them.
+        """
+        names = list(self.pitches)
+        if pitch not in names:
+            raise Refusal(f"--pitch is {pitch!r}; it must be of {names[0]} to {names[-1]}.")
+        return names.index(pitch)
 
 
 Teller = Callable[[KeyArray, Players, Sequence[str]], jax.Array]

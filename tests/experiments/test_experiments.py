@@ -159,6 +159,25 @@ def hear(workdir):
             sample.run(dataclasses.replace(options, out=str(workdir / "not"), **changes))
     with pytest.raises(ValueError, match="--pitch"):
         walk.run(walk.Options(run=str(workdir)))
+    from_one_timbre_to_another(workdir)
+
+
+def from_one_timbre_to_another(workdir):
+    """And back: the ends of both walks are heard twice, and the middle is another on each."""
+    options = walk.Options(run=str(workdir), pitch="61", num_frames=3)
+    assert walk.run(options) == f"straight.wav and spherical.wav in {workdir / 'walk'}"
+    straight, spherical = (
+        wavfile.read(workdir / "walk" / f"{way}.wav")[1].reshape(6, 480)
+        for way in ("straight", "spherical")
+    )
+    for walked in (straight, spherical):
+        assert (walked[[2, 5]] == walked[[3, 0]]).all()
+        assert (walked[0] != walked[2]).any()
+    np.testing.assert_allclose(straight[0], spherical[0], atol=100)
+    assert (straight[1] != spherical[1]).any()
+    for changes, said in (({"pitch": "63"}, "^--pitch is '63'"), ({"label": "1"}, "leave out")):
+        with pytest.raises(ValueError, match=said):
+            walk.run(dataclasses.replace(options, out=str(workdir / "not"), **changes))
 
 
 def tell(workdir):

@@ -39,7 +39,7 @@ STEPS = {
 @dataclass(frozen=True)
 class Config(timing.Options):
     batch_size: Size = 32
-    """Images of 28x28; a multiple of 4."""
+    """Images of 28x28; a multiple of 4, or fewer."""
     num_steps: Count = 4
     """Moves in each measurement, in one dispatch where it is a scan: at least 2."""
     repeats: Count = 7

@@ -120,8 +120,9 @@ def judge(weights, x, side):
         y = activation(conv(weights, next(names), x, padding=1))
         y = activation(conv(weights, next(names), smooth(y, 2), stride=2))
         x = (y + conv(weights, next(names), smooth(x, 1, stride=2))) / math.sqrt(2)
-    groups = x.reshape(4, -1, *x.shape[1:])
-    deviation = (groups.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3)).repeat(4)
+    group = min(4, len(x))
+    groups = x.reshape(group, -1, *x.shape[1:])
+    deviation = (groups.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3)).repeat(group)
     of_each = deviation[:, None, None, None].expand(-1, 1, *x.shape[2:])
     x = activation(conv(weights, next(names), torch.cat([x, of_each], 1), padding=1))
     x = activation(dense(weights, "EqualisedDense_0", x.permute(0, 2, 3, 1).flatten(1)))
@@ -191,7 +192,7 @@ class Game:
         self.real.requires_grad_(False)
 
     def path_length(self):
-        styles = self.styles(len(self.real) // 2)
+        styles = self.styles((len(self.real) + 1) // 2)
         made = self.make(styles)
         y = torch.randn_like(made) / self.size
         (slopes,) = torch.autograd.grad((made * y).sum(), styles, create_graph=True)

@@ -10,7 +10,7 @@ learned from real ones and to autocorrelation, and by distances of that classifi
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -193,7 +193,7 @@ def instrument(config: Config, system: GAN) -> runs.Instrument:
     def play(weights: Weights, timbres: jax.Array, pitch: jax.Array) -> jax.Array:
         return config.spectrograms.audio(system.generate(weights, timbres, pitch))
 
-    timbres = networks.normal(config.latent_dim)
+    timbres: Any = system.latents
     return runs.Instrument(config.rate, config.pitch_names, timbres, play)
 
 

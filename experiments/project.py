@@ -133,8 +133,8 @@ def run(options: Options) -> str:
     features = features_by(options.features, train)
     check_differentiable(features, "project")
     if options.num is not None or not images:
-        rows = np.arange(len(train)) if features.reference is None else features.reference
-        chosen = np.random.default_rng(options.seed).permutation(rows)[: options.num or NUM]
+        rows = np.random.default_rng(options.seed).permutation(features.standing_for(train))
+        chosen = rows[: options.num or NUM]
         images["generated"] = np.concatenate(list(run.draw(options.key, len(chosen))))
         images["real"] = train[chosen]["image"]
     trained: Any = run.weights

@@ -71,11 +71,11 @@ def play(options: Options, pitch: str) -> str:
     place = instrument.place(pitch)
     folder = new_directory(options.out, options.run, "walk")
     stations = instrument.latents(options.key, NUM_TIMBRES)
-    heard = {}
+    played, heard = jax.jit(instrument.play), {}
     for name, way in walks.WAYS.items():
         legs = walks.walk(stations, options.num_frames, way)
         timbres = legs.reshape(-1, *legs.shape[2:])
-        heard[name] = jax.jit(instrument.play)(weights, timbres, np.full(len(timbres), place))
+        heard[name] = played(weights, timbres, np.full(len(timbres), place))
     folder.mkdir(parents=True, exist_ok=True)
     for name, sounds in heard.items():
         plots.in_a_row(np.asarray(sounds), instrument.rate).save(folder / f"{name}.wav")

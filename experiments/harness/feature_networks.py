@@ -33,6 +33,10 @@ class Features(NamedTuple):
     reference: np.ndarray | None = None
     held_out: np.ndarray | None = None
 
+    def standing_for(self, train: data.Dataset) -> np.ndarray:
+        """The places of the training images that stand for the data."""
+        return np.arange(len(train)) if self.reference is None else self.reference
+
 
 def features_by(name: str, dataset: data.Dataset) -> Features:
     """The features of that name, for images such as those of a dataset.

@@ -57,8 +57,7 @@ class Real:
     ) -> None:
         self.features, self.statistics = features, statistics
         self.train, self.test = train, test
-        chosen = features.reference
-        self.rows = np.arange(len(self.train)) if chosen is None else chosen
+        self.rows = features.standing_for(train)
         self.reference = self.train[self.rows[:num]]
 
     @property

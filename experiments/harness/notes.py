@@ -12,7 +12,6 @@ from experiments.harness.bounds import Count, Size
 from experiments.harness.options import SHOWN_SEEDS, RunOptions
 from gan_jax import data
 from gan_jax.data import notes
-from gan_jax.data.paths import path_of
 from gan_jax.errors import Refusal
 from gan_jax.signals.audio import Spectrograms
 from gan_jax.typing import Batch, Feed, KeyArray
@@ -28,7 +27,8 @@ MARGIN = 0.8
 class NoteOptions(RunOptions):
     dataset: str = DRAWN
     """`notes` are drawn anew in every step, of 16 harmonics in many timbres; a path (./notes) is a
-    folder of sounds of yours (wav) whose metadata.jsonl has a column `pitch`."""
+    folder of sounds of yours (wav) whose metadata.jsonl has a column `pitch`; or a dataset of
+    TensorFlow Datasets that has both (nsynth/gansynth_subset)."""
     rate: Count = 16_000
     """Samples a second: of drawn notes, and what those of a folder must have."""
     frame_length: Size = 1_024
@@ -100,19 +100,14 @@ class NoteOptions(RunOptions):
         return [str(pitch) for pitch in self.pitches]
 
     def sounds(self, split: str = "train") -> data.Dataset | None:
-        """The sounds of a folder, or None where notes are drawn.
+        """The sounds of a folder or of a dataset, or None where notes are drawn.
 
         Raises:
-            ValueError: `dataset` is no path, its sounds have another rate, no pitches or pitches
-                out of the range, or as `data.load`.
+            ValueError: `dataset` is none of sounds, its sounds have another rate, no pitches or
+                pitches out of the range, or as `data.load`.
         """
         if self.dataset == DRAWN:
             return None
-        if path_of(self.dataset, None) is None:
-            raise Refusal(
-                f"--dataset is {self.dataset!r}; it must be {DRAWN}, or the path of a folder of "
-                "sounds, such as ./notes."
-            )
         found = data.load(self.dataset, split=split, num_samples=self.num_samples)
         if getattr(found, "rate", None) != self.rate:
             raise Refusal(
@@ -122,8 +117,9 @@ class NoteOptions(RunOptions):
         pitch = getattr(found, "arrays", {}).get("pitch")
         if pitch is None or pitch.dtype != np.int32:
             raise Refusal(
-                f"The sounds of --dataset {self.dataset} have no pitches: give its metadata.jsonl "
-                "a column `pitch` of whole numbers, as MIDI numbers them (60 is the middle C)."
+                f"The sounds of --dataset {self.dataset} have no pitches: give a folder's "
+                "metadata.jsonl a column `pitch` of whole numbers, as MIDI numbers them (60 is the "
+                "middle C)."
             )
         if not self.lowest_pitch <= pitch.min() <= pitch.max() <= self.highest_pitch:
             raise Refusal(

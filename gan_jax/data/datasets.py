@@ -3,6 +3,7 @@
 import os
 from typing import Literal
 
+from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.data import folders, paths, sounds, tfds
 from gan_jax.data.embedded import EMBEDDED
 from gan_jax.data.framing import Framing, framed
@@ -69,7 +70,9 @@ def load(
         num_samples: a folder is one of sounds (wav, of one channel and of one rate), the first so
             many samples of each; what is shorter ends in silence. Field `audio`: float32
             (num_samples,) in [-1, 1], in place of `image`, and the dataset has the attribute
-            `rate`; all else as for pictures.
+            `rate`; all else as for pictures. Any other name is a dataset of TFDS that has a field
+            `audio` of floats (`nsynth/gansynth_subset`), with the field `pitch`: int32, where there
+            is one.
 
     Raises:
         ValueError: unknown name or split, no images of bytes and of one size, or a folder whose
@@ -81,11 +84,15 @@ def load(
     framing = Framing(image_size, crop, background, pairs, num_frames)
     path = paths.path_of(name, data_dir)
     if num_samples is not None:
-        if path is None or framing != Framing():
+        if name in EMBEDDED or framing != Framing():
             raise Refusal(
-                f"Sounds come from a folder, and have no pictures: the dataset is {name!r}; leave "
-                "out num_samples, or name a folder of sounds, and leave out what frames pictures."
+                "Sounds come from a folder or TensorFlow Datasets, and have no pictures: the "
+                f"dataset is {name!r}; leave out num_samples, or name a dataset of sounds, and "
+                "leave out what frames pictures."
             )
+        check_bound(AT_LEAST_1, num_samples=num_samples)
+        if path is None:
+            return tfds.read_sounds(name, split=split, num_samples=num_samples, data_dir=data_dir)
         return sounds.read(path, split=split, num_samples=num_samples)
     if path is not None:
         return folders.read(path, split=split, framing=framing)

@@ -155,7 +155,7 @@ def framed(name: str, dataset: Dataset, framing: Framing) -> Dataset:
     canvas = framing.extent(*image.shape[1::-1])
     if isinstance(dataset, ArrayDataset):
         return replace(dataset, arrays=_framed(dataset.arrays, framing, canvas))
-    if getattr(dataset, "sizes_differ", False):
+    if "image" in getattr(dataset, "differ", ()):
         canvas = framing.largest
     names = getattr(dataset, "label_names", None)
     streamed = FramedDataset(dataset, framing, canvas, names)

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float
 from scipy.io import wavfile
 
-from gan_jax.checks import AT_LEAST_1, check_bound
 from gan_jax.data import tfds
 from gan_jax.data.framing import in_threads
 from gan_jax.data.metadata import known, labels
@@ -61,7 +60,6 @@ class Sound(NamedTuple):
 
 def read(root: Path, *, split: str, num_samples: int) -> Dataset:
     """Read a folder; what fits is kept in memory. `load` says what it raises."""
-    check_bound(AT_LEAST_1, num_samples=num_samples)
     folder, is_share = folder_of(root, split)
     names = files_in(folder, SUFFIXES, KIND)
     told = known(folder, names)

@@ -1,4 +1,4 @@
-"""Image datasets of TensorFlow Datasets, read without TensorFlow."""
+"""Datasets of TensorFlow Datasets, of images and of sounds, read without TensorFlow."""
 
 import contextlib
 import difflib
@@ -23,7 +23,7 @@ from gan_jax.errors import Refusal, require_extra
 RESIDENT_BYTES = 2**30
 """A split whose decoded images take no more than this is held in memory."""
 
-DTYPES = {"image": np.uint8, "label": np.int32}
+DTYPES = {"image": np.uint8, "label": np.int32, "audio": np.float32, "pitch": np.int32}
 
 
 class DatasetUnavailable(Refusal):
@@ -42,8 +42,8 @@ class TFDSDataset:
     fields: tuple[str, ...]
     label_names: tuple[str, ...] | None = None
     folder: str | os.PathLike[str] = ""
-    sizes_differ: bool = False
-    """Images are then objects in an array."""
+    differ: tuple[str, ...] = ()
+    """Fields whose sizes differ: they are objects in an array."""
 
     def __len__(self) -> int:
         return len(self.records)
@@ -52,10 +52,33 @@ class TFDSDataset:
         with _readable(self.folder):
             examples = self.records.__getitems__(indices.tolist())
             columns = {field: [example[field] for example in examples] for field in self.fields}
-            objects = {"image": _objects(columns.pop("image"))} if self.sizes_differ else {}
+            objects = {field: _objects(columns.pop(field)) for field in self.differ}
             return objects | {
                 field: np.stack(values).astype(DTYPES[field]) for field, values in columns.items()
             }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TFDSSounds:
+    """Read the sounds of a dataset when they are asked for, the first `num_samples` of each.
+
+    rate: of all of them, in samples a second.
+    arrays: fields beside the sounds.
+    """
+
+    records: TFDSDataset
+    num_samples: int
+    rate: int
+    arrays: Examples
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, indices: np.ndarray) -> Examples:
+        audio = np.zeros((len(indices), self.num_samples), np.float32)
+        for row, samples in zip(audio, self.records[indices]["audio"], strict=True):
+            row[: len(samples)] = samples[: self.num_samples]
+        return {"audio": audio, **{name: of[indices] for name, of in self.arrays.items()}}
 
 
 def knows(family: str, data_dir: str | os.PathLike[str] | None) -> bool:
@@ -78,12 +101,12 @@ def read(
         may_differ: images may be of several sizes; they are then objects in an array.
     """
     builder = _find(name, data_dir or os.environ.get("TFDS_DATA_DIR"))
-    fields = _check_features(name, builder.info.features, may_differ)
+    fields = _check_features(name, builder, may_differ)
     if not builder.is_prepared():
         _prepare(name, builder)
     names = tuple(builder.info.features["label"].names) if "label" in fields else None
     shapes = {"image": builder.info.features["image"].shape, "label": ()}
-    differ, records = None in shapes["image"], _records(name, builder, split)
+    differ, records = ("image",) * (None in shapes["image"]), _records(name, builder, split)
     dataset = TFDSDataset(records, fields, names, builder.data_path, differ)
     if differ or len(dataset) * math.prod(shapes["image"]) > RESIDENT_BYTES:
         return dataset
@@ -91,6 +114,37 @@ def read(
     kept = Path(builder.data_path, f"gan_jax-{split}.npz") if split in builder.info.splits else None
     expected = {field: ((len(dataset), *shapes[field]), DTYPES[field]) for field in fields}
     return ArrayDataset(decoded(dataset, expected, kept), names)
+
+
+def read_sounds(
+    name: str, *, split: str, num_samples: int, data_dir: str | os.PathLike[str] | None
+) -> Dataset:
+    """Read the sounds of a dataset of TFDS, and their pitches; `load` says what it raises."""
+    builder = _find(name, data_dir or os.environ.get("TFDS_DATA_DIR"))
+    kinds, features = _features(builder)
+    audio: Any = features.get("audio")
+    if not isinstance(audio, kinds.Audio) or len(audio.shape) > 1 or audio.np_dtype != np.float32:
+        raise Refusal(
+            f"{name!r} is no dataset of sounds: it has no field `audio` of one channel, in floats."
+        )
+    if not builder.is_prepared():
+        _prepare(name, builder)
+    records, folder = _records(name, builder, split), builder.data_path
+    arrays = {}
+    if "pitch" in features:
+        kept = Path(folder, f"gan_jax-{split}-pitch.npz") if split in builder.info.splits else None
+        pitches = TFDSDataset(records, ("pitch",), folder=folder)
+        arrays = decoded(pitches, {"pitch": ((len(pitches),), DTYPES["pitch"])}, kept)
+    sounds = TFDSSounds(
+        records=TFDSDataset(records, ("audio",), folder=folder, differ=("audio",)),
+        num_samples=num_samples,
+        rate=audio.sample_rate,
+        arrays=arrays,
+    )
+    if len(sounds) * num_samples * np.dtype(np.float32).itemsize > RESIDENT_BYTES:
+        return sounds
+    blocks = {"audio": ((len(sounds), num_samples), DTYPES["audio"])}
+    return ArrayDataset({**decoded(sounds, blocks, None), **arrays}, rate=sounds.rate)
 
 
 def _objects(values: list[np.ndarray]) -> np.ndarray:
@@ -148,10 +202,15 @@ def _find(name: str, data_dir: str | os.PathLike[str] | None) -> Any:
     )
 
 
-def _check_features(name: str, features: Any, may_differ: bool) -> tuple[str, ...]:
+def _features(builder: Any) -> tuple[Any, dict[str, Any]]:
+    """The kinds of features there are, and those of the dataset by their names."""
+    kinds, features = require_extra("tensorflow_datasets").features, builder.info.features
+    return kinds, dict(features) if isinstance(features, kinds.FeaturesDict) else {}
+
+
+def _check_features(name: str, builder: Any, may_differ: bool) -> tuple[str, ...]:
     """Name the fields to read: the image, and the label if there is one."""
-    kinds = require_extra("tensorflow_datasets").features
-    features = dict(features) if isinstance(features, kinds.FeaturesDict) else {}
+    kinds, features = _features(builder)
     image: Any = features.get("image")
     if not isinstance(image, kinds.Image) or image.np_dtype != np.uint8:
         raise Refusal(f"{name!r} is not an image dataset: it has no field `image` of bytes.")

@@ -12,7 +12,7 @@ from gan_jax.data.pictures import as_picture
 
 
 def prepare_tfds(name: str, data_dir: Path, splits: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Write images, and labels if there are any, under the name of a dataset TFDS knows."""
+    """Write examples under the name of a dataset TFDS knows."""
     tfds = pytest.importorskip("tensorflow_datasets")
     array_record = pytest.importorskip("array_record.python.array_record_module")
     builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
@@ -20,7 +20,7 @@ def prepare_tfds(name: str, data_dir: Path, splits: Mapping[str, Mapping[str, np
     folder.mkdir(parents=True)
     infos = []
     for split, arrays in splits.items():
-        num = len(arrays["image"])
+        num = len(next(iter(arrays.values())))
         template = tfds.core.ShardedFileTemplate(
             dataset_name=builder.name, data_dir=folder, split=split, filetype_suffix="array_record"
         )
@@ -28,7 +28,8 @@ def prepare_tfds(name: str, data_dir: Path, splits: Mapping[str, Mapping[str, np
         writer = array_record.ArrayRecordWriter(str(path), "group_size:1")
         for index in range(num):
             example = {field: array[index] for field, array in arrays.items()}
-            example["image"] = _png(example["image"])
+            if "image" in example:
+                example["image"] = _png(example["image"])
             writer.write(features.serialize_example(features.encode_example(example)))
         writer.close()
         infos.append(

@@ -30,13 +30,6 @@ IN_PHASES = {
         {"source": 6, "target": 20},
         ["target"],
     ),
-    "stackgan": (
-        """stackgan --steps 20 --stage-one-steps 18 --text-steps 2 --image-size 32 --evaluate
-            --width 2 --num-residual 1 --batch-size 4 --length 72 --encoder-widths 4 4 4
-            --encoder-hidden 4 --image-width 2""",
-        {"text": 2, "one": 18, "two": 20},
-        ["one", "two"],
-    ),
     "gansynth": (
         """gansynth --fade-steps 10 --steps 20 --frame-length 64 --hop-length 16
             --num-frames 8 --rate 4000 --lowest-pitch 60 --highest-pitch 62 --width 2
@@ -49,7 +42,6 @@ ONCE = {
     "cyclegan": """cyclegan --steps 20 --constant-steps 8 --decay-steps 12 --width 2 --num-blocks 1
         --batch-size 2 --pool-size 5""",
     "lapgan": "lapgan --steps 20 --width 2 --batch-size 4",
-    "pix2pix": "pix2pix --task inpainting --steps 20 --width 2 --batch-size 4",
 }
 PATIENCE = 600
 

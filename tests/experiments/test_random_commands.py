@@ -38,5 +38,5 @@ def test_what_is_typed_is_parsed_or_refused_in_words(monkeypatch, capfd):
 
 @pytest.mark.slow
 def test_random_commands_end_with_a_result_or_in_a_sentence(tmp_path, cache, capsys):
-    bad = random_commands.main(20, seed=0, cache=cache)
+    bad = random_commands.main(12, seed=0, cache=cache)
     assert not bad, capsys.readouterr().out

@@ -152,7 +152,7 @@ def test_the_classifier_is_one_for_one_kind_of_notes(monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"dataset": "mnist"}, "must be notes, or the path of a folder of sounds"),
+        ({"dataset": "digits"}, "Sounds come from a folder or TensorFlow Datasets"),
         ({"rate": 8_000}, "have 4000 samples a second, and --rate is 8000: give theirs"),
         ({"lowest_pitch": 61}, "are 60 to 63, and 61 to 63 are learned: give --lowest-pitch"),
         (
@@ -175,7 +175,7 @@ def test_what_is_refused(tmp_path, changes, said):
 def test_notes_need_a_column_of_pitches(tmp_path):
     told = {**FORM, "lowest_pitch": 60, "highest_pitch": 63}
     for column, pitches in (("key", [60, 61]), ("pitch", [60.5, 61.0])):
-        with pytest.raises(ValueError, match=r"have no pitches: give its metadata\.jsonl a"):
+        with pytest.raises(ValueError, match=r"have no pitches: give a folder's metadata"):
             Config(**told, dataset=write(tmp_path / column, pitches, column=column)).sounds()
 
 

@@ -112,5 +112,5 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(ValueError, match="num_samples is 0"):
         load(str(tmp_path), num_samples=0)
     for name, told in (("digits", {}), (str(tmp_path), {"image_size": 8})):
-        with pytest.raises(ValueError, match="Sounds come from a folder or TensorFlow Datasets, and"):
+        with pytest.raises(ValueError, match="Sounds come from a folder or TensorFlow"):
             load(name, num_samples=40, **told)

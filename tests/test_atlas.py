@@ -6,6 +6,7 @@ import json
 import re
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,8 +14,7 @@ from gan_jax import systems
 
 ROOT = Path(__file__).parent.parent
 ATLAS = ROOT / "notebooks/ATLAS.md"
-HEAD, *SECTIONS = ATLAS.read_text().split("\n## ")
-SECTIONS = {section.partition("\n")[0]: section for section in SECTIONS}
+SECTIONS = {part.partition("\n")[0]: part for part in ATLAS.read_text().split("\n## ")[1:]}
 COLUMNS = ["statement", "function", "test", "picture"]
 TEST = re.compile(r"\[(test_\w+)\]\(\.\./(tests/[\w/]+\.py)\)")
 LINK = re.compile(r"\]\(([^)]+)\)")
@@ -30,6 +30,8 @@ def rows_of(section):
     lines = [line for line in section.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     assert cells[0] == COLUMNS, section[:80]
+    for row in cells:
+        assert len(row) == len(COLUMNS), row
     return [dict(zip(COLUMNS, row, strict=True)) for row in cells[2:]]
 
 
@@ -151,8 +153,7 @@ def tree():
 
 
 def test_every_system_stands_in_the_tree():
-    is_module = {name for name in systems.__all__ if hasattr(getattr(systems, name), "__path__")}
-    modules = is_module | {"networks", "views", "walks"}
+    modules = {name for name in systems.__all__ if isinstance(getattr(systems, name), ModuleType)}
     found = [name for branch in tree().values() for name in branch]
     assert sorted(found) == sorted(set(systems.__all__) - modules - NO_SYSTEMS)
 

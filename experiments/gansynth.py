@@ -42,35 +42,72 @@ class Config(play.GameOptions, phases.PhaseOptions, notes.NoteOptions):
     paper."""
     max_width: Size = 64
     """Channels are at most these; 256 in the paper."""
-    latent_dim: Size = 64
-    """Size of the latents, which are normal; 256 in the paper."""
+    latent_dim: Size = 8
+    """Size of the latents, which are normal; 256 in the paper. The pitch is one more number among
+    them, and the more there are the less it counts."""
     pitch_weight: Weight = 10.0
     """Of the cross entropy of pitches, for both players."""
     penalty_weight: Weight = 10.0
     """Of the gradient penalty."""
+    slopes: Literal["scaled", "own"] = "scaled"
+    """Whether the critic's slope is 1 along spectrograms that are scaled to [-0.8, 0.8], or in
+    their own units, as the authors have it: there loudness counts for more than frequency."""
     drift_weight: Weight = 1e-3
     """Of the squared score of real notes."""
     fade_steps: CountOr0 = 0
     """Steps in which each resolution after the lowest is faded in; as many hold each but the last,
     whose are --steps in all. 100,000 in the paper; with 0 there is one resolution."""
-    steps: Count = 2_000
-    batch_size: Size = 8
-    learning_rate: Rate = 8e-4
-    """Adam's, for both players, of beta1 0 and beta2 0.99."""
+    steps: Count = 1_500
+    batch_size: Size = 32
+    learning_rate: Rate = 4e-3
+    """Adam's, of beta1 0 and beta2 0.99; 8e-4 for both players in the paper."""
+    discriminator_learning_rate: Rate | None = 2e-3
+    """The discriminator's, where it is another."""
     average_decay: Decay = 0.99
-    steps_per_dispatch: Count = 20
+    steps_per_dispatch: Count = 10
     evaluate_every: Count = 500
     checkpoint_every: Count = 500
+
+    @property
+    def told(self) -> dict[str, tuple[float, float]]:
+        """By which scale and offset networks bring what they see to [-0.8, 0.8]."""
+        return self.units if self.slopes == "own" else {"scale": (1.0, 1.0), "offset": (0.0, 0.0)}
+
+    def fed(self, sounds: data.Dataset | None) -> Feed:
+        """What networks see of notes, and their pitches."""
+
+        def scaled(key: KeyArray, batch: Batch) -> Batch:
+            return {**batch, "spectrogram": self.scaled(batch["spectrogram"])}
+
+        feed = self.note_feed(sounds)
+        return feed if self.slopes == "own" else data.map_feed(scaled, feed)
+
+    def in_own_units(self, made: jax.Array) -> jax.Array:
+        """What a network has made, in the units of spectrograms."""
+        return made if self.slopes == "own" else self.unscaled(made)
 
     def optimizers(self) -> games.Optimizers:
         return self.each(partial(optax.adam, b1=0.0, b2=0.99))
 
 
 MEL = Config()
-PAPER = Config(
+FOLDER = replace(
+    MEL,
     dataset="./notes",
+    rate=16_000,
+    frame_length=1_024,
+    hop_length=512,
+    lowest_pitch=24,
+    highest_pitch=84,
+)
+PAPER = replace(
+    FOLDER,
     frame_length=2_048,
     num_frames=128,
+    slopes="own",
+    batch_size=8,
+    learning_rate=8e-4,
+    discriminator_learning_rate=None,
     width=32,
     max_width=256,
     latent_dim=256,
@@ -79,20 +116,22 @@ PAPER = Config(
     evaluate_every=10_000,
     checkpoint_every=10_000,
 )
-GROWING = replace(MEL, fade_steps=160, steps=880)
-TABLE = replace(MEL, steps=300, evaluate_every=300, checkpoint_every=300)
+GROWING = replace(MEL, fade_steps=120, steps=660)
+TABLE = replace(MEL, steps=250, evaluate_every=250, checkpoint_every=250)
 CONFIGS = {
     "mel": MEL,
     "linear": replace(MEL, spectrogram="linear"),
     "phase": replace(MEL, spectrogram="phase"),
-    "high_resolution": replace(MEL, frame_length=2_048, num_frames=32),
+    "high_resolution": replace(MEL, frame_length=512),
+    "folder": FOLDER,
     "growing": GROWING,
     "paper": PAPER,
     "table": TABLE,
 }
 TABLES = {
     "spectrograms": {name: replace(TABLE, spectrogram=name) for name in ("mel", "linear", "phase")},
-    "growing": {"fixed": TABLE, "growing": replace(TABLE, fade_steps=20, steps=160)},
+    "slopes": {name: replace(TABLE, slopes=name) for name in ("scaled", "own")},
+    "growing": {"fixed": TABLE, "growing": replace(TABLE, fade_steps=20, steps=110)},
 }
 
 
@@ -113,7 +152,7 @@ def build(config: Config, batch: Batch) -> GAN:
         "num_pitches": len(config.pitches),
         "base": base,
         "dtype": config.network_dtype,
-        **config.units,
+        **config.told,
     }
     generator, discriminator = (
         (nets.GrowingGANSynthGenerator, nets.GrowingGANSynthDiscriminator)
@@ -173,7 +212,7 @@ def evaluator(config: Config, system: GAN, sounds: data.Dataset | None) -> optio
 
     @jax.jit
     def make(key: KeyArray, weights: Weights) -> jax.Array:
-        return system.sample(key, weights, len(pitch), jnp.asarray(pitch))
+        return config.in_own_units(system.sample(key, weights, len(pitch), jnp.asarray(pitch)))
 
     def evaluate(key, state) -> Evaluation:
         made = np.asarray(make(key, averaged(state).generator))
@@ -191,7 +230,8 @@ def instrument(config: Config, system: GAN) -> runs.Instrument:
     """Notes of pitches, by name."""
 
     def play(weights: Weights, timbres: jax.Array, pitch: jax.Array) -> jax.Array:
-        return config.spectrograms.audio(system.generate(weights, timbres, pitch))
+        made = config.in_own_units(system.generate(weights, timbres, pitch))
+        return config.spectrograms.audio(made)
 
     timbres: Any = system.latents
     return runs.Instrument(config.rate, config.pitch_names, timbres, play)
@@ -201,7 +241,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     """Train, and compare made notes with unseen ones."""
     sounds = config.sounds()
     config = config.with_loudness(sounds)
-    feed = config.note_feed(sounds)
+    feed = config.fed(sounds)
     system = build(config, batch_shapes(feed))
     evaluate = evaluator(config, system, sounds)
     told = {"workdir": workdir, "fresh": fresh, "label_names": config.pitch_names, "unit": "notes"}

@@ -1,6 +1,7 @@
 """A classifier of the pitches of notes, and what made notes are measured by."""
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
@@ -20,7 +21,6 @@ from gan_jax.data import Dataset
 from gan_jax.errors import Refusal, require_extra
 from gan_jax.games import PlayerOutcome
 from gan_jax.nets import LeNet
-from gan_jax.nets.gansynth import per_channel
 from gan_jax.systems import networks
 from gan_jax.typing import Batch, Params
 
@@ -54,13 +54,13 @@ class NoteClassifier:
     scale: float
     network: LeNet
     params: Params
-    units: dict[str, tuple[float, float]]
+    scaled: Callable[[Array], Array]
 
     def ask(
         self, spectrograms: Float[Any, "num frames bins 2"]
     ) -> tuple[Float[Array, "num pitches"], Float[Array, "num features"]]:
         """The logits of pitches, and the last hidden layer, of mean square 1 over real notes."""
-        logits, features = _ask(self.network, self.params, spectrograms, self.units)
+        logits, features = _ask(self.network, self.params, spectrograms, self.scaled)
         return logits, features / self.scale
 
 
@@ -72,10 +72,10 @@ def note_classifier(
     800 batches of 16, by Adam from 1e-3 to 0 by a cosine. `sounds` are those of training; `unseen`
     are spectrograms, with pitches.
     """
-    network, units = LeNet(len(config.pitches)), config.units
+    network = LeNet(len(config.pitches))
     blank = jnp.zeros((1, *unseen["spectrogram"].shape[1:]))
     taught = config.examples(sounds, "train", NUM_RANGED)
-    said = [*units.values(), *unseen.values(), *taught.values()]
+    said = [*config.units.values(), *unseen.values(), *taught.values()]
     name = f"notes-{seed}-{digest(SOURCES, *map(np.asarray, said))}"
     options = {field.name: getattr(config, field.name) for field in fields(NoteOptions)}
     lesson = Lesson(**{**options, "seed": seed}, batch_size=min(BATCH_SIZE, len(taught["pitch"])))
@@ -85,7 +85,7 @@ def note_classifier(
         optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
 
         def objective(*, weights, batch, key) -> PlayerOutcome:
-            x = _scaled(batch["spectrogram"], units)
+            x = config.scaled(batch["spectrogram"])
             logits = networks.first(networks.infer(network, weights, x))
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch["pitch"])
             return PlayerOutcome(jnp.mean(losses), weights.state)
@@ -93,7 +93,7 @@ def note_classifier(
         params = descend(
             network, blank, lesson.note_feed(sounds), objective, optimizer, steps, seed
         )
-        logits, features = _ask(network, params, unseen["spectrogram"], units)
+        logits, features = _ask(network, params, unseen["spectrogram"], config.scaled)
         right = np.argmax(logits, axis=-1) == unseen["pitch"]
         scale = np.sqrt(np.mean(np.square(features)))
         return {"accuracy": np.mean(right), "scale": scale, **flat(params)}
@@ -106,7 +106,7 @@ def note_classifier(
         scale=float(found["scale"]),
         network=network,
         params=unflatten_dict({path: found[path] for path in expected}, sep="/"),
-        units=units,
+        scaled=config.scaled,
     )
 
 
@@ -169,11 +169,7 @@ class Listener:
         return float(np.mean(found == pitch))
 
 
-def _scaled(spectrograms: Any, units: dict[str, tuple[float, float]]) -> Array:
-    return per_channel(units["scale"]) * spectrograms + per_channel(units["offset"])
-
-
 def _ask(
-    network: LeNet, params: Params, spectrograms: Any, units: dict[str, tuple[float, float]]
+    network: LeNet, params: Params, spectrograms: Any, scaled: Callable[[Array], Array]
 ) -> tuple[Array, Array]:
-    return in_chunks(lambda x: apply_network(network, params, _scaled(x, units)), spectrograms)
+    return in_chunks(lambda x: apply_network(network, params, scaled(x)), spectrograms)

@@ -7,12 +7,14 @@ from typing import Literal, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from experiments.harness.bounds import Count, Size
 from experiments.harness.options import SHOWN_SEEDS, RunOptions
 from gan_jax import data
 from gan_jax.data import notes
 from gan_jax.errors import Refusal
+from gan_jax.nets.gansynth import per_channel
 from gan_jax.signals.audio import Spectrograms
 from gan_jax.typing import Batch, Feed, KeyArray
 
@@ -29,20 +31,20 @@ class NoteOptions(RunOptions):
     """`notes` are drawn anew in every step, of 16 harmonics in many timbres; a path (./notes) is a
     folder of sounds of yours (wav) whose metadata.jsonl has a column `pitch`; or a dataset of
     TensorFlow Datasets that has both (nsynth/gansynth_subset)."""
-    rate: Count = 16_000
+    rate: Count = 4_000
     """Samples a second: of drawn notes, and what those of a folder must have."""
-    frame_length: Size = 1_024
-    """Samples in a frame of a spectrogram; 2,048 in the paper's H."""
-    hop_length: Size = 512
+    frame_length: Size = 256
+    """Samples in a frame of a spectrogram; 1,024 in the paper, and 2,048 in its H."""
+    hop_length: Size = 128
     """Samples from a frame to the next."""
     num_frames: Size = 32
     """Of a note; 128 in the paper. What is longer is cut off."""
     spectrogram: Literal["mel", "linear", "phase"] = "mel"
     """Log power and instantaneous frequency in mel bands, log magnitude and instantaneous frequency
     in the bins themselves, or log magnitude and phase."""
-    lowest_pitch: Count = notes.LOWEST
-    """As MIDI numbers it; with the highest one, what is learned."""
-    highest_pitch: Count = notes.HIGHEST
+    lowest_pitch: Count = 60
+    """As MIDI numbers it, 60 being the middle C; with the highest one, what is learned."""
+    highest_pitch: Count = 72
     loudness: tuple[float, float] | None = None
     """Between which log magnitudes those of training lie, by which they are scaled; without it they
     are looked at."""
@@ -180,10 +182,17 @@ class NoteOptions(RunOptions):
 
     @property
     def units(self) -> dict[str, tuple[float, float]]:
-        """The scale a and the offset b by which networks bring both numbers to [-0.8, 0.8]."""
+        """The scale a and the offset b that bring both numbers to [-0.8, 0.8]."""
         low, high = self.loudness or (0.0, 1.0)
         scale = 2 * MARGIN / (high - low)
         return {"scale": (scale, MARGIN), "offset": (-MARGIN - scale * low, 0.0)}
+
+    def scaled(self, spectrogram: Array) -> Array:
+        """What networks see: a x + b for both numbers."""
+        return per_channel(self.units["scale"]) * spectrogram + per_channel(self.units["offset"])
+
+    def unscaled(self, seen: Array) -> Array:
+        return (seen - per_channel(self.units["offset"])) / per_channel(self.units["scale"])
 
     @property
     def _form(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from experiments import gansynth, sample
-from gan_jax import games, training
+from gan_jax import data, games, training
 from gan_jax.training import batch_shapes
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -51,9 +51,10 @@ def test_four_notes_of_each_pitch_are_made_by_the_averaged_generator(monkeypatch
     monkeypatch.setattr(gansynth.plots, "in_a_row", lambda sounds, rate: sounds)
 
     def sample(key, weights, num, pitch):
-        return jnp.stack([pitch + 0.0, jnp.full(num, weights.params)], -1)[:, None, None]
+        return jnp.stack([pitch + 0.0, jnp.full(num, weights.params)], -1)[:, None, None] / 2
 
     config = SimpleNamespace(
+        in_own_units=lambda seen: 2 * seen,
         learned=lambda sounds: np.arange(3, 15),
         rate=1,
         spectrograms=SimpleNamespace(audio=lambda notes: notes[:, 0, 0, 0]),
@@ -70,6 +71,31 @@ def test_four_notes_of_each_pitch_are_made_by_the_averaged_generator(monkeypatch
     assert (asked["made"][..., 1] == 3).all()
     assert found.files["notes"].tolist() == [3, 8, 13]
     assert found.files["spectrograms"][:, 0, 0, 0].tolist() == [3, 8, 13]
+
+
+def test_slopes_are_in_the_scale_of_networks_or_in_units_of_notes(monkeypatch):
+    notes = {"spectrogram": jnp.array([[[[-3.0, 1.0]]]]), "pitch": jnp.array([7])}
+    feed = data.drawn_feed(lambda key, num: notes, batch_size=1)
+    monkeypatch.setattr(gansynth.Config, "note_feed", lambda config, sounds: feed)
+    for slopes, expected in (("scaled", [[[[-0.8, 0.8]]]]), ("own", [[[[-3, 1]]]])):
+        config = gansynth.Config(loudness=(-3.0, 1.0), slopes=slopes)
+        fed = config.fed(None)
+        (chunk,) = fed.chunks([(0, 1)])
+        batch = jax.jit(fed.read)(KEY, fed.resident, chunk[0])
+        np.testing.assert_allclose(batch["spectrogram"], expected)
+        assert batch["pitch"] == 7
+        np.testing.assert_allclose(config.in_own_units(batch["spectrogram"]), [[[[-3, 1]]]])
+        network = gansynth.build(config, {"spectrogram": jnp.zeros((2, 8, 64, 2))}).discriminator
+        seen = network._scaled(jnp.tile(batch["spectrogram"], (1, 8, 64, 1)))
+        np.testing.assert_allclose(seen[0, 0, 0], [-0.8, 0.8], rtol=1e-6)
+
+
+def test_what_is_heard_is_in_units_of_notes():
+    config = gansynth.Config(loudness=(-3.0, 1.0))
+    monkey = SimpleNamespace(latents=None, generate=lambda weights, z, pitch: weights * z + pitch)
+    played = gansynth.instrument(config, monkey).play(0.0, jnp.ones(()), jnp.zeros((1, 32, 128, 2)))
+    silent = config.spectrograms.audio(config.unscaled(jnp.zeros((1, 32, 128, 2))))
+    np.testing.assert_allclose(played, silent)
 
 
 def test_a_phase_for_each_resolution_fades_it_in(small, monkeypatch):

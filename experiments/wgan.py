@@ -78,6 +78,7 @@ CLIPPED = {"constraint": "clip", "learning_rate": 5e-4, "clip_limit": 0.1}
 CONFIGS = {
     "ring": Config(),
     "ring-clip": Config(**CLIPPED),
+    "algorithm_1": Config(constraint="clip", learning_rate=5e-5, batch_size=64),
     "grid": Config(dataset="grid"),
     "grid-clip": Config(dataset="grid", **CLIPPED),
     "digits": DIGITS,

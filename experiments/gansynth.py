@@ -69,7 +69,7 @@ class Config(play.GameOptions, phases.PhaseOptions, notes.NoteOptions):
     checkpoint_every: Count = 500
 
     @property
-    def told(self) -> dict[str, tuple[float, float]]:
+    def network_units(self) -> dict[str, tuple[float, float]]:
         """By which scale and offset networks bring what they see to [-0.8, 0.8]."""
         return self.units if self.slopes == "own" else {"scale": (1.0, 1.0), "offset": (0.0, 0.0)}
 
@@ -152,7 +152,7 @@ def build(config: Config, batch: Batch) -> GAN:
         "num_pitches": len(config.pitches),
         "base": base,
         "dtype": config.network_dtype,
-        **config.told,
+        **config.network_units,
     }
     generator, discriminator = (
         (nets.GrowingGANSynthGenerator, nets.GrowingGANSynthDiscriminator)

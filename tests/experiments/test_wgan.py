@@ -3,6 +3,7 @@
 import json
 
 from experiments import wgan
+from gan_jax.training.logs import WALL_CLOCK_FIELDS
 
 
 def test_algorithm_1_has_the_papers_constants():
@@ -18,7 +19,12 @@ def test_critics_move_five_times_before_a_generator_does():
 
 def test_the_estimate_is_what_the_critic_gives_real_more_than_fake(tmp_path):
     logged = [
-        {"step": step, "discriminator/real_logits": real, "discriminator/fake_logits": fake}
+        {
+            "step": step,
+            "discriminator/real_logits": real,
+            "discriminator/fake_logits": fake,
+            **dict.fromkeys(WALL_CLOCK_FIELDS, 0.0),
+        }
         for step, real, fake in ((10, 3.0, 1.0), (20, -2.0, -2.5))
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in logged))

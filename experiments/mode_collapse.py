@@ -47,6 +47,9 @@ class Config(methods.MethodOptions, population.PopulationOptions):
     """Logits on real points, and as many on fakes, in each step of each GAN."""
     learning_rate: Rate = 1e-3
     """Adam's, for both players."""
+    discriminator_learning_rate: Rate | None = None
+    """The discriminator's, where it is another. One that lags behind lets the generator run from
+    mode to mode."""
     steps: Count = 4_000
     steps_per_dispatch: Count = 100
     evaluate_every: Count = 500
@@ -59,6 +62,8 @@ CONFIGS = {
     "pac2": Config(packing=2),
     "pac3": Config(packing=3),
     "pac4": Config(packing=4),
+    "slow": Config(discriminator_learning_rate=1e-4),
+    "slow_pac2": Config(discriminator_learning_rate=1e-4, packing=2),
     "minibatch": Config(num_minibatch_kernels=4, num_seeds=16),
 }
 
@@ -138,7 +143,7 @@ def table(config: Config, metrics) -> str:
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train the population, and evaluate each GAN by the protocol of VEEGAN and PacGAN."""
     system, num_points = build(config), config.packing * config.batch_size
-    method = config.choose(config.method, system.game, "adam")
+    method = config.choose(config.method, system.game, "adam", config.discriminator_learning_rate)
 
     def init(key):
         blank = {"point": jnp.zeros((1, 2))}

@@ -12,6 +12,7 @@ import optax
 from experiments.harness.bounds import CountOr0, Rate, Weight
 from experiments.harness.options import RunOptions
 from gan_jax import games
+from gan_jax.errors import Refusal
 from gan_jax.typing import Step
 
 MethodName = Literal[
@@ -85,11 +86,18 @@ class MethodOptions(RunOptions):
     num_unrolled_steps: CountOr0 = 5
     """Moves of the discriminator that an unrolled generator foresees."""
 
-    def choose(self, name: MethodName, game: games.Game, rule: Rule) -> Method:
+    def choose(
+        self,
+        name: MethodName,
+        game: games.Game,
+        rule: Rule,
+        discriminator_learning_rate: float | None = None,
+    ) -> Method:
         return choose(
             name,
             game,
             learning_rate=self.learning_rate,
+            discriminator_learning_rate=discriminator_learning_rate,
             rule=rule,
             weight=self.weight,
             num_unrolled_steps=self.num_unrolled_steps,
@@ -113,17 +121,27 @@ def choose(
     game: games.Game,
     *,
     learning_rate: float,
+    discriminator_learning_rate: float | None = None,
     rule: Rule,
     weight: float,
     num_unrolled_steps: int,
 ) -> Method:
     """Play `game` by this method on plain gradient descent, or on Adam with beta1 = 0.5.
 
+    `learning_rate` is both players', or the generator's where the discriminator has another.
     `weight` is that of consensus and symplectic adjustment. Competitive descent on Adam is a
     preconditioned variant of the paper's.
     """
-    optimizer = _optimizer(name, learning_rate, rule)
-    optimizers = games.Optimizers(generator=optimizer, discriminator=optimizer)
+    own_rate = discriminator_learning_rate or learning_rate
+    if name == "competitive" and own_rate != learning_rate:
+        raise Refusal(
+            f"--discriminator-learning-rate is {own_rate}, but competitive "
+            f"descent has one rate for both players, {learning_rate}: leave it out."
+        )
+    optimizers = games.Optimizers(
+        generator=_optimizer(name, learning_rate, rule),
+        discriminator=_optimizer(name, own_rate, rule),
+    )
     play = partial(_step(name, learning_rate, weight, num_unrolled_steps), game=game)
     step: Step = partial(play, optimizers=optimizers)
     if name == "lookahead":

@@ -4,12 +4,14 @@ from gan_jax.metrics.annealing import AnnealedEstimate, annealed_log_likelihood
 from gan_jax.metrics.bins import DifferentBins, bin_counts, different_bins
 from gan_jax.metrics.copying import DataCopying, data_copying, nearest_distances
 from gan_jax.metrics.divergences import (
+    Transport,
     chi2_divergence,
     closest_normal,
     jensen_shannon_divergence,
     jensen_shannon_on_grid,
     kl_divergence,
     normal_on_grid,
+    optimal_transport,
     total_variation_distance,
     wasserstein,
     wasserstein_1d,
@@ -64,6 +66,7 @@ __all__ = [
     "Moments",
     "PrecisionRecall",
     "Spread",
+    "Transport",
     "active_units",
     "annealed_log_likelihood",
     "between_parallel_lines",
@@ -93,6 +96,7 @@ __all__ = [
     "nearest_distances",
     "normal_on_grid",
     "normals_on_grid",
+    "optimal_transport",
     "parzen_bandwidth",
     "parzen_log_likelihood",
     "path_length_lerp",

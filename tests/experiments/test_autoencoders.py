@@ -1,5 +1,7 @@
 """What the experiments on autoencoders look at, where codes are two pixels of an image."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -48,7 +50,7 @@ DATASET = data.ArrayDataset({"image": np.zeros((500, SIDE, SIDE, 1), np.uint8)})
 @pytest.fixture
 def drawn(monkeypatch):
     """What is given to the plots, in place of pictures of it."""
-    shown = {"grids": []}
+    shown: dict[str, Any] = {"grids": []}
 
     def grid(images, *, columns=None):
         shown["grids"].append(np.asarray(images))

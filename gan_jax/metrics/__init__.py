@@ -3,6 +3,7 @@
 from gan_jax.metrics.annealing import AnnealedEstimate, annealed_log_likelihood
 from gan_jax.metrics.bins import DifferentBins, bin_counts, different_bins
 from gan_jax.metrics.copying import DataCopying, data_copying, nearest_distances
+from gan_jax.metrics.dimension import intrinsic_dimension, jacobian_spectra, numerical_rank
 from gan_jax.metrics.divergences import (
     Transport,
     chi2_divergence,
@@ -83,6 +84,8 @@ __all__ = [
     "importance_log_likelihood",
     "inception_score",
     "inference_gaps",
+    "intrinsic_dimension",
+    "jacobian_spectra",
     "jensen_shannon_divergence",
     "jensen_shannon_on_grid",
     "kernel_distance",
@@ -96,6 +99,7 @@ __all__ = [
     "nearest_distances",
     "normal_on_grid",
     "normals_on_grid",
+    "numerical_rank",
     "optimal_transport",
     "parzen_bandwidth",
     "parzen_log_likelihood",

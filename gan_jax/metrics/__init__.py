@@ -18,7 +18,12 @@ from gan_jax.metrics.divergences import (
     wasserstein_1d,
 )
 from gan_jax.metrics.frechet import Moments, frechet_distance
-from gan_jax.metrics.gaussians import f_divergence, f_gan_bound, normals_on_grid
+from gan_jax.metrics.gaussians import (
+    f_divergence,
+    f_gan_bound,
+    gaussian_overlap,
+    normals_on_grid,
+)
 from gan_jax.metrics.inception_score import inception_score
 from gan_jax.metrics.kernel import kernel_distance, kernel_distance_subsets
 from gan_jax.metrics.likelihood import (
@@ -81,6 +86,7 @@ __all__ = [
     "f_divergence",
     "f_gan_bound",
     "frechet_distance",
+    "gaussian_overlap",
     "importance_log_likelihood",
     "inception_score",
     "inference_gaps",

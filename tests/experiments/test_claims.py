@@ -1,10 +1,20 @@
 """What the experiments' documents say is found, by their defaults. Minutes long."""
 
+import dataclasses
+
+import jax
 import numpy as np
 import pytest
 
-from experiments import density_ratio, fgan_gaussian, parallel_lines
-from experiments.harness import published
+from experiments import (
+    autoencoder,
+    density_ratio,
+    fgan_gaussian,
+    parallel_lines,
+    regularity,
+    supports,
+)
+from experiments.harness import published, runs
 
 pytestmark = pytest.mark.slow
 
@@ -39,3 +49,33 @@ def test_discriminators_know_the_ratio_of_two_gaussians(tmp_path):
         assert metrics[f"{name}/error"] < limit, name
         assert abs(metrics[f"{name}/slope"] + 1) < limit
         assert abs(metrics[f"{name}/intercept"] - 0.5) < limit
+
+
+@pytest.fixture(scope="module")
+def autoencoders(tmp_path_factory):
+    """Both models, after a fifth of their default length."""
+    config = dataclasses.replace(
+        autoencoder.CONFIGS["digits"], evaluate=(), parallel="none", steps=450
+    )
+    folder = tmp_path_factory.mktemp("autoencoders")
+    autoencoder.run(config, folder)
+    return runs.RunAgain(run=str(folder))
+
+
+def test_the_latents_of_a_vae_are_those_of_its_prior_and_a_step_changes_less(autoencoders):
+    found = regularity.measured(autoencoders.key, runs.built(autoencoders))
+    plain, vae = found["autoencoder"], found["vae"]
+    assert vae["mmd2 to the prior"] < plain["mmd2 to the prior"] / 2
+    assert vae["change by a step"] < plain["change by a step"]
+    assert vae["overlap with the nearest"] > 0.1 > 10 * vae["overlap of any two"]
+    for name in ("autoencoder", "vae"):
+        assert found[name]["class of neighbours"] > 0.3
+        assert found["pixels"]["distance of neighbours"] < found[name]["distance of neighbours"] < 1
+
+
+def test_digits_and_what_is_decoded_of_two_latents_lie_on_thin_surfaces(autoencoders):
+    found = supports.measured(runs.opened(autoencoders), jax.random.key(0), 20)
+    assert found["rank"] == found["latents"] == 2
+    assert abs(found["dimension of samples"] - 2) < 0.5
+    assert 7 < found["dimension of real images"] < 15
+    assert found["several to one"] < 0.1

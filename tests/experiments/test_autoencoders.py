@@ -84,7 +84,10 @@ def test_both_models_decode_the_prior_and_reconstruct_their_own_codes(drawn):
 
 def test_unseen_images_stand_above_their_reconstructions_and_beside_a_manifold(drawn):
     evaluate = vae.evaluator(vae.Config(), VARIATIONAL, DATASET)
-    evaluate(jax.random.key(0), STATES["vae"])
+    found = evaluate(jax.random.key(0), STATES["vae"]).metrics
+    missing = IMAGES - decode(encode(IMAGES))
+    error = np.mean(np.sum(missing**2, axis=(1, 2, 3)))
+    np.testing.assert_allclose(found["unseen/error"], error, rtol=1e-5)
     rows, manifold = drawn["grids"]
     some, made, samples = np.split(rows, [vae.COLUMNS, 2 * vae.COLUMNS])
     np.testing.assert_array_equal(some, IMAGES[: vae.COLUMNS])

@@ -13,8 +13,10 @@ from experiments import (
     parallel_lines,
     regularity,
     supports,
+    vae,
 )
-from experiments.harness import published, runs
+from experiments.harness import options, published, runs
+from gan_jax import data, metrics
 
 pytestmark = pytest.mark.slow
 
@@ -79,3 +81,32 @@ def test_digits_and_what_is_decoded_of_two_latents_lie_on_thin_surfaces(autoenco
     assert abs(found["dimension of samples"] - 2) < 0.5
     assert 7 < found["dimension of real images"] < 15
     assert found["several to one"] < 0.1
+
+
+def test_what_a_vae_reconstructs_and_draws_gets_nearer_to_the_data(tmp_path):
+    """After one epoch and nine: the error falls, and so does the distance of samples from data."""
+    config = dataclasses.replace(
+        vae.CONFIGS["digits"],
+        width=200,
+        latent_dim=20,
+        num_importance_samples=1,
+        num_unseen=100,
+        parallel="none",
+        checkpoint_every=45,
+    )
+    first, last = (
+        vae.run(dataclasses.replace(config, steps=45 * epochs), tmp_path) for epochs in (1, 9)
+    )
+    assert last.metrics["unseen/error"] < 0.8 * first.metrics["unseen/error"]
+    dataset = config.images()
+    real = data.unit(dataset[np.arange(500)]["image"])
+    model = vae.build(config, {"image": real})
+
+    directions = metrics.random_directions(jax.random.key(1), real[0].size, 500)
+
+    def away(weights):
+        made = model.sample(jax.random.key(0), weights, len(real))
+        return metrics.sliced_wasserstein(options.flat(real), options.flat(made), directions)
+
+    before, after = (away(result.state.player.weights) for result in (first, last))
+    assert after < 0.8 * before

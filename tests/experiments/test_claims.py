@@ -12,11 +12,12 @@ from experiments import (
     fgan_gaussian,
     parallel_lines,
     regularity,
+    side_by_side,
     supports,
     vae,
 )
 from experiments.harness import options, published, runs
-from gan_jax import data, metrics
+from gan_jax import data, metrics, training
 
 pytestmark = pytest.mark.slow
 
@@ -110,3 +111,19 @@ def test_what_a_vae_reconstructs_and_draws_gets_nearer_to_the_data(tmp_path):
 
     before, after = (away(result.state.player.weights) for result in (first, last))
     assert after < 0.8 * before
+
+
+def test_a_vae_and_a_gan_get_nearer_to_the_same_digits_and_the_gan_faster(tmp_path):
+    config = dataclasses.replace(
+        side_by_side.CONFIGS["digits"], features="pixels", parallel="none", steps=250, width=8
+    )
+    last = side_by_side.run(config, tmp_path).metrics
+    first = next(line for line in training.read_log(tmp_path) if line["step"] == 125)
+    distance = {name: f"{name}/pixels/fid" for name in ("vae", "gan")}
+    print(first, last)
+    for name in distance.values():
+        assert last[name] < 0.9 * first[name]
+    assert first[distance["gan"]] > first[distance["vae"]]
+    left = {name: last[at] / first[at] for name, at in distance.items()}
+    assert left["gan"] < 0.95 * left["vae"]
+    assert (tmp_path / "samples" / "over_time.png").exists()

@@ -132,6 +132,8 @@ def test_draws_have_the_noise_of_the_likelihood_besides():
     centred = draws - B
     products = centred[:, :, None] * centred[:, None, :]
     within(products, W @ W.T + C * np.eye(DIM))
+    noise = draws - jax.jit(build().sample, static_argnums=2)(KEY, exact_weights(), NUM)
+    within(noise[:, :, None] * noise[:, None, :], C * np.eye(DIM))
 
 
 def test_the_bound_of_a_minibatch_times_n_over_m_is_in_the_mean_that_of_all_data():

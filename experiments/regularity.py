@@ -1,9 +1,10 @@
 """How regular a latent space is.    python -m experiments.regularity runs/autoencoder
 
 Encodes the unseen images of a run of `experiments.autoencoder`, whose two models differ in nothing
-but the divergence from N(0, I). Says how near what they encode is to that prior, how much images
-change with a small step in latents, whether near latents are those of near images and of one class,
-beside neighbours by pixels, and how much the VAE's q(z|x) of two images overlap.
+but the noise on codes and the divergence from N(0, I). Says how near to that prior is what they
+encode, how much images change with a small step in latents, whether near latents are those of near
+images and of one class, beside neighbours by pixels, and how much the VAE's q(z|x) of two images
+overlap.
 """
 
 from typing import Any

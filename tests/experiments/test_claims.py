@@ -68,9 +68,10 @@ def autoencoders(tmp_path_factory):
 def test_the_latents_of_a_vae_are_those_of_its_prior_and_a_step_changes_less(autoencoders):
     found = regularity.measured(autoencoders.key, runs.built(autoencoders))
     plain, vae = found["autoencoder"], found["vae"]
-    assert vae["mmd2 to the prior"] < plain["mmd2 to the prior"]
+    assert vae["mmd2 to the prior"] < plain["mmd2 to the prior"] / 3
     assert vae["change by a step"] < plain["change by a step"]
-    assert vae["overlap with the nearest"] > 0.1 > 10 * vae["overlap of any two"]
+    assert vae["overlap with the nearest"] > 0.2  # 0.33 in three seeds, and 0.08 where β is 0
+    assert vae["overlap of any two"] < 0.02
     for name in ("autoencoder", "vae"):
         assert found[name]["class of neighbours"] > 0.3
         assert found["pixels"]["distance of neighbours"] < found[name]["distance of neighbours"] < 1

@@ -132,15 +132,17 @@ def evaluator(config: Config, model: VAE, dataset: data.Dataset) -> options.Eval
         made = views.reconstructed(model, weights, {"image": some})
         rows = jnp.concatenate([some, made, model.sample(key_drawn, weights, NUM_DRAWN)])
         bound = model.bound(key_bound, weights, unseen, model.encode(weights, unseen))
-        return rows, jax.tree.map(jnp.mean, bound)
+        missing = options.flat(views.reconstructed(model, weights, unseen) - unseen["image"])
+        error = jnp.mean(jnp.sum(missing**2, axis=1))
+        return rows, jax.tree.map(jnp.mean, bound), error
 
     def evaluate(key, state) -> Evaluation:
         weights = state.player.weights
-        rows, bound = look(key, weights)
+        rows, bound, error = look(key, weights)
         files = {"samples": plots.brightness_grid(rows, columns=len(some))}
         if config.latent_dim == 2:
             files["manifold"] = plots.brightness_grid(views.manifold(model, weights, MANIFOLD_SIDE))
-        metrics = {"elbo": losses.elbo(*bound), **bound._asdict()}
+        metrics = {"elbo": losses.elbo(*bound), **bound._asdict(), "error": error}
         return Evaluation(files, {f"unseen/{name}": x for name, x in metrics.items()})
 
     def draw(key, state, real):

@@ -14,6 +14,7 @@ from gan_jax.losses.adversarial import (
     smooth_labels,
     wasserstein,
 )
+from gan_jax.losses.discrete import score_function_elbo, summed_elbo
 from gan_jax.losses.embedding import structured_joint_embedding
 from gan_jax.losses.fdivergence import (
     FDivergence,
@@ -92,8 +93,10 @@ __all__ = [
     "rational_quadratic_kernel",
     "relativistic",
     "relativistic_average",
+    "score_function_elbo",
     "smooth_labels",
     "structured_joint_embedding",
+    "summed_elbo",
     "threshold",
     "wasserstein",
 ]

@@ -3,19 +3,27 @@
 from gan_jax.metrics.annealing import AnnealedEstimate, annealed_log_likelihood
 from gan_jax.metrics.bins import DifferentBins, bin_counts, different_bins
 from gan_jax.metrics.copying import DataCopying, data_copying, nearest_distances
+from gan_jax.metrics.dimension import intrinsic_dimension, jacobian_spectra, numerical_rank
 from gan_jax.metrics.divergences import (
+    Transport,
     chi2_divergence,
     closest_normal,
     jensen_shannon_divergence,
     jensen_shannon_on_grid,
     kl_divergence,
     normal_on_grid,
+    optimal_transport,
     total_variation_distance,
     wasserstein,
     wasserstein_1d,
 )
 from gan_jax.metrics.frechet import Moments, frechet_distance
-from gan_jax.metrics.gaussians import f_divergence, f_gan_bound, normals_on_grid
+from gan_jax.metrics.gaussians import (
+    f_divergence,
+    f_gan_bound,
+    gaussian_overlap,
+    normals_on_grid,
+)
 from gan_jax.metrics.inception_score import inception_score
 from gan_jax.metrics.kernel import kernel_distance, kernel_distance_subsets
 from gan_jax.metrics.likelihood import (
@@ -64,6 +72,7 @@ __all__ = [
     "Moments",
     "PrecisionRecall",
     "Spread",
+    "Transport",
     "active_units",
     "annealed_log_likelihood",
     "between_parallel_lines",
@@ -77,9 +86,12 @@ __all__ = [
     "f_divergence",
     "f_gan_bound",
     "frechet_distance",
+    "gaussian_overlap",
     "importance_log_likelihood",
     "inception_score",
     "inference_gaps",
+    "intrinsic_dimension",
+    "jacobian_spectra",
     "jensen_shannon_divergence",
     "jensen_shannon_on_grid",
     "kernel_distance",
@@ -93,6 +105,8 @@ __all__ = [
     "nearest_distances",
     "normal_on_grid",
     "normals_on_grid",
+    "numerical_rank",
+    "optimal_transport",
     "parzen_bandwidth",
     "parzen_log_likelihood",
     "path_length_lerp",

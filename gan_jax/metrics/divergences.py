@@ -5,7 +5,7 @@ differentiable counterpart of the discrete ones.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -88,13 +88,30 @@ def wasserstein_1d(
     return float(stats.wasserstein_distance(x, y, *weights))
 
 
+class Transport(NamedTuple):
+    """The least cost Σ γ_ij ‖x_i - y_j‖, and its plan γ: how much goes from x_i to y_j."""
+
+    cost: float
+    plan: Float[np.ndarray, "x y"]
+
+
 def wasserstein(
     x: ArrayLike,
     y: ArrayLike,
     x_weights: ArrayLike | None = None,
     y_weights: ArrayLike | None = None,
 ) -> float:
-    """W₁ = min_γ Σ γ_ij ‖x_i - y_j‖ between two weighted sets, γ having their weights as marginals.
+    """W₁ = min_γ Σ γ_ij ‖x_i - y_j‖ between two weighted sets: the cost of `optimal_transport`."""
+    return optimal_transport(x, y, x_weights, y_weights).cost
+
+
+def optimal_transport(
+    x: ArrayLike,
+    y: ArrayLike,
+    x_weights: ArrayLike | None = None,
+    y_weights: ArrayLike | None = None,
+) -> Transport:
+    """argmin_γ Σ γ_ij ‖x_i - y_j‖ between two weighted sets, γ having their weights as marginals.
 
     Equal numbers of unweighted points are an assignment (a thousand in a second); else it is a
     linear programme in n·m unknowns. Both hold all n·m costs, in 8 bytes each.
@@ -107,7 +124,10 @@ def wasserstein(
     costs = distance.cdist(np.asarray(x, np.float64), np.asarray(y, np.float64))
     n, m = costs.shape
     if n == m and x_weights is None and y_weights is None:
-        return float(costs[optimize.linear_sum_assignment(costs)].mean())
+        pairs = optimize.linear_sum_assignment(costs)
+        plan = np.zeros((n, n))
+        plan[pairs] = 1 / n
+        return Transport(float(costs[pairs].mean()), plan)
     marginals = np.concatenate([_normalised(x_weights, n), _normalised(y_weights, m)])
     sums = sparse.vstack(
         [
@@ -115,8 +135,8 @@ def wasserstein(
             sparse.kron(np.ones((1, n)), sparse.eye(m)),
         ]
     )
-    plan = optimize.linprog(costs.ravel(), A_eq=sums, b_eq=marginals, method="highs")
-    return float(plan.fun)
+    found = optimize.linprog(costs.ravel(), A_eq=sums, b_eq=marginals, method="highs")
+    return Transport(float(found.fun), found.x.reshape(n, m))
 
 
 def normal_on_grid(

@@ -1,15 +1,17 @@
-"""Gaussians and their mixtures on a grid of the line, and f-divergences between what is there."""
+"""Gaussians: on a grid of the line, f-divergences between what is there, and their overlap."""
 
 from collections.abc import Sequence
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from gan_jax import losses
 from gan_jax.errors import Refusal
 from gan_jax.losses.inputs import check_same_shape
+from gan_jax.losses.precision import at_least_float32
 from gan_jax.metrics.divergences import masses, normal_on_grid
 
 
@@ -68,6 +70,30 @@ def f_gan_bound(
         )
     real, fake = (np.asarray(curve(outputs), np.float64) for curve in (loss.real, loss.fake))
     return -np.sum(p * real + q * fake, axis=-1)
+
+
+def gaussian_overlap(
+    mean: Float[Array, "*batch latents"],
+    log_variance: Float[Array, "*batch latents"],
+    other_mean: Float[Array, "*batch latents"],
+    other_log_variance: Float[Array, "*batch latents"],
+) -> Float[Array, "*batch"]:
+    """∫ √(p q) of N(μ, σ²) and N(m, s²), diagonal: 1 if they are equal, 0 where they share nothing.
+
+    log of it is Σ ½ log(2σs/(σ² + s²)) - ¼ (μ - m)²/(σ² + s²).
+
+    Bhattacharyya 1943.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    given = {"mean": mean, "log_variance": log_variance}
+    check_same_shape(**given, other_mean=other_mean, other_log_variance=other_log_variance)
+    mean, log_variance = at_least_float32(mean), at_least_float32(log_variance)
+    sum_of_logs = jnp.logaddexp(log_variance, other_log_variance)
+    widths = jnp.log(2.0) + (log_variance + other_log_variance) / 2 - sum_of_logs
+    shifts = jnp.square(mean - other_mean) * jnp.exp(-sum_of_logs)
+    return jnp.exp(jnp.sum(widths / 2 - shifts / 4, axis=-1))
 
 
 @partial(jax.jit, static_argnums=0)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from gan_jax.plots.pictures import Picture, picture
@@ -41,4 +42,27 @@ def points_over_surface(
     axes.plot(*generated.T, ".", color="tab:green", markersize=3, alpha=0.5, label="generated")
     axes.set(title=title, xlim=(-extent, extent), ylim=(-extent, extent))
     axes.legend(loc="upper right", markerscale=3)
+    return picture(figure)
+
+
+def transport_lines(
+    *,
+    x: Float[np.ndarray, "num_x 2"],
+    y: Float[np.ndarray, "num_y 2"],
+    plan: Float[np.ndarray, "num_x num_y"],
+    title: str = "",
+) -> Picture:
+    """Draw a transport plan: a line from x_i to y_j wherever γ_ij > 0, the darker the more goes."""
+    figure = Figure(figsize=(4.8, 4.8), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    rows, columns = np.nonzero(plan > 0)
+    masses = plan[rows, columns]
+    lines = np.stack([x[rows], y[columns]], axis=1)
+    axes.add_collection(
+        LineCollection(list(lines), colors="black", linewidths=0.8, alpha=masses / masses.max())
+    )
+    axes.plot(*x.T, "o", color="tab:green", markersize=4, label="x")
+    axes.plot(*y.T, "s", color="black", markersize=4, label="y")
+    axes.set(title=title, aspect="equal")
+    axes.legend(loc="upper right")
     return picture(figure)

@@ -142,6 +142,16 @@ class VAE(ImportanceWeighted):
         key_latents, key_decoder = jax.random.split(key)
         return self.generate(weights, self.latents(key_latents, num), key=key_decoder)
 
+    def draw(self, key: KeyArray, weights: Weights, num: int) -> Float[Array, "num *shape"]:
+        """x ~ p(x|z), z ~ p(z): the model itself, with the noise that `sample` leaves out.
+
+        Of one key z is that of `sample`.
+        """
+        check_bound(AT_LEAST_1, num=num)
+        key_latents, key_decoder = jax.random.split(key)
+        outputs = self.decode(weights, self.latents(key_latents, num), key=key_decoder)
+        return self.likelihood.sample(jax.random.fold_in(key, 2), outputs)
+
     @property
     def latents(self) -> Latents:
         """p(z) = N(0, I)."""

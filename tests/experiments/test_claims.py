@@ -1,12 +1,24 @@
 """What the experiments' documents say is found, by their defaults. Minutes long."""
 
-from dataclasses import replace
+import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
-from experiments import density_ratio, fgan_gaussian, mode_collapse, parallel_lines
-from experiments.harness import published
+from experiments import (
+    autoencoder,
+    density_ratio,
+    fgan_gaussian,
+    mode_collapse,
+    parallel_lines,
+    regularity,
+    side_by_side,
+    supports,
+    vae,
+)
+from experiments.harness import options, published, runs
+from gan_jax import data, metrics, training
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +59,83 @@ def test_before_a_slow_discriminator_modes_are_dropped_and_by_packing_kept(tmp_p
     """By a discriminator at the generator's own rate a GAN of these networks keeps nearly all."""
     modes = {}
     for name in ("slow", "slow_pac2"):
-        config = replace(mode_collapse.CONFIGS[name], num_seeds=6, steps=1_500)
+        config = dataclasses.replace(mode_collapse.CONFIGS[name], num_seeds=6, steps=1_500)
         modes[name] = mode_collapse.run(config, tmp_path / name).metrics["modes/mean"]
     assert modes["slow"] < 4
     assert modes["slow_pac2"] > 6
+
+
+@pytest.fixture(scope="module")
+def autoencoders(tmp_path_factory):
+    """Both models, after a fifth of their default length."""
+    config = dataclasses.replace(
+        autoencoder.CONFIGS["digits"], evaluate=(), parallel="none", steps=450
+    )
+    folder = tmp_path_factory.mktemp("autoencoders")
+    autoencoder.run(config, folder)
+    return runs.RunAgain(run=str(folder))
+
+
+def test_the_latents_of_a_vae_are_those_of_its_prior_and_a_step_changes_less(autoencoders):
+    found = regularity.measured(autoencoders.key, runs.built(autoencoders))
+    plain, vae = found["autoencoder"], found["vae"]
+    assert vae["mmd2 to the prior"] < plain["mmd2 to the prior"] / 3
+    assert vae["change by a step"] < plain["change by a step"]
+    assert vae["overlap with the nearest"] > 0.2  # 0.33 in three seeds, and 0.08 where β is 0
+    assert vae["overlap of any two"] < 0.02
+    for name in ("autoencoder", "vae"):
+        assert found[name]["class of neighbours"] > 0.3
+        assert found["pixels"]["distance of neighbours"] < found[name]["distance of neighbours"] < 1
+
+
+def test_digits_and_what_is_decoded_of_two_latents_lie_on_thin_surfaces(autoencoders):
+    found = supports.measured(runs.opened(autoencoders), jax.random.key(0), 20)
+    assert found["rank"] == found["latents"] == 2
+    assert abs(found["dimension of samples"] - 2) < 0.5
+    assert 7 < found["dimension of real images"] < 15
+    assert found["several to one"] < 0.1
+
+
+def test_what_a_vae_reconstructs_and_draws_gets_nearer_to_the_data(tmp_path):
+    """After one epoch and nine: the error falls, and so does the distance of samples from data."""
+    config = dataclasses.replace(
+        vae.CONFIGS["digits"],
+        width=200,
+        latent_dim=20,
+        num_importance_samples=1,
+        num_unseen=100,
+        parallel="none",
+        checkpoint_every=45,
+    )
+    first, last = (
+        vae.run(dataclasses.replace(config, steps=45 * epochs), tmp_path) for epochs in (1, 9)
+    )
+    assert last.metrics["unseen/error"] < 0.8 * first.metrics["unseen/error"]
+    dataset = config.images()
+    real = data.unit(dataset[np.arange(500)]["image"])
+    model = vae.build(config, {"image": real})
+
+    directions = metrics.random_directions(jax.random.key(1), real[0].size, 500)
+
+    def away(weights):
+        made = model.sample(jax.random.key(0), weights, len(real))
+        return metrics.sliced_wasserstein(options.flat(real), options.flat(made), directions)
+
+    before, after = (away(result.state.player.weights) for result in (first, last))
+    assert after < 0.8 * before
+
+
+def test_a_vae_and_a_gan_get_nearer_to_the_same_digits_and_the_gan_faster(tmp_path):
+    config = dataclasses.replace(
+        side_by_side.CONFIGS["digits"], features="pixels", parallel="none", steps=250, width=8
+    )
+    last = side_by_side.run(config, tmp_path).metrics
+    first = next(line for line in training.read_log(tmp_path) if line["step"] == 125)
+    distance = {name: f"{name}/pixels/fid" for name in ("vae", "gan")}
+    print(first, last)
+    for name in distance.values():
+        assert last[name] < 0.9 * first[name]
+    assert first[distance["gan"]] > first[distance["vae"]]
+    left = {name: last[at] / first[at] for name, at in distance.items()}
+    assert left["gan"] < 0.95 * left["vae"]
+    assert (tmp_path / "samples" / "over_time.png").exists()

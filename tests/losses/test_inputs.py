@@ -68,6 +68,8 @@ REFUSED = {
         "margin is -0.1; it must be finite, and not below 0.",
     ),
     "kl": (lambda: losses.gaussian_kl(COLUMN, THREE), "log_variance has (4, 3)"),
+    "sum": (lambda: losses.summed_elbo(COLUMN, THREE), "log_joint has (4, 3)"),
+    "score": (lambda: losses.score_function_elbo(COLUMN, THREE), "log_q has (4, 3)"),
     "bernoulli": (lambda: losses.bernoulli_log_likelihood(COLUMN, THREE), "logits has (4, 3)"),
     "gaussian": (lambda: losses.gaussian_log_likelihood(COLUMN, THREE, 1.0), "mean has (4, 3)"),
     "variance": (

@@ -68,6 +68,34 @@ def test_weights_are_masses():
             metrics.wasserstein(x, y, masses)
 
 
+def test_the_plan_says_how_much_of_each_point_goes_where():
+    """Half of all stays at 0, a quarter goes on to 3, and that at 1 goes to 3, too."""
+    x, y = np.array([[0.0], [1.0]]), np.array([[0.0], [3.0]])
+    cost, plan = metrics.optimal_transport(x, y, [3, 1], [1, 1])
+    np.testing.assert_allclose(plan, [[0.5, 0.25], [0, 0.25]], atol=1e-12)
+    np.testing.assert_allclose(cost, np.sum(plan * np.abs(x - y.T)))
+
+
+def test_of_points_that_were_shuffled_the_plan_is_the_permutation():
+    x, order = RNG.normal(size=(30, 2)), RNG.permutation(30)
+    shift = np.array([0.3, -0.1])
+    cost, plan = metrics.optimal_transport(x, x[order] + shift)
+    np.testing.assert_allclose(cost, np.linalg.norm(shift))
+    np.testing.assert_array_equal(30 * plan, order[None, :] == np.arange(30)[:, None])
+
+
+def test_a_plan_has_both_weights_as_marginals_and_no_other_costs_less():
+    x, y = RNG.normal(size=(9, 2)), RNG.normal(size=(5, 2))
+    p, q = RNG.dirichlet(np.ones(9)), RNG.dirichlet(np.ones(5))
+    cost, plan = metrics.optimal_transport(x, y, p, q)
+    np.testing.assert_allclose(plan.sum(axis=1), p, atol=1e-9)
+    np.testing.assert_allclose(plan.sum(axis=0), q, atol=1e-9)
+    assert (plan >= 0).all()
+    distances = np.linalg.norm(x[:, None] - y[None], axis=2)
+    np.testing.assert_allclose(cost, np.sum(plan * distances))
+    assert cost < np.sum(np.outer(p, q) * distances)
+
+
 def test_the_closest_gaussian_to_a_gaussian_is_itself():
     grid = np.linspace(-8, 8, 401)
     mass = metrics.normal_on_grid(grid, 1.3, 0.7)

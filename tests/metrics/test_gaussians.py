@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from gan_jax import losses, metrics
 
@@ -38,3 +39,16 @@ def test_the_best_critic_s_bound_is_the_divergence_and_others_are_below(row):
     bound, below = metrics.f_gan_bound(losses.f_gan(row), outputs, P, np.stack([Q[1], Q[1]]))
     assert bound == pytest.approx(float(exact), rel=1e-4)
     assert below < bound - 1e-3
+
+
+def test_the_overlap_of_two_gaussians_is_the_integral_of_the_root_of_their_product():
+    grid = np.linspace(-12, 12, 20_001)
+    means, deviations = np.array([[0.3, -1.0], [2.0, -0.2]]), np.array([[0.5, 1.5], [2.0, 1.0]])
+    densities = stats.norm.pdf(grid, means[..., None], deviations[..., None])
+    expected = np.prod(np.sum(np.sqrt(densities[0] * densities[1]), axis=-1) * (grid[1] - grid[0]))
+    given = [jnp.float32(x) for x in (means[0], 2 * np.log(deviations[0]))]
+    other = [jnp.float32(x) for x in (means[1], 2 * np.log(deviations[1]))]
+    np.testing.assert_allclose(metrics.gaussian_overlap(*given, *other), expected, rtol=1e-5)
+    np.testing.assert_allclose(metrics.gaussian_overlap(*given, *given), 1, rtol=1e-6)
+    far = [given[0] + 100, given[1]]
+    assert metrics.gaussian_overlap(*given, *far) == 0

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,6 +31,32 @@ def test_channels_double_and_images_halve_on_the_way_down_and_back(depth, size):
     back = [*channels[:0:-1], 2]
     assert kernels == [(5, 5, a, b) for a, b in pairwise(back)]
     assert jax.eval_shape(up.apply, variables, latents).shape == (4, *size, 2)
+
+
+class Down(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        for width in (3, 6):
+            x = nn.relu(nn.Conv(width, (5, 5), strides=(2, 2))(x))
+        return nn.Dense(5)(x.reshape(len(x), -1))
+
+
+class Up(nn.Module):
+    @nn.compact
+    def __call__(self, z):
+        x = nn.relu(nn.Dense(2 * 3 * 6)(z)).reshape(-1, 2, 3, 6)
+        x = nn.relu(nn.ConvTranspose(3, (5, 5), strides=(2, 2))(x))
+        return nn.ConvTranspose(2, (5, 5), strides=(2, 2))(x)
+
+
+@pytest.mark.parametrize(
+    ("ours", "written_out", "shape"),
+    [(ConvEncoder(5, width=3), Down(), (8, 12, 2)), (ConvDecoder((8, 12, 2), 3), Up(), (7,))],
+)
+def test_all_layers_but_the_last_are_followed_by_a_relu(ours, written_out, shape):
+    x = jax.random.normal(KEY, (4, *shape))
+    made, variables = jax.jit(ours.init_with_output)(KEY, x)
+    np.testing.assert_allclose(made, jax.jit(written_out.apply)(variables, x), atol=1e-5)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan_jax.plots import Animation, Picture, image_grid, latents
+from gan_jax.plots import Animation, Picture, image_grid
 from gan_jax.plots.pictures import picture
 
 
@@ -41,11 +41,3 @@ def test_a_figure_is_drawn_as_matplotlib_writes_it(tmp_path):
     figures[0].savefig(tmp_path / "figure.png")
     written = matplotlib.image.imread(tmp_path / "figure.png")[..., :3]
     np.testing.assert_array_equal(picture(figures[1]).pixels, np.round(written * 255))
-
-
-def test_each_model_has_a_panel_of_its_latents():
-    points, labels = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2
-    widths = [
-        latents(dict.fromkeys(names, points), labels).pixels.shape[1] for names in ("a", "ab")
-    ]
-    assert widths == [462, 858]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from gan_jax.plots import points_over_surface
+from gan_jax.plots import points_over_surface, transport_lines
 
 
 def test_the_surface_is_evaluated_over_the_points_and_drawn():
@@ -60,3 +60,20 @@ def test_each_thing_is_drawn_where_it_is(monkeypatch, flat):
     np.testing.assert_allclose(image.get_array(), expected, rtol=1e-6, atol=1e-6)
     largest = 1 if flat else 4 * extent
     np.testing.assert_allclose(image.get_clim(), [-largest, largest], rtol=1e-6)
+
+
+def test_a_line_goes_from_each_point_to_where_its_mass_does(monkeypatch):
+    figures = []
+    monkeypatch.setattr(Figure, "draw", lambda figure, renderer: figures.append(figure))
+    x, y = np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([[0.0, 2.0], [3.0, 2.0]])
+    plan = np.array([[0.5, 0.25], [0.0, 0.25]])
+    transport_lines(x=x, y=y, plan=plan, title="moved")
+    (axes,) = figures[0].axes
+    (lines,) = axes.collections
+    ends = [path.vertices for path in lines.get_paths()]
+    np.testing.assert_array_equal(ends, [[x[0], y[0]], [x[0], y[1]], [x[1], y[1]]])
+    np.testing.assert_allclose(lines.get_alpha(), [1, 0.5, 0.5])
+    drawn = {line.get_label(): line.get_xydata() for line in axes.lines}
+    np.testing.assert_array_equal(drawn["x"], x)
+    np.testing.assert_array_equal(drawn["y"], y)
+    assert (axes.get_title(), axes.get_aspect()) == ("moved", 1)

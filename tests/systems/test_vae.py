@@ -18,6 +18,10 @@ from tests.systems.linear_gaussian import (
     LATENTS,
     LOG_P,
     PRECISION,
+    B,
+    C,
+    W,
+    X,
     build,
     exact_weights,
 )
@@ -119,6 +123,33 @@ def test_samples_have_the_moments_of_the_model():
     bias = np.asarray(weights.params["decoder"]["Dense_0"]["bias"])
     within(samples, bias)
     np.testing.assert_allclose(np.cov(samples.T), kernel.T @ kernel, atol=0.06)
+
+
+def test_draws_have_the_noise_of_the_likelihood_besides():
+    """N(b, W W' + cI)."""
+    draws = np.asarray(jax.jit(build().draw, static_argnums=2)(KEY, exact_weights(), NUM))
+    within(draws, B)
+    centred = draws - B
+    products = centred[:, :, None] * centred[:, None, :]
+    within(products, W @ W.T + C * np.eye(DIM))
+    noise = draws - jax.jit(build().sample, static_argnums=2)(KEY, exact_weights(), NUM)
+    within(noise[:, :, None] * noise[:, None, :], C * np.eye(DIM))
+
+
+def test_the_bound_of_a_minibatch_times_n_over_m_is_in_the_mean_that_of_all_data():
+    """Of 8 examples 3 are drawn: (N/M) Σ L. Kingma & Welling 2014, equation (8)."""
+    shift, size = 0.2, 3
+    gap = np.sum(PRECISION) * shift**2 / 2
+    weights = exact_weights(shift)
+
+    def estimate(key):
+        key_rows, key_bound = jax.random.split(key)
+        rows = jax.random.choice(key_rows, len(X), (size,), replace=False)
+        batch = {"point": BATCH["point"][rows]}
+        return -len(X) * build().objective(weights=weights, batch=batch, key=key_bound).loss
+
+    estimates = jax.jit(jax.vmap(estimate))(jax.random.split(KEY, NUM))
+    within(estimates, np.sum(LOG_P - gap))
 
 
 def test_reparameterised_and_score_function_gradients_agree_in_the_mean():

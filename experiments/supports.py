@@ -1,0 +1,99 @@
+"""On how thin a surface samples lie.    python -m experiments.supports runs/dcgan
+
+A generator's samples lie on a surface of at most as many dimensions as there are latents, and so do
+the data on one of few: two such surfaces hardly meet, and a discriminator can tell them apart
+(Arjovsky & Bottou 2017, section 2.1). Estimates how many dimensions the images of a run and its
+samples have (Levina & Bickel 2004), and takes the rank of the generator's Jacobian. Says, too, of
+how many samples another looks the same though its latents are far away: several to one image.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+from scipy.spatial import distance
+
+from experiments.harness import options, runs, text
+from experiments.harness.bounds import Count
+from experiments.harness.runs import Opened, RunAgain, opened
+from gan_jax import metrics
+from gan_jax.errors import Refusal
+
+NUM_COMPARED = 2_000
+NUM_AT_ONCE = 500
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(RunAgain):
+    num_spectra: Count = 20
+    """Latents at which the Jacobian is taken."""
+
+
+def dimensions(run: Opened, latents: jax.Array, images: np.ndarray) -> dict[str, float]:
+    """Of samples, by their neighbours; and of the surface at some of the latents, by its slopes.
+
+    moving: (Σ σ²)²/Σ σ⁴ of the Jacobian's singular values σ, the number of directions in which an
+    image moves if it moves alike in each of them.
+    """
+
+    def image(z: jax.Array) -> jax.Array:
+        return run.maker.generate(run.weights, z.reshape(1, *latents.shape[1:]))[0]
+
+    some = options.flat(latents)
+    spectra = np.asarray(jax.jit(lambda z: metrics.jacobian_spectra(image, z))(some))
+    squares = spectra**2
+    moving = np.sum(squares, axis=1) ** 2 / np.sum(squares**2, axis=1)
+    size = max(some.shape[1], images[0].size)
+    return {
+        "latents": some.shape[1],
+        "pixels": images[0].size,
+        "rank": int(metrics.numerical_rank(spectra, size).max()),
+        "moving": float(np.mean(moving)),
+    }
+
+
+def several_to_one(latents: np.ndarray, images: np.ndarray, real: np.ndarray) -> float:
+    """The share of samples whose nearest other looks the same and has latents that are far away.
+
+    The same: nearer than half of the real images are to their nearest. Far: farther than half of
+    all pairs of latents.
+    """
+    apart = distance.cdist(images, images)
+    np.fill_diagonal(apart, np.inf)
+    nearest = apart.argmin(axis=1)
+    between = distance.cdist(real, real)
+    np.fill_diagonal(between, np.inf)
+    alike = apart.min(axis=1) < np.median(between.min(axis=1))
+    steps = np.linalg.norm(latents - latents[nearest], axis=1)
+    return float(np.mean(alike & (steps > np.median(distance.pdist(latents)))))
+
+
+def measured(run: Opened, key: Any, num_spectra: int) -> dict[str, float]:
+    """All numbers of a run, of as many samples as there are real images."""
+    stored = options.first_examples(run.config.images(crop="center"), NUM_COMPARED)["image"]
+    real = options.flat(stored / 127.5 - 1)
+    latents = run.maker.latents(key, len(real))
+    generate = jax.jit(run.maker.generate)
+    starts = range(0, len(latents), NUM_AT_ONCE)
+    made = [generate(run.weights, latents[at : at + NUM_AT_ONCE]) for at in starts]
+    images = options.flat(run.to_signed(np.concatenate(made)))
+    return {
+        **dimensions(run, latents[:num_spectra], np.asarray(images)),
+        "dimension of real images": float(metrics.intrinsic_dimension(real)),
+        "dimension of samples": float(metrics.intrinsic_dimension(images)),
+        "several to one": several_to_one(np.asarray(options.flat(latents)), images, real),
+    }
+
+
+def run(chosen: Options) -> str:
+    """Measure, and say it."""
+    run = opened(chosen)
+    if run.has_labels:
+        raise Refusal("The run was trained on labels, so its images are no function of latents.")
+    found = measured(run, chosen.key, chosen.num_spectra)
+    return text.table([(name, f"{value:.4g}") for name, value in found.items()])
+
+
+if __name__ == "__main__":
+    runs.main("supports", Options, run, __doc__ or "")

@@ -1,0 +1,63 @@
+"""How thin a surface is, where that is known."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import supports
+from gan_jax import data
+
+SIDE = 4
+KERNEL = jax.random.normal(jax.random.key(0), (2, SIDE * SIDE))
+
+
+def generate(weights, latents):
+    """Of three latents the last has no effect."""
+    return (jnp.tanh(latents[:, :2]) @ KERNEL).reshape(-1, SIDE, SIDE, 1)
+
+
+def drawn(key, num):
+    return jax.random.normal(key, (num, 3))
+
+
+RUN: Any = SimpleNamespace(
+    weights=None,
+    maker=SimpleNamespace(generate=generate, latents=drawn),
+    has_labels=False,
+    to_signed=np.asarray,
+    config=SimpleNamespace(
+        images=lambda *, crop: data.ArrayDataset(
+            {"image": np.random.default_rng(0).integers(0, 256, (300, SIDE, SIDE, 1), np.uint8)}
+        )
+    ),
+)
+
+
+def test_a_surface_of_two_dimensions_is_found_among_three_latents():
+    found = supports.measured(RUN, jax.random.key(1), 20)
+    assert (found["latents"], found["pixels"], found["rank"]) == (3, SIDE * SIDE, 2)
+    assert 1 < found["moving"] <= 2
+    assert abs(found["dimension of samples"] - 2) < 0.3
+    assert found["dimension of real images"] > 5
+
+
+def test_several_latents_have_one_image_where_it_does_not_tell_them_apart():
+    """Images of |z| are alike for z and -z, which are far apart, unless both are near 0."""
+    rng = np.random.default_rng(0)
+    latents, real = rng.normal(size=(400, 1)), 50 * rng.normal(size=(400, 1))
+    assert supports.several_to_one(latents, latents, real) == 0
+    folded = supports.several_to_one(latents, np.abs(latents), real)
+    pairs = np.abs(latents - latents.T)
+    far = np.mean(2 * np.abs(latents) > np.median(pairs[np.triu_indices(400, 1)]))
+    assert abs(folded - far / 2) < 4 * (0.3 * 0.7 / 400) ** 0.5
+    assert supports.several_to_one(latents, 5_000 * np.abs(latents), real) < folded / 5
+
+
+def test_images_of_labels_are_refused(monkeypatch):
+    monkeypatch.setattr(supports, "opened", lambda _: SimpleNamespace(has_labels=True))
+    with pytest.raises(ValueError, match="its images are no function of latents"):
+        supports.run(supports.Options(run="here"))

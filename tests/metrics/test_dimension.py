@@ -1,0 +1,69 @@
+"""Dimensions, where they are known."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import metrics
+
+RNG = np.random.default_rng(0)
+NUM = 1_000
+
+
+def subspace():
+    """Three dimensions of twenty, far from the origin."""
+    return RNG.uniform(size=(NUM, 3)) @ np.linalg.qr(RNG.normal(size=(20, 3)))[0].T + 5
+
+
+def sphere():
+    x = RNG.normal(size=(NUM, 3))
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(("points", "dim"), [(subspace(), 3), (sphere(), 2)])
+def test_a_surface_has_its_own_dimension_and_not_that_of_its_space(points, dim):
+    """Of n·(k - 1) nearly independent logarithms the estimate has a deviation of m/√(n·(k - 1)),
+    and where the surface ends it is a little lower."""
+    found = metrics.intrinsic_dimension(jnp.float32(points), k=10, chunk_size=300)
+    assert abs(found / dim - 1) < 0.08
+
+
+def test_it_is_the_paper_s_estimate():
+    x, k = RNG.normal(size=(30, 4)), 5
+    distances = np.sort(np.linalg.norm(x[:, None] - x[None], axis=2), axis=1)[:, 1 : k + 1]
+    inverses = np.mean(np.log(distances[:, -1:] / distances[:, :-1]), axis=1)
+    found = metrics.intrinsic_dimension(jnp.float32(x), k=k, chunk_size=7)
+    np.testing.assert_allclose(found, 1 / np.mean(inverses), rtol=1e-4)
+
+
+def test_a_map_has_the_rank_of_its_matrix_at_most_as_many_as_its_latents():
+    kernel = RNG.normal(size=(4, 2)) @ RNG.normal(size=(2, 30))
+
+    def image(z):
+        return jnp.tanh(jnp.float32(kernel.T) @ z).reshape(5, 6)
+
+    latents = jnp.float32(RNG.normal(size=(3, 4)))
+    spectra = metrics.jacobian_spectra(image, latents)
+    slopes = 1 - np.tanh(np.float64(latents) @ kernel) ** 2
+    expected = [np.linalg.svd(slope[:, None] * kernel.T)[1] for slope in slopes]
+    np.testing.assert_allclose(spectra, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(metrics.numerical_rank(spectra, 30), 2)
+
+
+def test_a_map_to_fewer_numbers_than_latents_has_no_more_than_these():
+    spectra = metrics.jacobian_spectra(lambda z: z[:2], jnp.ones((1, 5)))
+    np.testing.assert_allclose(spectra, [[1, 1, 0, 0, 0]])
+    np.testing.assert_array_equal(metrics.numerical_rank(spectra, 5), 2)
+
+
+def test_of_equal_points_nothing_is_known():
+    twice = jnp.concatenate([jnp.eye(6), jnp.eye(6)[:1]])
+    assert metrics.intrinsic_dimension(twice, k=3) == 0
+    assert np.isnan(metrics.intrinsic_dimension(jnp.ones((9, 2)), k=3))
+
+
+def test_too_few_points_are_refused():
+    with pytest.raises(ValueError, match="k is 20, and there are 9 points; take more of them"):
+        metrics.intrinsic_dimension(jnp.ones((9, 2)))
+    with pytest.raises(ValueError, match="k is 1; it must be an integer, at least 2"):
+        metrics.intrinsic_dimension(jnp.ones((9, 2)), k=1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments import density_ratio, fgan_gaussian, parallel_lines
+from experiments import density_ratio, fgan_gaussian, learning_process, parallel_lines
 from experiments.harness import published
 
 pytestmark = pytest.mark.slow
@@ -39,3 +39,15 @@ def test_discriminators_know_the_ratio_of_two_gaussians(tmp_path):
         assert metrics[f"{name}/error"] < limit, name
         assert abs(metrics[f"{name}/slope"] + 1) < limit
         assert abs(metrics[f"{name}/intercept"] - 0.5) < limit
+
+
+def test_a_gan_s_discriminator_ends_at_a_half_where_its_generator_contracts(tmp_path):
+    config = learning_process.CONFIGS["normal"]
+    metrics = learning_process.run(config, tmp_path).metrics
+    assert metrics["20/from_half"] > 0.2  # D tells well before G has learnt
+    assert metrics["20/from_best"] < metrics["0/from_best"] / 2
+    assert metrics["from_half"] < 0.12
+    assert metrics["from_best"] < 0.08
+    assert metrics["jensen_shannon"] < 0.1 < metrics["20/jensen_shannon"]
+    assert metrics["contraction"] < -0.6
+    assert metrics["density_error"] < 0.03

@@ -10,7 +10,6 @@ from scipy import stats
 from experiments.learning_process import (
     DATA,
     LATENTS,
-    NORMAL,
     X,
     at_moment,
     density_error,
@@ -19,6 +18,8 @@ from experiments.learning_process import (
     weights_of,
 )
 from gan_jax import games
+
+NORMAL = stats.norm(2, 1)
 
 
 def test_of_the_perfect_generator_and_discriminator_nothing_is_amiss():

@@ -16,13 +16,13 @@ import numpy as np
 import optax
 from scipy import stats
 
-from experiments.harness import command, options
+from experiments.harness import command, moments, options
 from experiments.harness.bounds import Count, Rate, Size
 from gan_jax import data, games, losses, metrics, plots
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation
-from gan_jax.typing import Batch, Step
+from gan_jax.typing import Batch
 
 SHOWN = (0, 20, 100, 500)
 """The steps of the picture, beside the newest one."""
@@ -70,23 +70,6 @@ def build(config: Config, batch: Batch | None = None) -> GAN:
     )
 
 
-def remembering(step: Step) -> Step:
-    """Keep both players' weights, at the steps that are shown and the newest, in `memory`."""
-
-    def remember(key, state: games.GameState, batch: Batch):
-        moved, of_step = step(key, state, batch)
-        place = jnp.searchsorted(jnp.array(SHOWN), moved.step)
-        past = jax.tree.map(lambda x, now: x.at[place].set(now), state.memory, weights_of(moved))
-        return moved.replace(memory=past), of_step
-
-    return remember
-
-
-def kept(state: games.GameState) -> tuple[games.Weights, games.Weights]:
-    """The memory of a run that begins: a place for each moment, all of them as now."""
-    return jax.tree.map(lambda x: jnp.stack([x] * (len(SHOWN) + 1)), weights_of(state))
-
-
 def weights_of(state: games.GameState) -> tuple[games.Weights, games.Weights]:
     return state.generator.weights, state.discriminator.weights
 
@@ -108,17 +91,16 @@ def evaluator(config: Config, system: GAN) -> options.Evaluate:
     sample = jax.jit(system.sample, static_argnums=2)
 
     def evaluate(key, state) -> Evaluation:
-        now = int(state.step)
-        steps = [*(step for step in SHOWN if step < now), now]
-        moments, measured = {}, {}
-        for step, *seen in zip(steps, *map(np.asarray, look(state.memory)), strict=False):
+        steps, past = moments.so_far(state, SHOWN)
+        shown, measured = {}, {}
+        for step, *seen in zip(steps, *map(np.asarray, look(past)), strict=True):
             moment, numbers = at_moment(*seen)
-            moments[f"step {step}"] = moment
-            prefix = "" if step == now else f"{step}/"
+            shown[f"step {step}"] = moment
+            prefix = "" if step == steps[-1] else f"{step}/"
             measured |= {f"{prefix}{name}": value for name, value in numbers.items()}
         samples = np.asarray(sample(key, state.generator.weights, NUM_SAMPLES))[:, 0]
-        measured["density_error"] = density_error(moments[f"step {now}"].generated, samples)
-        picture = plots.learning_process(x=X, data=DATA, moments=moments)
+        measured["density_error"] = density_error(moment.generated, samples)
+        picture = plots.learning_process(x=X, data=DATA, moments=shown)
         return Evaluation({"process": picture}, measured)
 
     return evaluate
@@ -173,8 +155,8 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     )
     state = system.init(config.key("init"), {"point": jnp.zeros((1, 1))}, optimizers=optimizers)
     result = config.train(
-        remembering(step),
-        state.replace(memory=kept(state)),
+        moments.remembering(step, SHOWN, weights_of),
+        moments.start(state, SHOWN, weights_of),
         data.drawn_feed(draw, batch_size=config.examples_per_step),
         evaluator(config, system),
         workdir=workdir,

@@ -1,9 +1,17 @@
 """What the experiments' documents say is found, by their defaults. Minutes long."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from experiments import density_ratio, fgan_gaussian, learning_process, parallel_lines
+from experiments import (
+    density_ratio,
+    fgan_gaussian,
+    learning_process,
+    parallel_lines,
+    vanishing_gradients,
+)
 from experiments.harness import published
 
 pytestmark = pytest.mark.slow
@@ -51,3 +59,22 @@ def test_a_gan_s_discriminator_ends_at_a_half_where_its_generator_contracts(tmp_
     assert metrics["jensen_shannon"] < 0.1 < metrics["20/jensen_shannon"]
     assert metrics["contraction"] < -0.6
     assert metrics["density_error"] < 0.03
+
+
+def test_a_better_discriminator_s_gradient_vanishes_or_grows_with_its_spread(tmp_path, monkeypatch):
+    monkeypatch.setattr(vanishing_gradients, "NUM_BATCHES", 8)
+    config = dataclasses.replace(
+        vanishing_gradients.CONFIGS["digits"],
+        generator_steps=200,
+        steps=300,
+        evaluate_every=300,
+        checkpoint_every=300,
+    )
+    metrics = vanishing_gradients.run(config, tmp_path).metrics
+    for what in ("norm", "spread"):
+        assert metrics[f"minimax/{what}"] < metrics[f"minimax/1/{what}"] / 10
+        assert metrics[f"non_saturating/{what}"] > 4 * metrics[f"non_saturating/1/{what}"]
+    for loss in vanishing_gradients.LOSSES:
+        cosines = [metrics[f"{loss}/{step}/cosine"] for step in (1, 10, 100)]
+        assert cosines[0] < 0.6 < 0.9 < cosines[2]
+        assert cosines == sorted(cosines)

@@ -1,9 +1,6 @@
 """What is read off a moment whose generator is known."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from scipy import stats
 
@@ -13,11 +10,7 @@ from experiments.learning_process import (
     X,
     at_moment,
     density_error,
-    kept,
-    remembering,
-    weights_of,
 )
-from gan_jax import games
 
 NORMAL = stats.norm(2, 1)
 
@@ -50,29 +43,3 @@ def test_a_moment_that_is_off_is_measured():
     assert numbers["contraction"] < -0.9  # it expands towards 4.5, where there are less data
     uniform = stats.uniform(3.5, 1).rvs(20_000, random_state=0)
     assert density_error(moment.generated, uniform) < 0.03 < density_error(DATA, uniform)
-
-
-def test_the_weights_are_kept_at_the_steps_that_are_shown():
-    """A step that adds 1 to both players' weights: the memory has 0, 20, 100 and the newest."""
-
-    def step(key, state, batch):
-        moved = jax.tree.map(lambda w: w + 1, weights_of(state))
-        players = {
-            name: getattr(state, name).replace(weights=weights)
-            for name, weights in zip(("generator", "discriminator"), moved, strict=True)
-        }
-        return state.replace(step=state.step + 1, **players), {}
-
-    still = optax.identity()
-    state = games.init(
-        generator=games.Weights(params=jnp.zeros(2)),
-        discriminator=games.Weights(params=jnp.zeros(3)),
-        optimizers=games.Optimizers(generator=still, discriminator=still),
-    )
-    state = state.replace(memory=kept(state))
-    play = remembering(step)
-    for num_steps, shown in ((15, [0, 15, 0, 0, 0]), (105, [0, 20, 100, 120, 0])):
-        state = jax.lax.fori_loop(0, num_steps, lambda _, state: play(None, state, None)[0], state)
-        generator, discriminator = state.memory
-        np.testing.assert_array_equal(generator.params[:, 0], shown)
-        np.testing.assert_array_equal(discriminator.params[:, 2], shown)

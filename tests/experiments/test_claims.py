@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import (
+    critic_slopes,
     density_ratio,
     fgan_gaussian,
     learning_process,
@@ -78,3 +79,11 @@ def test_a_better_discriminator_s_gradient_vanishes_or_grows_with_its_spread(tmp
         cosines = [metrics[f"{loss}/{step}/cosine"] for step in (1, 10, 100)]
         assert cosines[0] < 0.6 < 0.9 < cosines[2]
         assert cosines == sorted(cosines)
+
+
+def test_a_discriminator_saturates_between_two_gaussians_and_a_critic_does_not(tmp_path):
+    metrics = critic_slopes.run(critic_slopes.CONFIGS["gaussians"], tmp_path).metrics
+    assert metrics["discriminator/slope"] < 1e-3
+    assert metrics["critic/slope"] > 0.8
+    assert metrics["critic/steepest"] < 1.2
+    assert abs(metrics["critic/distance"] / critic_slopes.DISTANCE - 1) < 0.1

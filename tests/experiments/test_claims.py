@@ -8,6 +8,7 @@ import pytest
 from experiments import (
     critic_slopes,
     density_ratio,
+    estimates,
     fgan_gaussian,
     learning_process,
     parallel_lines,
@@ -87,3 +88,11 @@ def test_a_discriminator_saturates_between_two_gaussians_and_a_critic_does_not(t
     assert metrics["critic/slope"] > 0.8
     assert metrics["critic/steepest"] < 1.2
     assert abs(metrics["critic/distance"] / critic_slopes.DISTANCE - 1) < 0.1
+
+
+def test_a_critic_s_estimate_follows_quality_and_a_discriminator_s_does_not(tmp_path):
+    config = dataclasses.replace(estimates.CONFIGS["ring"], steps=400, checkpoint_every=400)
+    metrics = estimates.run(config, tmp_path).metrics
+    assert metrics["wgan/correlation"] > 0.8
+    assert metrics["gan/correlation"] < 0.6
+    assert 0.5 < metrics["wgan/estimate"] / metrics["wgan/distance"] < 1.6

@@ -101,7 +101,8 @@ def evaluator(config: Config, systems: dict[str, GAN], workdir: Path) -> options
     def evaluate(key, state) -> Evaluation:
         key_real, key_fake = jax.random.split(key)
         real = draw(key_real, NUM_SAMPLES)["point"]
-        measured, files = {"step": int(state["gan"].step)}, {}
+        measured: dict[str, float] = {"step": int(state["gan"].step)}
+        files = {}
         for name in systems:
             fake, estimate = look(name, key_fake, real, state[name])
             measured[f"{name}/estimate"] = float(estimate)

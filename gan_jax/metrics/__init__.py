@@ -49,6 +49,7 @@ from gan_jax.metrics.neighbours import (
 )
 from gan_jax.metrics.paths import path_length_lerp, path_length_slerp, trimmed_mean
 from gan_jax.metrics.pitch import read_pitch
+from gan_jax.metrics.pushforward import pushforward_density
 from gan_jax.metrics.retrieval import precision_at, retrieval_accuracy
 from gan_jax.metrics.similarity import ms_ssim, ssim
 from gan_jax.metrics.slices import (
@@ -114,6 +115,7 @@ __all__ = [
     "prdc",
     "precision_at",
     "precision_recall",
+    "pushforward_density",
     "random_directions",
     "read_pitch",
     "retrieval_accuracy",

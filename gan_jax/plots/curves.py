@@ -21,8 +21,12 @@ def curves(
     x_label: str,
     y_label: str,
     title: str = "",
+    scales: tuple[str, str] = ("linear", "linear"),
 ) -> Picture:
-    """Draw curves over a common x, and of points (x, y), each named in the legend."""
+    """Draw curves over a common x, and of points (x, y), each named in the legend.
+
+    `scales` are those of x and of y: "linear" or "log".
+    """
     figure = Figure(figsize=(5.6, 4.0), dpi=110, layout="constrained")
     axes = figure.subplots()
     for index, (name, y) in enumerate(curves.items()):
@@ -30,7 +34,7 @@ def curves(
         axes.plot(x, y, style, color=colour, label=name)
     for index, (name, (at, y)) in enumerate((points or {}).items()):
         axes.plot(at, y, "ox^v"[index % 4], color=COLOURS[-2 - index], label=name)
-    axes.set(xlabel=x_label, ylabel=y_label, title=title)
+    axes.set(xlabel=x_label, ylabel=y_label, title=title, xscale=scales[0], yscale=scales[1])
     axes.legend()
     axes.grid(alpha=0.3)
     return picture(figure)

@@ -54,6 +54,7 @@ TINY = {
     "stage_one_steps": 2,
     "steps": 2,
     "source_steps": 2,
+    "generator_steps": 2,
     "steps_per_dispatch": 1,
     "evaluate_every": 1,
     "checkpoint_every": 1,

@@ -8,14 +8,18 @@ import pytest
 
 from experiments import (
     autoencoder,
+    critic_slopes,
     density_ratio,
+    estimates,
     fgan_gaussian,
+    learning_process,
     mode_collapse,
     parallel_lines,
     regularity,
     side_by_side,
     supports,
     vae,
+    vanishing_gradients,
 )
 from experiments.harness import options, published, runs
 from gan_jax import data, metrics, training
@@ -132,10 +136,56 @@ def test_a_vae_and_a_gan_get_nearer_to_the_same_digits_and_the_gan_faster(tmp_pa
     last = side_by_side.run(config, tmp_path).metrics
     first = next(line for line in training.read_log(tmp_path) if line["step"] == 125)
     distance = {name: f"{name}/pixels/fid" for name in ("vae", "gan")}
-    print(first, last)
     for name in distance.values():
         assert last[name] < 0.9 * first[name]
     assert first[distance["gan"]] > first[distance["vae"]]
     left = {name: last[at] / first[at] for name, at in distance.items()}
     assert left["gan"] < 0.95 * left["vae"]
     assert (tmp_path / "samples" / "over_time.png").exists()
+
+
+def test_a_gan_s_discriminator_ends_at_a_half_where_its_generator_contracts(tmp_path):
+    config = learning_process.CONFIGS["normal"]
+    metrics = learning_process.run(config, tmp_path).metrics
+    assert metrics["20/from_half"] > 0.2  # D tells well before G has learnt
+    assert metrics["20/from_best"] < metrics["0/from_best"] / 2
+    assert metrics["from_half"] < 0.12
+    assert metrics["from_best"] < 0.08
+    assert metrics["jensen_shannon"] < 0.1 < metrics["20/jensen_shannon"]
+    assert metrics["contraction"] < -0.6
+    assert metrics["density_error"] < 0.03
+
+
+def test_a_better_discriminator_s_gradient_vanishes_or_grows_with_its_spread(tmp_path, monkeypatch):
+    monkeypatch.setattr(vanishing_gradients, "NUM_BATCHES", 8)
+    config = dataclasses.replace(
+        vanishing_gradients.CONFIGS["digits"],
+        generator_steps=200,
+        steps=300,
+        evaluate_every=300,
+        checkpoint_every=300,
+    )
+    metrics = vanishing_gradients.run(config, tmp_path).metrics
+    for what in ("norm", "spread"):
+        assert metrics[f"minimax/{what}"] < metrics[f"minimax/1/{what}"] / 10
+        assert metrics[f"non_saturating/{what}"] > 4 * metrics[f"non_saturating/1/{what}"]
+    for loss in vanishing_gradients.LOSSES:
+        cosines = [metrics[f"{loss}/{step}/cosine"] for step in (1, 10, 100)]
+        assert cosines[0] < 0.6 < 0.9 < cosines[2]
+        assert cosines == sorted(cosines)
+
+
+def test_a_discriminator_saturates_between_two_gaussians_and_a_critic_does_not(tmp_path):
+    metrics = critic_slopes.run(critic_slopes.CONFIGS["gaussians"], tmp_path).metrics
+    assert metrics["discriminator/slope"] < 1e-3
+    assert metrics["critic/slope"] > 0.8
+    assert metrics["critic/steepest"] < 1.2
+    assert abs(metrics["critic/distance"] / critic_slopes.DISTANCE - 1) < 0.1
+
+
+def test_a_critic_s_estimate_follows_quality_and_a_discriminator_s_does_not(tmp_path):
+    config = dataclasses.replace(estimates.CONFIGS["ring"], steps=400, checkpoint_every=400)
+    metrics = estimates.run(config, tmp_path).metrics
+    assert metrics["wgan/correlation"] > 0.8
+    assert metrics["gan/correlation"] < 0.6
+    assert 0.5 < metrics["wgan/estimate"] / metrics["wgan/distance"] < 1.6

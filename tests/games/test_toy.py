@@ -52,6 +52,23 @@ def test_the_bilinear_field_is_the_matrix_s():
     np.testing.assert_allclose(of_discriminator, -MATRIX.T @ x, rtol=1e-5)
 
 
+def test_one_player_comes_to_rest_where_two_move_apart():
+    """Down ½‖z‖² by 1 - α a step, and on ⟨x, y⟩, from the same point, out by √(1 + α²)."""
+    rate, num_steps = 0.1, 50
+    state = start([1.0], [0.5], sgd(rate))
+    lengths = {}
+    for name, game in {
+        "one": toy.quadratic(potential=np.eye(2), hamiltonian=np.zeros((2, 2))),
+        "two": toy.bilinear(),
+    }.items():
+        step = partial(simultaneous_step, game=game, optimizers=sgd(rate))
+        _, path, _ = trajectory(KEY, state, {}, step=step, num_steps=num_steps)
+        end = np.concatenate([path.generator[-1], path.discriminator[-1]])
+        lengths[name] = np.linalg.norm(end) / np.linalg.norm([1.0, 0.5])
+    np.testing.assert_allclose(lengths["one"], (1 - rate) ** num_steps, rtol=1e-5)
+    np.testing.assert_allclose(lengths["two"], (1 + rate**2) ** (num_steps / 2), rtol=1e-5)
+
+
 def test_alternating_play_conserves_the_invariant_of_a_matrix_game():
     with jax.enable_x64(True):
         rate, matrix = 0.3, RNG.normal(size=(3, 3))

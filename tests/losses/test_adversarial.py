@@ -122,6 +122,38 @@ def test_the_generators_slopes_are_those_of_the_docstrings(loss, slope):
         np.testing.assert_allclose(slopes, slope(logits), rtol=1e-10, atol=1e-14)
 
 
+def test_the_cross_entropy_of_two_classes_is_the_same_loss():
+    """Softmax over the logits (a, 0) of the classes real and fake."""
+    a = jnp.linspace(-20, 20, 41)
+    log_real, log_fake = jax.nn.log_softmax(jnp.stack([a, jnp.zeros_like(a)]), axis=0)
+    np.testing.assert_allclose(minimax().real(a), -log_real, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(minimax().fake(a), -log_fake, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(non_saturating().generator(a), -log_real, rtol=1e-5, atol=1e-7)
+
+
+def test_the_value_is_minus_twice_the_tutorial_s_cost_of_the_discriminator():
+    """With its halves: V = -2 J_D, J_G = -J_D, and L_G = 2 J_G but for a term without G."""
+    real, fake = jax.random.normal(jax.random.key(0), (2, 50))
+    loss = minimax()
+
+    def value(fake):
+        return np.log(sigmoid(np.asarray(real))).mean() + jnp.mean(
+            jnp.log(1 - jax.nn.sigmoid(fake))
+        )
+
+    def halved(fake):
+        return (jnp.mean(loss.real(real)) + jnp.mean(loss.fake(fake))) / 2
+
+    def ours(fake):
+        return jnp.mean(loss.generator(fake))
+
+    np.testing.assert_allclose(value(fake), -2 * halved(fake), rtol=1e-5)
+    without_g = -jnp.mean(loss.real(real))  # E log D(x), which L_G drops
+    np.testing.assert_allclose(ours(fake) + without_g, -2 * halved(fake), rtol=1e-5)
+    slopes = jax.grad(ours)(fake), jax.grad(lambda fake: -2 * halved(fake))(fake)
+    np.testing.assert_allclose(*slopes, rtol=1e-6)
+
+
 def test_minimax_is_zero_sum_sample_by_sample():
     logits = jnp.linspace(-20, 20, 101)
     np.testing.assert_array_equal(minimax().generator(logits), -minimax().fake(logits))

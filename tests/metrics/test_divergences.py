@@ -117,3 +117,14 @@ def test_the_closest_gaussian_by_the_kullback_leibler_divergence_has_the_moments
     assert least == pytest.approx(
         metrics.kl_divergence(mass, metrics.normal_on_grid(grid, mean, deviation))
     )
+
+
+def test_as_gaussians_part_kullback_leibler_grows_for_ever_and_jensen_shannon_to_log_2():
+    grid = np.linspace(-15, 25, 8_001)
+    still, *moved = metrics.normals_on_grid(grid, [0.0, 0.0, 1.0, 3.0, 9.0], np.ones(5))
+    moved = np.stack(moved)
+    for kl in (metrics.kl_divergence(still, moved), metrics.kl_divergence(moved, still)):
+        np.testing.assert_allclose(kl, np.array([0, 1, 9, 81]) / 2, rtol=1e-6, atol=1e-12)
+    js = metrics.jensen_shannon_divergence(still, moved)
+    assert (np.diff(js) > 0).all()
+    np.testing.assert_allclose(js[[0, -1]], [0, math.log(2)], atol=1e-4)

@@ -139,6 +139,14 @@ REFUSED = {
         lambda: metrics.jensen_shannon_on_grid([0, 0], HALVES),
         "Give 2 weights, one a point: finite, none of them negative, and not all 0.",
     ),
+    "slopes": (
+        lambda: metrics.pushforward_density(GRID, made=[0, 1], slopes=[1], density=HALVES),
+        "made has the shape (2,), slopes has (1,)",
+    ),
+    "slopes of nan": (
+        lambda: metrics.pushforward_density(GRID, made=[0, 1], slopes=[1, np.nan], density=HALVES),
+        "slopes holds nan; every number in it must be finite.",
+    ),
     "points on the line": (
         lambda: metrics.wasserstein(ROW, ROW),
         "x has the shape (5,); give it as points, (num, features)",

@@ -17,3 +17,5 @@ def test_the_distances_are_those_of_points_on_the_lines():
     np.testing.assert_allclose(
         exact.total_variation, metrics.total_variation_distance(np.eye(2)[0], masses)
     )
+    kl = metrics.kl_divergence(np.eye(2)[0], masses)
+    np.testing.assert_array_equal(kl, np.where(thetas == 0, 0, np.inf))

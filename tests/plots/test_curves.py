@@ -1,5 +1,7 @@
 """Curves in one frame."""
 
+import importlib
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -31,3 +33,15 @@ def test_curves_and_points_are_drawn_with_their_names(monkeypatch):
     ]
     assert len({colour for *_, colour in drawn}) == 3
     assert picture.pixels.shape == (440, 616, 3)
+
+
+def test_scales_are_those_that_are_asked_for(monkeypatch):
+    figures = []
+    module = importlib.import_module("gan_jax.plots.curves")  # the function has its name
+    draw = module.picture
+    monkeypatch.setattr(module, "picture", lambda figure: figures.append(figure) or draw(figure))
+    told = {"x": X + 1, "curves": {"square": X**2 + 1}, "x_label": "x", "y_label": "y"}
+    curves(**told, scales=("log", "linear"))
+    curves(**told)
+    scales = [(axes.get_xscale(), axes.get_yscale()) for axes in (f.axes[0] for f in figures)]
+    assert scales == [("log", "linear"), ("linear", "linear")]

@@ -1,0 +1,193 @@
+"""What a better D does to G's gradient.    python -m experiments.vanishing_gradients
+
+Trains a GAN of digits a little, then holds G still and trains another D from scratch. As it gets
+better, G's gradient vanishes under the minimax loss; under the non-saturating one it grows, and
+with it its spread over batches. Before D is any good the gradient points elsewhere (Arjovsky &
+Bottou 2017, theorems 2.4 and 2.6, figures 2 and 3).
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.flatten_util import ravel_pytree
+
+from experiments.harness import command, moments, options, phases, pictures
+from experiments.harness.bounds import Count, Rate, Size
+from gan_jax import data, games, losses, plots
+from gan_jax.nets import MLPDiscriminator, MLPGenerator
+from gan_jax.systems import GAN, networks
+from gan_jax.training import Evaluation, Phase, batch_shapes, first_batch
+from gan_jax.typing import Batch, Step
+
+LOSSES = {"minimax": losses.minimax(), "non_saturating": losses.non_saturating()}
+SHOWN = (1, 3, 10, 30, 100, 300)
+"""The moves of D after which gradients are taken, beside the newest one."""
+NUM_BATCHES = 32
+NUM_SHOWN = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(phases.PhaseOptions, pictures.PictureOptions):
+    width: Size = 128
+    """Units in each of the two hidden layers of all networks."""
+    latent_dim: Size = 64
+    """Size of the latents, from N(0, I)."""
+    generator_steps: Count = 500
+    """Steps of both players, after which G stays as it is."""
+    batch_size: Size = 64
+    """Real images, and as many fakes, in each move; fakes of which a gradient is taken."""
+    learning_rate: Rate = 2e-4
+    """Adam's, for both players; beta1 is 0.5."""
+    steps: Count = 1_000
+    steps_per_dispatch: Count = 50
+    evaluate_every: Count = 500
+    checkpoint_every: Count = 500
+
+
+CONFIGS = {"digits": Config()}
+
+
+def build(config: Config, batch: Batch) -> GAN:
+    widths = (config.width,) * 2
+    return GAN(
+        generator=MLPGenerator(batch["image"].shape[1:], widths, output=nn.tanh),
+        discriminator=MLPDiscriminator(
+            widths, activation=partial(nn.leaky_relu, negative_slope=0.2)
+        ),
+        loss=LOSSES["non_saturating"],
+        latents=networks.normal(config.latent_dim),
+    )
+
+
+def discriminator_of(state: games.GameState) -> games.Weights:
+    return state.discriminator.weights
+
+
+def evaluator(config: Config, system: GAN, batch: Batch) -> options.Evaluate:
+    """Take G's gradient on the same latents under every D so far."""
+    sample = jax.jit(system.sample, static_argnums=2)
+    systems = {name: dataclasses.replace(system, loss=loss) for name, loss in LOSSES.items()}
+
+    def evaluate(key, state) -> Evaluation:
+        images = np.asarray(sample(key, state.generator.weights, NUM_SHOWN))
+        files = {"samples": plots.image_grid(images)}
+        if state.memory is None:  # G is still learning
+            return Evaluation(files)
+        steps, past = moments.so_far(state, SHOWN)
+        norms, spreads, cosines, metrics = {}, {}, {}, {}
+        for name, played in systems.items():
+            found = gradients(key, state, past, batch, played)
+            norms[name], spreads[name], cosines[name] = map(np.asarray, found)
+            for step, *values in zip(steps, *found, strict=True):
+                numbers = dict(zip(("norm", "spread", "cosine"), map(float, values), strict=True))
+                metrics |= {f"{name}/{step}/{what}": x for what, x in numbers.items()}
+            metrics |= {f"{name}/{what}": x for what, x in numbers.items()}
+        x = np.array(steps)
+        curves = {f"{name}, norm": y for name, y in norms.items()}
+        curves |= {f"{name}, spread over batches": y for name, y in spreads.items()}
+        drawn = partial(plots.curves, x=x, x_label="moves of D from scratch")
+        files["gradients"] = drawn(curves=curves, y_label="G's gradient", scales=("log", "log"))
+        files["cosines"] = drawn(
+            curves=cosines,
+            y_label="its cosine to that under the newest D",
+            scales=("log", "linear"),
+        )
+        return Evaluation(files, metrics)
+
+    return evaluate
+
+
+@partial(jax.jit, static_argnums=4)
+def gradients(
+    key, state: games.GameState, discriminators: games.Weights, batch: Batch, system: GAN
+):
+    """Of each D: the mean norm of G's gradient over batches, its spread, its direction.
+
+    spread: √E ‖g - E g‖². direction: the cosine of E g under this D and under the last one.
+    """
+
+    def under(weights):
+        player = state.discriminator.replace(weights=weights)
+
+        def of_batch(key):
+            at = state.replace(discriminator=player)
+            slope, _ = games.vector_field(key, at, batch, game=system.game)
+            return ravel_pytree(slope.generator)[0]
+
+        each = jax.lax.map(of_batch, jax.random.split(key, NUM_BATCHES))
+        mean = jnp.mean(each, axis=0, keepdims=True)
+        spread = jnp.sqrt(jnp.mean(jnp.sum((each - mean) ** 2, axis=1)))
+        return jnp.mean(jnp.linalg.norm(each, axis=1)), spread, mean[0]
+
+    norms, spreads, means = jax.lax.map(under, discriminators)
+    lengths = jnp.linalg.norm(means, axis=1)
+    return norms, spreads, means @ means[-1] / (lengths * lengths[-1])
+
+
+def counted(step: Step) -> Step:
+    """Count the moves of one player as steps."""
+
+    def one(key, state: games.GameState, batch: Batch):
+        moved, metrics = step(key, state, batch)
+        return moved.replace(step=moved.step + 1), metrics
+
+    return one
+
+
+def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
+    """Train both players, then another D against the same G."""
+    feed = config.picture_feed(config.images(), {"image": data.signed})
+    system, batch = build(config, batch_shapes(feed)), first_batch(feed)
+    adam = optax.adam(config.learning_rate, b1=0.5)
+    optimizers = games.Optimizers(generator=adam, discriminator=adam)
+    told = {"game": system.game, "optimizers": optimizers}
+    init = jax.jit(partial(system.init, optimizers=optimizers))
+    key_both, key_another = jax.random.split(config.key("init"))
+
+    def another(state: games.GameState) -> games.GameState:
+        """The same G, and a D that has learnt nothing."""
+        anew = init(key_another, batch)
+        return moments.start(anew.replace(generator=state.generator), SHOWN, discriminator_of)
+
+    tell = counted(partial(games.discriminator_step, **told))
+    first, last = map(config.timetable, (config.generator_steps, config.steps))
+    result = config.train_phases(
+        [
+            Phase(
+                "both",
+                lambda _: init(key_both, batch),
+                partial(games.alternating_step, **told),
+                feed,
+                config.batch_size,
+                first,
+            ),
+            Phase(
+                "discriminator",
+                another,
+                moments.remembering(tell, SHOWN, discriminator_of),
+                feed,
+                config.batch_size,
+                last,
+            ),
+        ],
+        evaluator(config, system, batch),
+        workdir=workdir,
+        fresh=fresh,
+    )
+    return result.says(
+        "G's gradient from {minimax/1/norm:.3g} after one move of D to {minimax/norm:.3g} under "
+        "minimax; under the non-saturating loss from {non_saturating/1/norm:.3g} to "
+        "{non_saturating/norm:.3g}, its spread from {non_saturating/1/spread:.3g} to "
+        "{non_saturating/spread:.3g}".format_map(result.metrics)
+    )
+
+
+if __name__ == "__main__":
+    command.main("vanishing_gradients", run, CONFIGS, __doc__ or "")

@@ -1,0 +1,39 @@
+"""The density of what a map of one variable makes of another."""
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from gan_jax.checks import FINITE
+from gan_jax.losses.inputs import check_same_shape, check_values
+
+
+def pushforward_density(
+    at: Float[np.ndarray, " points"],
+    *,
+    made: ArrayLike,
+    slopes: ArrayLike,
+    density: ArrayLike,
+) -> Float[np.ndarray, " points"]:
+    """p(x) = Σ p(z)/|G'(z)| over all z with G(z) = x, for x = `at`; G need not be monotone.
+
+    `made`, `slopes` and `density` are G(z), G'(z) and p(z) along a grid of z that is fine enough
+    for G to be a line between neighbours. Where G turns, p(x) has a pole: numbers there are large.
+
+    Raises:
+        ValueError: the three are not given at the same z, or are not finite.
+    """
+    along = {"made": made, "slopes": slopes, "density": density}
+    check_same_shape(**along)
+    check_values(FINITE, **along)
+    made, slopes, density = (np.asarray(values, np.float64) for values in along.values())
+    left, right = made[:-1, None], made[1:, None]
+    segments, points = np.nonzero((left <= at) != (right <= at))
+    shares = ((at - left) / np.where(left == right, 1, right - left))[segments, points]
+
+    def between(values):
+        return (1 - shares) * values[segments] + shares * values[segments + 1]
+
+    with np.errstate(divide="ignore"):
+        branches = between(density) / np.abs(between(slopes))
+    return np.bincount(points, branches, minlength=len(at))

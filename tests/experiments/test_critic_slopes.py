@@ -1,0 +1,34 @@
+"""What is drawn and read off, of a discriminator and a critic that are lines."""
+
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import critic_slopes
+from gan_jax import plots
+from gan_jax.games import Weights
+from gan_jax.nets import MLPDiscriminator
+
+
+def line(slope, at_0):
+    params = {"Dense_0": {"kernel": jnp.full((1, 1), slope), "bias": jnp.full(1, at_0)}}
+    return SimpleNamespace(player=SimpleNamespace(weights=Weights(params=params)))
+
+
+def test_slopes_are_those_of_the_probability_and_of_the_score(monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(plots, "curves", lambda **told: drawn.update(told["curves"]))
+    evaluate = critic_slopes.evaluator(critic_slopes.Config(), MLPDiscriminator(()))
+    state = {"discriminator": line(-1.0, 5.0), "critic": line(-0.5, 7.0)}
+    metrics = evaluate(None, state).metrics
+    x = critic_slopes.GRID
+    probability = 1 / (1 + np.exp(x - 5))
+    steepest = (probability * (1 - probability))[np.abs(x - 10) < 1].max()
+    assert metrics["discriminator/slope"] == pytest.approx(steepest, rel=1e-4)
+    assert metrics["critic/slope"] == metrics["critic/steepest"] == 0.5
+    assert metrics["critic/distance"] == pytest.approx(5)
+    _, _, of_d, of_critic = drawn.values()
+    np.testing.assert_allclose(of_d, probability, rtol=1e-4)
+    np.testing.assert_allclose(of_critic, 0.75 - x / 20, rtol=1e-5, atol=1e-6)

@@ -1,5 +1,6 @@
 """Tables of text, as experiments print them."""
 
+import math
 from collections.abc import Sequence
 
 
@@ -14,5 +15,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def plus_minus(value: float, spread: float, digits: int = 2) -> str:
-    """A value and its spread, to as many digits after the point."""
+    """A value and its spread, to as many digits after the point, or that it is infinite."""
+    if math.isinf(value):
+        return "infinite"
     return f"{value:.{digits}f} ± {spread:.{digits}f}"

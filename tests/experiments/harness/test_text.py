@@ -10,3 +10,4 @@ def test_columns_are_as_wide_as_their_widest_cell():
 
 def test_a_value_and_its_spread_have_as_many_digits():
     assert text.plus_minus(1.0, 0.25, 1) == "1.0 ± 0.2"
+    assert text.plus_minus(float("inf"), float("nan")) == "infinite"

@@ -32,7 +32,7 @@ class NoteOptions(RunOptions):
     folder of sounds of yours (wav) whose metadata.jsonl has a column `pitch`; or a dataset of
     TensorFlow Datasets that has both (nsynth/gansynth_subset)."""
     rate: Count = 4_000
-    """Samples a second: of drawn notes, and what those of a folder must have."""
+    """Samples a second, to which the sounds of a folder are brought."""
     frame_length: Size = 256
     """Samples in a frame of a spectrogram; 1,024 in the paper, and 2,048 in its H."""
     hop_length: Size = 128
@@ -105,17 +105,12 @@ class NoteOptions(RunOptions):
         """The sounds of a folder or of a dataset, or None where notes are drawn.
 
         Raises:
-            ValueError: `dataset` is none of sounds, its sounds have another rate, no pitches or
-                pitches out of the range, or as `data.load`.
+            ValueError: `dataset` is none of sounds, these have no pitches or pitches out of the
+                range, or as `data.load`.
         """
         if self.dataset == DRAWN:
             return None
-        found = data.load(self.dataset, split=split, num_samples=self.num_samples)
-        if getattr(found, "rate", None) != self.rate:
-            raise Refusal(
-                f"The sounds of --dataset {self.dataset} have {getattr(found, 'rate', None)} "
-                f"samples a second, and --rate is {self.rate}: give theirs."
-            )
+        found = data.load(self.dataset, split=split, num_samples=self.num_samples, rate=self.rate)
         pitch = getattr(found, "arrays", {}).get("pitch")
         if pitch is None or pitch.dtype != np.int32:
             raise Refusal(

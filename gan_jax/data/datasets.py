@@ -4,7 +4,7 @@ import os
 from typing import Literal
 
 from gan_jax.checks import AT_LEAST_1, check_bound
-from gan_jax.data import folders, paths, sounds, tfds
+from gan_jax.data import folders, paths, sounds, tfds, tfds_sounds
 from gan_jax.data.embedded import EMBEDDED
 from gan_jax.data.framing import Framing, framed
 from gan_jax.data.sources import Dataset
@@ -22,6 +22,7 @@ def load(
     pairs: bool = False,
     num_frames: int | None = None,
     num_samples: int | None = None,
+    rate: int | None = None,
 ) -> Dataset:
     """Load a dataset: an `ArrayDataset`, or one that is streamed where it is too large for that.
 
@@ -67,12 +68,14 @@ def load(
             (gif, png, webp), or folders of numbered still pictures, a clip each. Field `video`:
             uint8 (num_frames, H, W, C), in place of `image`; all else as for pictures, and the list
             names the files or the folders. A clip that is longer is cut off.
-        num_samples: a folder is one of sounds (wav, of one channel and of one rate), the first so
+        num_samples: a folder is one of sounds (wav, of one channel), the first so
             many samples of each; what is shorter ends in silence. Field `audio`: float32
             (num_samples,) in [-1, 1], in place of `image`, and the dataset has the attribute
             `rate`; all else as for pictures. Any other name is a dataset of TFDS that has a field
             `audio` of floats (`nsynth/gansynth_subset`), with the field `pitch`: int32, where there
             is one.
+        rate: what sounds are brought to, in samples a second; without it a folder's must be of one
+            rate, and keep it.
 
     Raises:
         ValueError: unknown name or split, no images of bytes and of one size, or a folder whose
@@ -90,10 +93,11 @@ def load(
                 f"dataset is {name!r}; leave out num_samples, or name a dataset of sounds, and "
                 "leave out what frames pictures."
             )
-        check_bound(AT_LEAST_1, num_samples=num_samples)
+        check_bound(AT_LEAST_1, num_samples=num_samples, rate=1 if rate is None else rate)
+        told = {"split": split, "num_samples": num_samples, "rate": rate}
         if path is None:
-            return tfds.read_sounds(name, split=split, num_samples=num_samples, data_dir=data_dir)
-        return sounds.read(path, split=split, num_samples=num_samples)
+            return tfds_sounds.read(name, data_dir=data_dir, **told)
+        return sounds.read(path, **told)
     if path is not None:
         return folders.read(path, split=split, framing=framing)
     if name not in EMBEDDED:

@@ -1,5 +1,6 @@
 """A user's own folder of sounds; `load` says what it may hold."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from scipy.io import wavfile
+from scipy.signal import resample_poly
 
 from gan_jax.data import tfds
 from gan_jax.data.framing import in_threads
@@ -45,7 +47,8 @@ class SoundDataset:
         audio = np.zeros((len(indices), self.num_samples), np.float32)
 
         def read_into(row: int) -> None:
-            fill(audio[row], read_sound(self.folder / self.names[indices[row]]))
+            sound = read_sound(self.folder / self.names[indices[row]])
+            fill(audio[row], at_rate(sound, self.rate))
 
         in_threads(read_into, range(len(indices)), None)
         return {"audio": audio, **{name: of[indices] for name, of in self.arrays.items()}}
@@ -58,7 +61,7 @@ class Sound(NamedTuple):
     rate: int
 
 
-def read(root: Path, *, split: str, num_samples: int) -> Dataset:
+def read(root: Path, *, split: str, num_samples: int, rate: int | None = None) -> Dataset:
     """Read a folder; what fits is kept in memory. `load` says what it raises."""
     folder, is_share = folder_of(root, split)
     names = files_in(folder, SUFFIXES, KIND)
@@ -72,7 +75,7 @@ def read(root: Path, *, split: str, num_samples: int) -> Dataset:
     chosen = share(folder, names, split) if is_share else names
     fits = len(chosen) * num_samples * np.dtype(np.float32).itemsize <= tfds.RESIDENT_BYTES
     audio = np.zeros((len(chosen), num_samples if fits else 0), np.float32)
-    rates, broken = _look(folder, chosen, audio)
+    rates, broken = _look(folder, chosen, audio, rate)
     warn_of(folder, broken, len(chosen), KIND)
     whole, rate = tuple(rates), _same(folder, rates)
     of_whole = told.of(np.flatnonzero(np.isin(names, whole)))
@@ -114,6 +117,15 @@ def read_sound(path: Path) -> Sound:
     return Sound(samples, rate)
 
 
+def at_rate(sound: Sound, rate: int) -> Sound:
+    """Resample a sound by SciPy's `resample_poly`, in [-1, 1] still; one of this rate is itself."""
+    if sound.rate == rate:
+        return sound
+    common = math.gcd(sound.rate, rate)
+    samples = resample_poly(sound.samples, rate // common, sound.rate // common)
+    return Sound(np.clip(samples, -1, 1).astype(np.float32), rate)
+
+
 def fill(row: Float[np.ndarray, " samples"], sound: Sound) -> None:
     """Write a sound at the start of a row, as much of it as fits."""
     samples = sound.samples[: len(row)]
@@ -121,16 +133,20 @@ def fill(row: Float[np.ndarray, " samples"], sound: Sound) -> None:
 
 
 def _look(
-    folder: Path, names: Sequence[str], audio: Float[np.ndarray, "sounds samples"]
+    folder: Path,
+    names: Sequence[str],
+    audio: Float[np.ndarray, "sounds samples"],
+    asked: int | None,
 ) -> tuple[dict[str, int], dict[str, str]]:
     """The rates of the sounds that can be read, and what is wrong with the others.
 
-    What fits of each is written to its row of `audio`.
+    What fits of each is written to its row of `audio`, at the rate that is asked for, if one is.
     """
 
     def look(row: int) -> int | Exception:
         try:
             sound = read_sound(folder / names[row])
+            sound = sound if asked is None else at_rate(sound, asked)
         except MemoryError:
             raise
         except Exception as error:
@@ -152,6 +168,6 @@ def _same(folder: Path, rates: dict[str, int]) -> int:
         (rate, one), (other_rate, other) = list(first.items())[:2]
         raise Refusal(
             f"The sounds in {folder} differ in their rate: {one} has {rate} samples a second and "
-            f"{other} has {other_rate}; resample all to one."
+            f"{other} has {other_rate}; say by rate (--rate) which they are to be brought to."
         )
     return next(iter(first))

@@ -58,29 +58,6 @@ class TFDSDataset:
             }
 
 
-@dataclass(frozen=True, kw_only=True)
-class TFDSSounds:
-    """Read the sounds of a dataset when they are asked for, the first `num_samples` of each.
-
-    rate: of all of them, in samples a second.
-    arrays: fields beside the sounds.
-    """
-
-    records: TFDSDataset
-    num_samples: int
-    rate: int
-    arrays: Examples
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __getitem__(self, indices: np.ndarray) -> Examples:
-        audio = np.zeros((len(indices), self.num_samples), np.float32)
-        for row, samples in zip(audio, self.records[indices]["audio"], strict=True):
-            row[: len(samples)] = samples[: self.num_samples]
-        return {"audio": audio, **{name: of[indices] for name, of in self.arrays.items()}}
-
-
 def knows(family: str, data_dir: str | os.PathLike[str] | None) -> bool:
     """Whether a name that begins with this, as in family/config, is a dataset's."""
     folder = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets", family)
@@ -100,13 +77,13 @@ def read(
     Args:
         may_differ: images may be of several sizes; they are then objects in an array.
     """
-    builder = _find(name, data_dir or os.environ.get("TFDS_DATA_DIR"))
+    builder = find(name, data_dir or os.environ.get("TFDS_DATA_DIR"))
     fields = _check_features(name, builder, may_differ)
     if not builder.is_prepared():
-        _prepare(name, builder)
+        prepare(name, builder)
     names = tuple(builder.info.features["label"].names) if "label" in fields else None
     shapes = {"image": builder.info.features["image"].shape, "label": ()}
-    differ, records = ("image",) * (None in shapes["image"]), _records(name, builder, split)
+    differ, records = ("image",) * (None in shapes["image"]), records_of(name, builder, split)
     dataset = TFDSDataset(records, fields, names, builder.data_path, differ)
     if differ or len(dataset) * math.prod(shapes["image"]) > RESIDENT_BYTES:
         return dataset
@@ -114,37 +91,6 @@ def read(
     kept = Path(builder.data_path, f"gan_jax-{split}.npz") if split in builder.info.splits else None
     expected = {field: ((len(dataset), *shapes[field]), DTYPES[field]) for field in fields}
     return ArrayDataset(decoded(dataset, expected, kept), names)
-
-
-def read_sounds(
-    name: str, *, split: str, num_samples: int, data_dir: str | os.PathLike[str] | None
-) -> Dataset:
-    """Read the sounds of a dataset of TFDS, and their pitches; `load` says what it raises."""
-    builder = _find(name, data_dir or os.environ.get("TFDS_DATA_DIR"))
-    kinds, features = _features(builder)
-    audio: Any = features.get("audio")
-    if not isinstance(audio, kinds.Audio) or len(audio.shape) > 1 or audio.np_dtype != np.float32:
-        raise Refusal(
-            f"{name!r} is no dataset of sounds: it has no field `audio` of one channel, in floats."
-        )
-    if not builder.is_prepared():
-        _prepare(name, builder)
-    records, folder = _records(name, builder, split), builder.data_path
-    arrays = {}
-    if "pitch" in features:
-        kept = Path(folder, f"gan_jax-{split}-pitch.npz") if split in builder.info.splits else None
-        pitches = TFDSDataset(records, ("pitch",), folder=folder)
-        arrays = decoded(pitches, {"pitch": ((len(pitches),), DTYPES["pitch"])}, kept)
-    sounds = TFDSSounds(
-        records=TFDSDataset(records, ("audio",), folder=folder, differ=("audio",)),
-        num_samples=num_samples,
-        rate=audio.sample_rate,
-        arrays=arrays,
-    )
-    if len(sounds) * num_samples * np.dtype(np.float32).itemsize > RESIDENT_BYTES:
-        return sounds
-    blocks = {"audio": ((len(sounds), num_samples), DTYPES["audio"])}
-    return ArrayDataset({**decoded(sounds, blocks, None), **arrays}, rate=sounds.rate)
 
 
 def _objects(values: list[np.ndarray]) -> np.ndarray:
@@ -173,7 +119,7 @@ def _shortened(error: Exception) -> str:
     return textwrap.shorten(f"{type(error).__name__}: {error}", 120)
 
 
-def _find(name: str, data_dir: str | os.PathLike[str] | None) -> Any:
+def find(name: str, data_dir: str | os.PathLike[str] | None) -> Any:
     tfds = require_extra("tensorflow_datasets")
     try:
         return tfds.builder(name, data_dir=data_dir)
@@ -202,7 +148,7 @@ def _find(name: str, data_dir: str | os.PathLike[str] | None) -> Any:
     )
 
 
-def _features(builder: Any) -> tuple[Any, dict[str, Any]]:
+def features_of(builder: Any) -> tuple[Any, dict[str, Any]]:
     """The kinds of features there are, and those of the dataset by their names."""
     kinds, features = require_extra("tensorflow_datasets").features, builder.info.features
     return kinds, dict(features) if isinstance(features, kinds.FeaturesDict) else {}
@@ -210,7 +156,7 @@ def _features(builder: Any) -> tuple[Any, dict[str, Any]]:
 
 def _check_features(name: str, builder: Any, may_differ: bool) -> tuple[str, ...]:
     """Name the fields to read: the image, and the label if there is one."""
-    kinds, features = _features(builder)
+    kinds, features = features_of(builder)
     image: Any = features.get("image")
     if not isinstance(image, kinds.Image) or image.np_dtype != np.uint8:
         raise Refusal(f"{name!r} is not an image dataset: it has no field `image` of bytes.")
@@ -222,7 +168,7 @@ def _check_features(name: str, builder: Any, may_differ: bool) -> tuple[str, ...
     return ("image", "label") if isinstance(features.get("label"), kinds.ClassLabel) else ("image",)
 
 
-def _prepare(name: str, builder: Any) -> None:
+def prepare(name: str, builder: Any) -> None:
     """Let TFDS download the dataset and write it in the format that is read by index."""
     missing = f"Dataset {name!r} is not prepared in {builder.data_path}"
     instead = 'load("digits") is embedded and needs no download.'
@@ -245,7 +191,7 @@ def _prepare(name: str, builder: Any) -> None:
         downloader.MAX_RETRIES = retries
 
 
-def _records(name: str, builder: Any, split: str) -> Any:
+def records_of(name: str, builder: Any, split: str) -> Any:
     splits = builder.info.splits
     try:
         num_examples = splits[split].num_examples

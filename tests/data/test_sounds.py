@@ -7,7 +7,7 @@ import pytest
 from scipy.io import wavfile
 
 from gan_jax.data import ArrayDataset, SoundDataset, load, tfds
-from gan_jax.data.sounds import read_sound
+from gan_jax.data.sounds import Sound, at_rate, read_sound
 
 RATE = 8_000
 WAVE = np.sin(np.arange(40) / 3).astype(np.float32) * 0.9
@@ -101,6 +101,26 @@ def test_what_is_no_sound_is_named(tmp_path, samples, said):
         load(str(tmp_path), num_samples=40)
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_sounds_are_brought_to_one_rate(tmp_path, streamed, monkeypatch):
+    """A tone keeps its frequency, in the middle of what was resampled."""
+    if streamed:
+        monkeypatch.setattr(tfds, "RESIDENT_BYTES", 0)
+    for rate in (8_000, 16_000, 6_000):
+        tone = np.sin(2 * np.pi * 500 * np.arange(rate // 10) / rate).astype(np.float32)
+        write(tmp_path / f"train/{rate}.wav", 0.5 * tone, rate)
+    dataset = load(str(tmp_path), num_samples=400, rate=4_000)
+    assert dataset.rate == 4_000
+    expected = 0.5 * np.sin(2 * np.pi * 500 * np.arange(400) / 4_000)
+    for audio in dataset[np.arange(3)]["audio"]:
+        np.testing.assert_allclose(audio[50:-50], expected[50:-50], atol=0.02)
+
+
+def test_what_is_resampled_stays_in_minus_1_to_1():
+    square = np.repeat(np.tile([1.0, -1.0], 50), 20).astype(np.float32)
+    assert np.abs(at_rate(Sound(square, 8_000), 5_000).samples).max() == 1
+
+
 def test_what_is_refused(tmp_path):
     write(tmp_path / "train/a.wav")
     write(tmp_path / "train/b.wav", rate=16_000)
@@ -111,6 +131,8 @@ def test_what_is_refused(tmp_path):
         load(str(tmp_path), num_samples=40, split="test")
     with pytest.raises(ValueError, match="num_samples is 0"):
         load(str(tmp_path), num_samples=0)
+    with pytest.raises(ValueError, match="rate is 0"):
+        load(str(tmp_path), num_samples=40, rate=0)
     for name, told in (("digits", {}), (str(tmp_path), {"image_size": 8})):
         with pytest.raises(ValueError, match="Sounds come from a folder or TensorFlow"):
             load(name, num_samples=40, **told)

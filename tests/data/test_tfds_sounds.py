@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gan_jax.data import ArrayDataset, load, tfds
+from gan_jax.data.sounds import Sound, at_rate
 
 tensorflow_datasets = pytest.importorskip("tensorflow_datasets")
 
@@ -73,6 +74,13 @@ def test_sounds_are_cut_or_end_in_silence_and_have_a_pitch(tones, monkeypatch, r
     expected = [AUDIO[2], np.pad(AUDIO[0], (0, 2)), AUDIO[1][:7]]
     np.testing.assert_array_equal(found["audio"], expected)
     assert len(load("tones", num_samples=7, data_dir=tones, split="test")) == 1
+
+
+def test_sounds_are_brought_to_the_rate_that_is_asked_for(tones):
+    dataset = load("tones", num_samples=7, data_dir=tones, rate=4_000)
+    assert dataset.rate == 4_000
+    expected = at_rate(Sound(AUDIO[1], 8_000), 4_000).samples
+    np.testing.assert_allclose(dataset[np.array([1])]["audio"][0], np.pad(expected, (0, 2)))
 
 
 def test_pitches_are_read_once(tones, monkeypatch):

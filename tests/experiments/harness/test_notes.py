@@ -153,7 +153,6 @@ def test_the_classifier_is_one_for_one_kind_of_notes(monkeypatch):
     ("changes", "said"),
     [
         ({"dataset": "digits"}, "Sounds come from a folder or TensorFlow Datasets"),
-        ({"rate": 8_000}, "have 4000 samples a second, and --rate is 8000: give theirs"),
         ({"lowest_pitch": 61}, "are 60 to 63, and 61 to 63 are learned: give --lowest-pitch"),
         (
             {"highest_pitch": 100},

@@ -29,7 +29,7 @@ BATCH_SIZE = 16
 LEARNING_RATE = 1e-3
 NUM_JUDGED = 488
 NUM_BINS = 20
-SOURCES = (__file__, inspect.getfile(descend), inspect.getfile(LeNet))
+SOURCES = (__file__, inspect.getfile(NoteOptions), inspect.getfile(descend), inspect.getfile(LeNet))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ class NoteClassifier:
         that is measured by it.
     accuracy: the share of unseen notes whose pitch it names.
     scale: features are divided by it, so that their mean square over those notes is 1.
+    seen: what the network sees of spectrograms.
     """
 
     name: str
@@ -54,13 +55,13 @@ class NoteClassifier:
     scale: float
     network: LeNet
     params: Params
-    scaled: Callable[[Array], Array]
+    seen: Callable[[Array], Array]
 
     def ask(
         self, spectrograms: Float[Any, "num frames bins 2"]
     ) -> tuple[Float[Array, "num pitches"], Float[Array, "num features"]]:
         """The logits of pitches, and the last hidden layer, of mean square 1 over real notes."""
-        logits, features = _ask(self.network, self.params, spectrograms, self.scaled)
+        logits, features = _ask(self.network, self.params, spectrograms, self.seen)
         return logits, features / self.scale
 
 
@@ -106,7 +107,7 @@ def note_classifier(
         scale=float(found["scale"]),
         network=network,
         params=unflatten_dict({path: found[path] for path in expected}, sep="/"),
-        scaled=config.scaled,
+        seen=config.scaled,
     )
 
 
@@ -170,6 +171,6 @@ class Listener:
 
 
 def _ask(
-    network: LeNet, params: Params, spectrograms: Any, scaled: Callable[[Array], Array]
+    network: LeNet, params: Params, spectrograms: Any, seen: Callable[[Array], Array]
 ) -> tuple[Array, Array]:
-    return in_chunks(lambda x: apply_network(network, params, scaled(x)), spectrograms)
+    return in_chunks(lambda x: apply_network(network, params, seen(x)), spectrograms)

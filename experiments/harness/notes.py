@@ -12,7 +12,9 @@ from jaxtyping import Array
 from experiments.harness.bounds import Count, Size
 from experiments.harness.options import SHOWN_SEEDS, RunOptions
 from gan_jax import data
-from gan_jax.data import notes
+from gan_jax.data import notes, tfds
+from gan_jax.data.embedded import EMBEDDED
+from gan_jax.data.paths import path_of
 from gan_jax.errors import Refusal
 from gan_jax.nets.gansynth import per_channel
 from gan_jax.signals.audio import Spectrograms
@@ -110,6 +112,13 @@ class NoteOptions(RunOptions):
         """
         if self.dataset == DRAWN:
             return None
+        family = self.dataset.partition("/")[0]
+        is_known = tfds.knows(family, None) and family not in EMBEDDED
+        if path_of(self.dataset, None) is None and not is_known:
+            raise Refusal(
+                f"--dataset is {self.dataset!r}; it must be {DRAWN}, the path of a folder of "
+                "sounds, such as ./notes, or a dataset of sounds of TensorFlow Datasets."
+            )
         found = data.load(self.dataset, split=split, num_samples=self.num_samples, rate=self.rate)
         pitch = getattr(found, "arrays", {}).get("pitch")
         if pitch is None or pitch.dtype != np.int32:

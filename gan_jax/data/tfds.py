@@ -21,7 +21,7 @@ from gan_jax.data.sources import ArrayDataset, Dataset, Examples
 from gan_jax.errors import Refusal, require_extra
 
 RESIDENT_BYTES = 2**30
-"""A split whose decoded images take no more than this is held in memory."""
+"""A split whose decoded images or sounds take no more than this is held in memory."""
 
 DTYPES = {"image": np.uint8, "label": np.int32, "audio": np.float32, "pitch": np.int32}
 

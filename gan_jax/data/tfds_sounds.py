@@ -1,7 +1,7 @@
 """Sounds of TensorFlow Datasets, which needs TensorFlow to describe them."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ class TFDSSounds:
     """Read the sounds of a dataset when they are asked for, the first `num_samples` of each.
 
     stored_rate, rate: theirs, and what they are brought to, in samples a second.
-    arrays: fields beside the sounds.
+    arrays: fields beside the sounds, of all examples.
     """
 
     records: tfds.TFDSDataset
@@ -32,10 +32,11 @@ class TFDSSounds:
         return len(self.records)
 
     def __getitem__(self, indices: np.ndarray) -> Examples:
+        examples = self.records[indices]
         audio = np.zeros((len(indices), self.num_samples), np.float32)
-        for row, samples in zip(audio, self.records[indices]["audio"], strict=True):
+        for row, samples in zip(audio, examples["audio"], strict=True):
             fill(row, at_rate(Sound(samples, self.stored_rate), self.rate))
-        return {"audio": audio, **{name: of[indices] for name, of in self.arrays.items()}}
+        return {**examples, "audio": audio}
 
 
 def read(
@@ -57,19 +58,20 @@ def read(
     if not builder.is_prepared():
         tfds.prepare(name, builder)
     records, folder = tfds.records_of(name, builder, split), builder.data_path
-    arrays = {}
-    if "pitch" in features:
-        kept = Path(folder, f"gan_jax-{split}-pitch.npz") if split in builder.info.splits else None
-        pitches = tfds.TFDSDataset(records, ("pitch",), folder=folder)
-        arrays = decoded(pitches, {"pitch": ((len(pitches),), tfds.DTYPES["pitch"])}, kept)
+    pitch = features.get("pitch")
+    has_pitch = pitch is not None and pitch.shape == () and np.dtype(pitch.np_dtype).kind in "iu"
+    numbers = ("pitch",) * has_pitch
     sounds = TFDSSounds(
-        records=tfds.TFDSDataset(records, ("audio",), folder=folder, differ=("audio",)),
+        records=tfds.TFDSDataset(records, ("audio", *numbers), folder=folder, differ=("audio",)),
         num_samples=num_samples,
         stored_rate=audio.sample_rate,
         rate=rate or audio.sample_rate,
-        arrays=arrays,
+        arrays={},
     )
-    if len(sounds) * num_samples * np.dtype(np.float32).itemsize > tfds.RESIDENT_BYTES:
-        return sounds
-    expected = {"audio": ((len(sounds), num_samples), np.float32)}
-    return ArrayDataset({**decoded(sounds, expected, None), **arrays}, rate=sounds.rate)
+    shapes = {name: ((len(sounds),), tfds.DTYPES[name]) for name in numbers}
+    if len(sounds) * num_samples * np.dtype(np.float32).itemsize <= tfds.RESIDENT_BYTES:
+        audio_shape = {"audio": ((len(sounds), num_samples), np.float32)}
+        return ArrayDataset(decoded(sounds, audio_shape | shapes, None), rate=sounds.rate)
+    kept = Path(folder, f"gan_jax-{split}-pitch.npz") if split in builder.info.splits else None
+    alone = tfds.TFDSDataset(records, numbers, folder=folder)
+    return replace(sounds, arrays=decoded(alone, shapes, kept) if numbers else {})

@@ -16,12 +16,13 @@ class Tones(tensorflow_datasets.core.GeneratorBasedBuilder):
 
     VERSION = tensorflow_datasets.core.Version("1.0.0")
     RATE, DTYPE = 8_000, np.float32
+    PITCH = tensorflow_datasets.features.ClassLabel(num_classes=128)
 
     def _info(self):
         kinds = tensorflow_datasets.features
         fields = {
             "audio": kinds.Audio(shape=(None,), dtype=self.DTYPE, sample_rate=self.RATE),
-            "pitch": kinds.ClassLabel(num_classes=128),
+            "pitch": self.PITCH,
             "velocity": kinds.ClassLabel(num_classes=128),
         }
         return self.dataset_info_from_configs(features=kinds.FeaturesDict(fields))
@@ -37,6 +38,12 @@ class WholeTones(Tones):
     """Sounds of integers."""
 
     DTYPE = np.int64
+
+
+class Glides(Tones):
+    """Pitches that are no whole numbers."""
+
+    PITCH = tensorflow_datasets.features.Scalar(np.float32)
 
 
 AUDIO = [np.linspace(-1, 1, num, dtype=np.float32) for num in (5, 9, 7)]
@@ -86,9 +93,15 @@ def test_sounds_are_brought_to_the_rate_that_is_asked_for(tones):
 def test_pitches_are_read_once(tones, monkeypatch):
     monkeypatch.setattr(tfds, "RESIDENT_BYTES", 0)
     load("tones", num_samples=7, data_dir=tones)
+    assert len(list(tones.rglob("gan_jax-train-pitch.npz"))) == 1
     monkeypatch.setattr(tfds.TFDSDataset, "__getitem__", None)
     again = load("tones", num_samples=7, data_dir=tones)
     assert again.arrays["pitch"].tolist() == PITCH
+
+
+def test_pitches_of_fractions_are_left_out(tmp_path, prepare):
+    prepare("glides", tmp_path, {"train": {"audio": AUDIO, "pitch": PITCH, "velocity": PITCH}})
+    assert list(load("glides", num_samples=7, data_dir=tmp_path)[np.arange(2)]) == ["audio"]
 
 
 def test_what_is_no_dataset_of_sounds_is_refused(data_dir, tmp_path):

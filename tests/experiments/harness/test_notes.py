@@ -152,7 +152,8 @@ def test_the_classifier_is_one_for_one_kind_of_notes(monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"dataset": "digits"}, "Sounds come from a folder or TensorFlow Datasets"),
+        ({"dataset": "digits"}, "must be notes, the path of a folder of sounds, such as"),
+        ({"dataset": "note"}, "--dataset is 'note'; it must be notes, the path of a folder"),
         ({"lowest_pitch": 61}, "are 60 to 63, and 61 to 63 are learned: give --lowest-pitch"),
         (
             {"highest_pitch": 100},

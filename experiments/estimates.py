@@ -8,6 +8,7 @@ to data: exact between 500 of each, where two sets of 500 real points are 0.08 Â
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -109,7 +110,8 @@ def evaluator(config: Config, systems: dict[str, GAN], workdir: Path) -> options
                 for key in ("step", f"{name}/estimate", f"{name}/distance")
             )
             if len(lines) > 2:
-                measured[f"{name}/correlation"] = float(stats.spearmanr(estimates, distances)[0])
+                ranked: Any = stats.spearmanr(estimates, distances)
+                measured[f"{name}/correlation"] = float(ranked.statistic)
             files[name] = plots.curves(
                 x=steps,
                 curves={what: estimates, "W of samples to data": distances},

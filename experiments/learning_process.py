@@ -8,6 +8,7 @@ what is made, D beside the best D against it, and where G takes the latents. In 
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -128,12 +129,12 @@ def at_moment(made, slopes, judged) -> tuple[plots.Moment, dict[str, float]]:
     best, share = DATA / (DATA + generated), DATA / DATA.sum()
     mass, outside = np.histogram(made, EDGES)[0], np.sum((made < EDGES[0]) | (made > EDGES[-1]))
     divergence = metrics.jensen_shannon_on_grid([*DATA, 0], [*mass, outside])
-    contraction = stats.spearmanr(np.abs(slopes), stats.norm.logpdf(made, loc=2))[0]
+    ranked: Any = stats.spearmanr(np.abs(slopes), stats.norm.logpdf(made, loc=2))
     return plots.Moment(generated, judged, best, made[ARROWS]), {
         "from_half": float(share @ np.abs(judged - 0.5)),
         "from_best": float(share @ np.abs(judged - best)),
         "jensen_shannon": float(divergence),
-        "contraction": float(contraction),
+        "contraction": float(ranked.statistic),
     }
 
 

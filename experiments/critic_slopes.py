@@ -78,13 +78,13 @@ def evaluator(config: Config, network: MLPDiscriminator) -> options.Evaluate:
 
     def evaluate(key, state) -> Evaluation:
         probability, of_probability = along(nn.sigmoid, state["discriminator"].player.weights)
-        score, of_score = along(lambda x: x, state["critic"].player.weights)
+        score, of_score = along(jax.nn.identity, state["critic"].player.weights)
         fakes, between = np.abs(GRID - DISTANCE) < 1, (GRID > 0) & (GRID < DISTANCE)
         gap = np.interp([0, DISTANCE], GRID, score)
         metrics = {
             "discriminator/slope": np.abs(of_probability)[fakes].max(),
-            "critic/slope": np.abs(of_score)[fakes].min(),
-            "critic/steepest": np.abs(of_score)[between].max(),
+            "critic/slope": -of_score[fakes].max(),
+            "critic/steepest": -of_score[between].min(),
             "critic/distance": gap[0] - gap[1],
         }
         density = [np.exp(-((GRID - mean) ** 2) / 2) / 2 for mean in (0, DISTANCE)]

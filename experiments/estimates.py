@@ -1,13 +1,14 @@
 """Which loss follows quality? (WGAN, figures 3 and 4)    python -m experiments.estimates
 
 Trains a GAN and a WGAN on a ring of Gaussians, and takes along the runs what the discriminators
-estimate, JS = log 2 - L_D/2 and W = E f(x) - E f(G(z)), beside the Wasserstein distance of samples
-to data, computed exactly.
+estimate, JS ≥ log 2 - L_D/2 and W ≈ E f(x) - E f(G(z)), beside the Wasserstein distance of samples
+to data: exact between 500 of each, where two sets of 500 real points are 0.08 ± 0.02 apart.
 """
 
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ import numpy as np
 import optax
 from scipy import stats
 
-from experiments.harness import command, options
+from experiments.harness import command, options, play
 from experiments.harness.bounds import Count, Rate, Size, Weight
 from gan_jax import data, games, losses, metrics, plots
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
@@ -29,15 +30,13 @@ NUM_SAMPLES = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(options.RunOptions):
+class Config(play.MovesOptions):
     width: Size = 64
     """Units in each of the three hidden layers of all networks."""
     penalty_weight: Weight = 1.0
     """Of the WGAN's gradient penalty."""
     num_discriminator_steps: Count = 10
-    """Moves of each discriminator in a step."""
     batch_size: Size = 128
-    """Real points, and as many fakes, in each move."""
     learning_rate: Rate = 1e-4
     """Adam's, for both generators."""
     discriminator_learning_rate: Rate = 1e-3
@@ -46,10 +45,6 @@ class Config(options.RunOptions):
     steps_per_dispatch: Count = 25
     evaluate_every: Count = 25
     checkpoint_every: Count = 500
-
-    @property
-    def examples_per_step(self) -> int:
-        return self.batch_size * self.num_discriminator_steps
 
 
 CONFIGS = {"ring": Config()}
@@ -74,18 +69,18 @@ def build(config: Config, batch: Batch | None = None) -> dict[str, GAN]:
     }
 
 
-def jensen_shannon(real: jax.Array, fake: jax.Array) -> jax.Array:
+def jensen_shannon_bound(real: jax.Array, fake: jax.Array) -> jax.Array:
     """log 2 - L_D/2, a lower bound of JS, from a GAN's logits of real points and of fakes."""
     loss = losses.minimax()
     return jnp.log(2) - (jnp.mean(loss.real(real)) + jnp.mean(loss.fake(fake))) / 2
 
 
-def wasserstein(real: jax.Array, fake: jax.Array) -> jax.Array:
-    """E f(x) - E f(G(z)), from a critic's scores."""
+def critic_gap(real: jax.Array, fake: jax.Array) -> jax.Array:
+    """E f(x) - E f(G(z)), from a critic's scores: W, if it is the best one of slope 1."""
     return jnp.mean(real) - jnp.mean(fake)
 
 
-ESTIMATES = {"gan": jensen_shannon, "wgan": wasserstein}
+ESTIMATES = {"gan": jensen_shannon_bound, "wgan": critic_gap}
 
 
 def evaluator(config: Config, systems: dict[str, GAN], workdir: Path) -> options.Evaluate:
@@ -107,15 +102,16 @@ def evaluator(config: Config, systems: dict[str, GAN], workdir: Path) -> options
             fake, estimate = look(name, key_fake, real, state[name])
             measured[f"{name}/estimate"] = float(estimate)
             measured[f"{name}/distance"] = metrics.wasserstein(real, fake)
-        lines = [line for line in read_log(workdir) if "gan/distance" in line] + [measured]
+        past = (line for line in read_log(workdir) if "gan/distance" in line)
+        lines = [line for line in past if line["step"] < measured["step"]] + [measured]
         for name, what in (("gan", "D's estimate of JS"), ("wgan", "the critic's estimate of W")):
             steps, estimates, distances = (
                 np.array([line[key] for line in lines])
                 for key in ("step", f"{name}/estimate", f"{name}/distance")
             )
             if len(lines) > 2:
-                ranks = stats.rankdata(estimates), stats.rankdata(distances)
-                measured[f"{name}/correlation"] = float(np.corrcoef(*ranks)[0, 1])
+                ranked: Any = stats.spearmanr(estimates, distances)
+                measured[f"{name}/correlation"] = float(ranked.statistic)
             files[name] = plots.curves(
                 x=steps,
                 curves={what: estimates, "W of samples to data": distances},

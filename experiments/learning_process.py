@@ -8,6 +8,7 @@ what is made, D beside the best D against it, and where G takes the latents. In 
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -16,9 +17,10 @@ import numpy as np
 import optax
 from scipy import stats
 
-from experiments.harness import command, moments, options
+from experiments.harness import command, moments, options, play
 from experiments.harness.bounds import Count, Rate, Size
 from gan_jax import data, games, losses, metrics, plots
+from gan_jax.errors import Refusal
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation
@@ -29,20 +31,19 @@ SHOWN = (0, 20, 100, 500)
 LATENTS = np.linspace(-1, 1, 4_001, dtype=np.float32)
 EDGES = np.linspace(-2, 6, 401)
 X = (EDGES[:-1] + EDGES[1:]) / 2
-data_density = partial(stats.norm.pdf, loc=2)
-DATA = data_density(X)
+DATA = stats.norm.pdf(X, loc=2)
 NUM_SAMPLES = 50_000
-NUM_ARROWS = 25
+ARROWS = np.linspace(0, len(LATENTS) - 1, 25).astype(int)
+"""The latents from which arrows lead."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(options.RunOptions):
+class Config(play.MovesOptions):
     width: Size = 32
     """Units in each of the two hidden layers of both networks."""
     num_discriminator_steps: Count = 10
     """Moves of D in a step, so that it is near the best one."""
     batch_size: Size = 256
-    """Real points, and as many fakes, in each move."""
     learning_rate: Rate = 2e-3
     """Adam's, for both players, lowered along half a cosine to nothing; beta1 is 0."""
     decay_steps: Count = 2_000
@@ -52,9 +53,18 @@ class Config(options.RunOptions):
     evaluate_every: Count = 500
     checkpoint_every: Count = 500
 
-    @property
-    def examples_per_step(self) -> int:
-        return self.batch_size * self.num_discriminator_steps
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps > self.decay_steps:
+            raise Refusal(
+                f"--steps is {self.steps}, but after {self.decay_steps} the learning rate is 0: "
+                "raise --decay-steps in a new run."
+            )
+        if self.continue_from is not None:
+            raise Refusal(
+                f"--continue-from is {self.continue_from}, but a run remembers moments "
+                "from its first step on: leave it out; more --steps go on in the same --workdir."
+            )
 
 
 CONFIGS = {"normal": Config()}
@@ -109,20 +119,22 @@ def evaluator(config: Config, system: GAN) -> options.Evaluate:
 def at_moment(made, slopes, judged) -> tuple[plots.Moment, dict[str, float]]:
     """What is drawn and measured: made and slopes along LATENTS, judged along X.
 
-    from_half, from_best: E |D - 1/2| and E |D - D*| over the data. contraction: the rank
-    correlation of |G'(z)| with the data's density at G(z), -1 where G contracts as it should.
+    from_half, from_best: E |D - 1/2| and E |D - D*| over the data. jensen_shannon: between masses
+    of bins, what is made outside of them being in one more. contraction: the rank correlation of
+    |G'(z)| with the data's density at G(z), -1 where G contracts as it should.
     """
     generated = metrics.pushforward_density(
         X, made=made, slopes=slopes, density=np.full_like(LATENTS, 0.5)
     )
     best, share = DATA / (DATA + generated), DATA / DATA.sum()
-    mass = np.histogram(made, EDGES)[0]
-    ranks = (stats.rankdata(values) for values in (np.abs(slopes), data_density(made)))
-    return plots.Moment(generated, judged, best, made[:: len(made) // NUM_ARROWS]), {
+    mass, outside = np.histogram(made, EDGES)[0], np.sum((made < EDGES[0]) | (made > EDGES[-1]))
+    divergence = metrics.jensen_shannon_on_grid([*DATA, 0], [*mass, outside])
+    ranked: Any = stats.spearmanr(np.abs(slopes), stats.norm.logpdf(made, loc=2))
+    return plots.Moment(generated, judged, best, made[ARROWS]), {
         "from_half": float(share @ np.abs(judged - 0.5)),
         "from_best": float(share @ np.abs(judged - best)),
-        "jensen_shannon": float(metrics.jensen_shannon_on_grid(DATA, mass)),
-        "contraction": float(np.corrcoef(*ranks)[0, 1]),
+        "jensen_shannon": float(divergence),
+        "contraction": float(ranked.statistic),
     }
 
 

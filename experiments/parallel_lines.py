@@ -15,7 +15,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from experiments.harness import command, options
+from experiments.harness import command, options, play
 from experiments.harness.bounds import Count, Finite, Rate, Size, Weight
 from gan_jax import data, games, losses, plots
 from gan_jax.metrics import between_parallel_lines
@@ -29,7 +29,7 @@ THETAS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(options.RunOptions):
+class Config(play.MovesOptions):
     start: Finite = 1.0
     """Where θ starts."""
     width: Size = 64
@@ -37,9 +37,7 @@ class Config(options.RunOptions):
     penalty_weight: Weight = 100.0
     """Of the gradient penalty; the estimate is too large by the factor 1 + |θ|/2λ."""
     num_discriminator_steps: Count = 5
-    """Moves of each critic in a step."""
     batch_size: Size = 128
-    """Real points, and as many fakes, in each move."""
     learning_rate: Rate = 1e-2
     """Of plain gradient descent for θ."""
     critic_learning_rate: Rate = 1e-3
@@ -48,10 +46,6 @@ class Config(options.RunOptions):
     steps_per_dispatch: Count = 25
     evaluate_every: Count = 250
     checkpoint_every: Count = 250
-
-    @property
-    def examples_per_step(self) -> int:
-        return self.batch_size * self.num_discriminator_steps
 
 
 CONFIGS = {"lines": Config()}
@@ -130,11 +124,11 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         discriminator=optax.adam(config.critic_learning_rate, b1=0.5, b2=0.9),
     )
     still = optimizers._replace(generator=optax.sgd(0.0))
-    play = partial(games.alternating_step, num_discriminator_steps=config.num_discriminator_steps)
+    move = partial(games.alternating_step, num_discriminator_steps=config.num_discriminator_steps)
     blank, keys = {"point": jnp.zeros((1, 2))}, jax.random.split(config.key("init"), 3)
     steps, state = {}, {}
     for key, (name, system) in zip(keys, systems.items(), strict=False):
-        step = partial(play, game=system.game, optimizers=optimizers)
+        step = partial(move, game=system.game, optimizers=optimizers)
         steps[name] = games.reporting(step, theta=theta_of)
         state[name] = system.init(key, blank, optimizers=optimizers)
 
@@ -143,7 +137,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         critic = games.get_params(start).discriminator
         return games.set_params(start, games.Gradients({"theta": theta[None, None]}, critic))
 
-    fixed = partial(play, game=systems["wgan"].game, optimizers=still)
+    fixed = partial(move, game=systems["wgan"].game, optimizers=still)
     steps["fixed"] = games.population(fixed, batch_axis=None)
     state["fixed"] = jax.vmap(at_theta)(jax.random.split(keys[2], len(THETAS)), jnp.array(THETAS))
     result = config.train(

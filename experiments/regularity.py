@@ -15,6 +15,7 @@ import numpy as np
 
 from experiments import autoencoder
 from experiments.harness import runs, text
+from experiments.harness.neighbours import distances
 from experiments.harness.options import flat
 from experiments.harness.runs import Built, RunAgain, built
 from gan_jax import losses, metrics
@@ -51,24 +52,22 @@ def change(key: KeyArray, model: Any, weights: Any, codes: jax.Array) -> jax.Arr
 
 def of_neighbours(points: jax.Array, images: jax.Array, labels: np.ndarray) -> dict[str, Any]:
     """Of each point's nearest: how far their images are, over that of any two, and their class."""
-    between = jnp.linalg.norm(points[:, None] - points[None], axis=2)
-    nearest = jnp.argsort(between, axis=1)[:, 1 : NUM_NEIGHBOURS + 1]
+    nearest = np.argsort(distances(points), axis=1, kind="stable")[:, :NUM_NEIGHBOURS]
     apart = jnp.linalg.norm(images[:, None] - images[nearest], axis=2)
     any_two = jnp.linalg.norm(images - jnp.roll(images, 1, axis=0), axis=1)
-    same = jnp.asarray(labels)[nearest] == jnp.asarray(labels)[:, None]
+    same = labels[nearest] == labels[:, None]
     return {
         "distance of neighbours": jnp.mean(apart) / jnp.mean(any_two),
-        "class of neighbours": jnp.mean(same),
+        "class of neighbours": np.mean(same),
     }
 
 
 def overlaps(posterior: Gaussian) -> dict[str, Any]:
     """∫ √(q(z|x) q(z|x')): of each image and the one of the nearest mean, and of any two."""
-    between = jnp.linalg.norm(posterior.mean[:, None] - posterior.mean[None], axis=2)
-    nearest = jnp.argsort(between, axis=1)[:, 1]
+    nearest = distances(posterior.mean).argmin(axis=1)
     near, other = (
         metrics.gaussian_overlap(*posterior, *(a[rows] for a in posterior))
-        for rows in (nearest, jnp.roll(jnp.arange(len(between)), 1))
+        for rows in (nearest, np.roll(np.arange(len(nearest)), 1))
     )
     return {"overlap with the nearest": jnp.mean(near), "overlap of any two": jnp.mean(other)}
 
@@ -96,6 +95,8 @@ def measured(key: KeyArray, run: Built) -> dict[str, dict[str, float]]:
 
 def run(chosen: RunAgain) -> str:
     """Measure, and say it in a table."""
+    if chosen.live:
+        raise Refusal("--live is on, but runs of autoencoder keep no moving average: leave it out.")
     run = built(chosen)
     if run.module is not autoencoder:
         made = run.restored.experiment

@@ -1,8 +1,8 @@
 """A VAE and a GAN learn to make the same images.    python -m experiments.side_by_side
 
-Both have two convolutions on each side and see the same batches; the GAN is a DCGAN. The picture
-`over_time` has a row of both models' samples, the VAE's on the left, after so many steps, from the
-same latents all along. Scored by the Fréchet distance of a classifier's features.
+Both have as many convolutions on each side and see the same batches; the GAN is a DCGAN. The
+picture `over_time` has a row of both models' samples, the VAE's on the left, after so many steps,
+from the same latents all along. Scored by the Fréchet distance of a classifier's features.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from experiments.harness.bounds import Count, Rate, Size
 from experiments.harness.measures import Measure
 from gan_jax import data, games, losses, plots
 from gan_jax.nets import ConvDecoder, ConvEncoder, DCGANDiscriminator, DCGANGenerator
+from gan_jax.nets.dcgan import dcgan_depth
 from gan_jax.systems import GAN, VAE, networks
 from gan_jax.training import Evaluation, first_batch
 from gan_jax.typing import Batch
@@ -51,11 +52,12 @@ CONFIGS = {"digits": Config()}
 
 def build(config: Config, batch: Batch) -> dict[str, Any]:
     size, channels = pictures.size_for_dcgan(batch)
+    depth = dcgan_depth(*size)
     width, dtype, axis = config.width, config.network_dtype, config.axis_name
     return {
         "vae": VAE(
-            encoder=ConvEncoder(2 * config.latent_dim, width, dtype=dtype),
-            decoder=ConvDecoder((*size, channels), width, dtype=dtype),
+            encoder=ConvEncoder(2 * config.latent_dim, width, depth, dtype=dtype),
+            decoder=ConvDecoder((*size, channels), width, depth, dtype=dtype),
             likelihood=losses.gaussian(VARIANCE),
             latent_dim=config.latent_dim,
         ),
@@ -123,14 +125,16 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     systems = build(config, batch)
     vae, gan = systems["vae"], systems["gan"]
     adam = optax.adam(config.vae_learning_rate)
+    key_vae, key_gan = jax.random.split(config.key("init"))
+    players = gan.init(key_gan, batch, optimizers=config.optimizers())
     descend = partial(
         games.descent_step, objective=vae.objective, optimizer=adam, axis_name=config.axis_name
     )
     result = config.train(
         games.together({"vae": descend, "gan": config.step(gan)}),
         {
-            "vae": vae.init(config.key("init"), batch, optimizer=adam),
-            "gan": games.exponential_average_memory(config.start(gan, batch)),
+            "vae": vae.init(key_vae, batch, optimizer=adam),
+            "gan": games.exponential_average_memory(players),
         },
         feed,
         evaluator(config, systems, dataset),

@@ -8,6 +8,7 @@ how many samples another looks the same though its latents are far away: several
 """
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,12 +17,14 @@ from scipy.spatial import distance
 
 from experiments.harness import options, runs, text
 from experiments.harness.bounds import Count
+from experiments.harness.features import in_chunks
+from experiments.harness.neighbours import distances
+from experiments.harness.pictures import PictureOptions
 from experiments.harness.runs import Opened, RunAgain, opened
-from gan_jax import metrics
+from gan_jax import data, metrics
 from gan_jax.errors import Refusal
 
 NUM_COMPARED = 2_000
-NUM_AT_ONCE = 500
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,25 +62,20 @@ def several_to_one(latents: np.ndarray, images: np.ndarray, real: np.ndarray) ->
     The same: nearer than half of the real images are to their nearest. Far: farther than half of
     all pairs of latents.
     """
-    apart = distance.cdist(images, images)
-    np.fill_diagonal(apart, np.inf)
+    apart = distances(images)
     nearest = apart.argmin(axis=1)
-    between = distance.cdist(real, real)
-    np.fill_diagonal(between, np.inf)
-    alike = apart.min(axis=1) < np.median(between.min(axis=1))
+    alike = apart.min(axis=1) < np.median(distances(real).min(axis=1))
     steps = np.linalg.norm(latents - latents[nearest], axis=1)
     return float(np.mean(alike & (steps > np.median(distance.pdist(latents)))))
 
 
 def measured(run: Opened, key: Any, num_spectra: int) -> dict[str, float]:
     """All numbers of a run, of as many samples as there are real images."""
-    stored = options.first_examples(run.config.images(crop="center"), NUM_COMPARED)["image"]
-    real = options.flat(stored / 127.5 - 1)
+    dataset = PictureOptions.images(run.config, crop="center")  # brightnesses, of a run of bits too
+    real = options.flat(data.signed(options.first_examples(dataset, NUM_COMPARED)["image"]))
     latents = run.maker.latents(key, len(real))
-    generate = jax.jit(run.maker.generate)
-    starts = range(0, len(latents), NUM_AT_ONCE)
-    made = [generate(run.weights, latents[at : at + NUM_AT_ONCE]) for at in starts]
-    images = options.flat(run.to_signed(np.concatenate(made)))
+    made = in_chunks(partial(jax.jit(run.maker.generate), run.weights), latents)
+    images = options.flat(run.to_signed(made))
     return {
         **dimensions(run, latents[:num_spectra], np.asarray(images)),
         "dimension of real images": float(metrics.intrinsic_dimension(real)),
@@ -91,6 +89,8 @@ def run(chosen: Options) -> str:
     run = opened(chosen)
     if run.has_labels:
         raise Refusal("The run was trained on labels, so its images are no function of latents.")
+    if getattr(run.maker, "unseen", None):
+        raise Refusal("The run completes images, which are no function of latents alone.")
     found = measured(run, chosen.key, chosen.num_spectra)
     return text.table([(name, f"{value:.4g}") for name, value in found.items()])
 

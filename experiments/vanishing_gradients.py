@@ -76,14 +76,15 @@ def evaluator(config: Config, system: GAN, batch: Batch) -> options.Evaluate:
     systems = {name: dataclasses.replace(system, loss=loss) for name, loss in LOSSES.items()}
 
     def evaluate(key, state) -> Evaluation:
-        images = np.asarray(sample(key, state.generator.weights, NUM_SHOWN))
+        key_samples, key_gradients = jax.random.split(key)
+        images = np.asarray(sample(key_samples, state.generator.weights, NUM_SHOWN))
         files = {"samples": plots.image_grid(images)}
         if state.memory is None:  # G is still learning
             return Evaluation(files)
         steps, past = moments.so_far(state, SHOWN)
         norms, spreads, cosines, metrics = {}, {}, {}, {}
         for name, played in systems.items():
-            found = gradients(key, state, past, batch, played)
+            found = gradients(key_gradients, state, past, batch, played)
             norms[name], spreads[name], cosines[name] = map(np.asarray, found)
             for step, *values in zip(steps, *found, strict=True):
                 numbers = dict(zip(("norm", "spread", "cosine"), map(float, values), strict=True))

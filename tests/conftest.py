@@ -7,6 +7,7 @@ and types in gan_jax's annotations checked at every call.
 import gc
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import jax
 import pytest
@@ -44,12 +45,9 @@ def pytest_configure(config: pytest.Config) -> None:
         jax.devices()
 
 
-@pytest.fixture(scope="module")
-def compiled_quickly() -> Iterator[None]:
-    """For slow tests, and what they start, that run for a moment: most of their time is compiling.
-
-    In this process the flags of XLA are those that it has begun with.
-    """
+@contextmanager
+def _compiling_quickly() -> Iterator[None]:
+    """In this process the flags of XLA are those that it has begun with."""
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     with pytest.MonkeyPatch.context() as patch:
@@ -57,3 +55,20 @@ def compiled_quickly() -> Iterator[None]:
         patch.setenv("XLA_FLAGS", " ".join([os.environ["XLA_FLAGS"], *QUICK_FLAGS]))
         yield
     jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture(scope="module")
+def compiled_quickly() -> Iterator[None]:
+    """For slow tests, and what they start, that run for a moment: most of their time is compiling.
+
+    From the first test that asks on, to the end of its file.
+    """
+    with _compiling_quickly():
+        yield
+
+
+@pytest.fixture
+def one_compiled_quickly() -> Iterator[None]:
+    """The same for one test among others that train long."""
+    with _compiling_quickly():
+        yield

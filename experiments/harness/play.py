@@ -34,7 +34,21 @@ Update = Literal["simultaneous", "alternating"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GameOptions(RunOptions):
+class MovesOptions(RunOptions):
+    """How often the discriminator moves in a step, each time on a batch of its own."""
+
+    num_discriminator_steps: Count
+    """Moves of each discriminator in a step."""
+    batch_size: Size
+    """Real points, and as many fakes, in each move."""
+
+    @property
+    def examples_per_step(self) -> int:
+        return self.batch_size * self.num_discriminator_steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameOptions(MovesOptions):
     """How the game is played, and for how long."""
 
     update: Update = "alternating"
@@ -65,10 +79,6 @@ class GameOptions(RunOptions):
                 f"--num-discriminator-steps is {self.num_discriminator_steps}, but in a "
                 "simultaneous update both players move once: choose 1, or --update alternating."
             )
-
-    @property
-    def examples_per_step(self) -> int:
-        return self.batch_size * self.num_discriminator_steps
 
     @property
     def axis_name(self) -> str | None:

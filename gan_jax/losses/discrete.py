@@ -14,7 +14,8 @@ def summed_elbo(
 ) -> Float[Array, "*batch"]:
     """Σ_h q(h|x) (log p(x, h) - log q(h|x)) ≤ log p(x), summed over all values of h.
 
-    `logits` are q's, before they are normalised. For q(h|x) = p(h|x) it is log p(x), here log 0.5:
+    `logits` are q's, before they are normalised. A value of probability 0 adds 0, whatever its
+    log p(x, h). For q(h|x) = p(h|x) it is log p(x), here log 0.5:
 
     >>> import jax.numpy as jnp
     >>> from gan_jax import losses
@@ -29,7 +30,9 @@ def summed_elbo(
     """
     check_same_shape(logits=logits, log_joint=log_joint)
     log_q = jax.nn.log_softmax(at_least_float32(logits), axis=-1)
-    return jnp.sum(jnp.exp(log_q) * (at_least_float32(log_joint) - log_q), axis=-1)
+    q = jnp.exp(log_q)
+    difference = jnp.where(q > 0, at_least_float32(log_joint) - log_q, 0)
+    return jnp.sum(q * difference, axis=-1)
 
 
 def score_function_elbo(

@@ -36,4 +36,5 @@ def pushforward_density(
 
     with np.errstate(divide="ignore"):
         branches = between(density) / np.abs(between(slopes))
-    return np.bincount(points, branches, minlength=len(at))
+    # of no points at all NumPy's sums are integers
+    return np.bincount(points, branches, minlength=len(at)).astype(np.float64)

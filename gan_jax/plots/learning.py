@@ -50,7 +50,7 @@ def learning_process(
         ):
             above.plot(x, y, style, color=colour, label=label)
         above.set(title=name, ylim=(0, 1.3), xlim=(x[0], x[-1]))
-        start = np.linspace(x[0], x[-1], len(moment.made) + 2)[1:-1]
+        start = np.linspace(x[0], x[-1], len(moment.made))
         inside = (moment.made > x[0]) & (moment.made < x[-1])
         start, end = start[inside], moment.made[inside]
         below.quiver(

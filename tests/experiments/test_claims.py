@@ -85,7 +85,7 @@ def test_the_latents_of_a_vae_are_those_of_its_prior_and_a_step_changes_less(aut
     plain, vae = found["autoencoder"], found["vae"]
     assert vae["mmd2 to the prior"] < plain["mmd2 to the prior"] / 3
     assert vae["change by a step"] < plain["change by a step"]
-    assert vae["overlap with the nearest"] > 0.2  # 0.33 in three seeds, and 0.08 where β is 0
+    assert vae["overlap with the nearest"] > 0.2  # 0.08 where the divergence has no weight
     assert vae["overlap of any two"] < 0.02
     for name in ("autoencoder", "vae"):
         assert found[name]["class of neighbours"] > 0.3
@@ -129,12 +129,20 @@ def test_what_a_vae_reconstructs_and_draws_gets_nearer_to_the_data(tmp_path):
     assert after < 0.8 * before
 
 
+@pytest.mark.usefixtures("one_compiled_quickly")
 def test_a_vae_and_a_gan_get_nearer_to_the_same_digits_and_the_gan_faster(tmp_path):
     config = dataclasses.replace(
-        side_by_side.CONFIGS["digits"], features="pixels", parallel="none", steps=250, width=8
+        side_by_side.CONFIGS["digits"],
+        features="pixels",
+        image_size=16,
+        width=8,
+        parallel="none",
+        steps=200,
+        evaluate_every=100,
+        checkpoint_every=100,
     )
     last = side_by_side.run(config, tmp_path).metrics
-    first = next(line for line in training.read_log(tmp_path) if line["step"] == 125)
+    first = next(line for line in training.read_log(tmp_path) if line["step"] == 100)
     distance = {name: f"{name}/pixels/fid" for name in ("vae", "gan")}
     for name in distance.values():
         assert last[name] < 0.9 * first[name]
@@ -178,9 +186,10 @@ def test_a_better_discriminator_s_gradient_vanishes_or_grows_with_its_spread(tmp
 def test_a_discriminator_saturates_between_two_gaussians_and_a_critic_does_not(tmp_path):
     metrics = critic_slopes.run(critic_slopes.CONFIGS["gaussians"], tmp_path).metrics
     assert metrics["discriminator/slope"] < 1e-3
-    assert metrics["critic/slope"] > 0.8
-    assert metrics["critic/steepest"] < 1.2
-    assert abs(metrics["critic/distance"] / critic_slopes.DISTANCE - 1) < 0.1
+    steep = 1 + critic_slopes.DISTANCE / (2 * critic_slopes.Config().penalty_weight)
+    for name in ("slope", "steepest"):
+        assert abs(metrics[f"critic/{name}"] / steep - 1) < 0.02
+    assert abs(metrics["critic/distance"] / (steep * critic_slopes.DISTANCE) - 1) < 0.02
 
 
 def test_a_critic_s_estimate_follows_quality_and_a_discriminator_s_does_not(tmp_path):

@@ -1,11 +1,17 @@
 """What a discriminator and a critic estimate, where both are the best."""
 
+from types import SimpleNamespace
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from experiments.estimates import jensen_shannon, wasserstein
-from gan_jax import metrics
+from experiments import estimates
+from experiments.estimates import critic_gap, jensen_shannon_bound
+from gan_jax import games, metrics
 
 
 def test_the_best_discriminator_estimates_the_divergence():
@@ -14,12 +20,40 @@ def test_the_best_discriminator_estimates_the_divergence():
     best = np.log(p / q)
     real, fake = (jnp.repeat(jnp.asarray(best), (4 * of).astype(int)) for of in (p, q))
     exact = metrics.jensen_shannon_divergence(p, q)
-    assert float(jensen_shannon(real, fake)) == pytest.approx(exact, rel=1e-5)
+    assert float(jensen_shannon_bound(real, fake)) == pytest.approx(exact, rel=1e-5)
     far = jnp.full(3, 50.0)
-    assert float(jensen_shannon(far, -far)) == pytest.approx(np.log(2))
-    assert float(jensen_shannon(0 * far, 0 * far)) == pytest.approx(0, abs=1e-7)
+    assert float(jensen_shannon_bound(far, -far)) == pytest.approx(np.log(2))
+    assert float(jensen_shannon_bound(0 * far, 0 * far)) == pytest.approx(0, abs=1e-7)
 
 
 def test_the_best_critic_estimates_the_distance_with_its_sign():
     real, fake = jnp.array([0.0, 1.0]), jnp.array([2.0, 5.0])
-    assert float(wasserstein(-real, -fake)) == metrics.wasserstein_1d(real, fake) == 3
+    assert float(critic_gap(-real, -fake)) == metrics.wasserstein_1d(real, fake) == 3
+
+
+def test_an_evaluation_that_is_repeated_counts_once(tmp_path, monkeypatch):
+    system: Any = SimpleNamespace(
+        sample=lambda key, weights, num: jax.random.normal(key, (num, 2)),
+        discriminate=lambda weights, x: x[:, 0],
+    )
+    still = games.Optimizers(generator=optax.identity(), discriminator=optax.identity())
+    weights = games.Weights(params={"none": np.zeros(1, np.float32)})
+    state = games.init(generator=weights, discriminator=weights, optimizers=still)
+    systems = {"gan": system, "wgan": system}
+    monkeypatch.setattr(estimates, "NUM_SAMPLES", 8)
+    evaluate = estimates.evaluator(estimates.Config(), systems, tmp_path)
+    log = [
+        {"step": step} | {f"{name}/{what}": value for name in systems for what, value in both}
+        for step, both in enumerate(
+            [
+                (("estimate", 9.0), ("distance", 0.0)),
+                (("estimate", 7.0), ("distance", 9.0)),
+                (("estimate", 8.0), ("distance", 8.0)),
+            ]
+        )
+    ]
+    monkeypatch.setattr(estimates, "read_log", lambda _: log)
+    at_3 = dict.fromkeys(systems, state.replace(step=jnp.array(3)))
+    first = evaluate(jax.random.key(0), at_3).metrics
+    log.append({"step": 3, **first})
+    assert evaluate(jax.random.key(0), at_3).metrics == first

@@ -44,12 +44,26 @@ def test_neighbours_are_compared_by_their_images_and_classes():
     np.testing.assert_allclose(found["class of neighbours"], same, rtol=1e-5)
 
 
+def test_of_two_equal_points_the_other_is_a_neighbour():
+    twice = jnp.repeat(LINE, 2, axis=0)
+    found = regularity.overlaps(Gaussian(twice, jnp.zeros_like(twice)))
+    np.testing.assert_allclose(found["overlap with the nearest"], 1, rtol=1e-5)
+    images = 1e3 * jnp.stack([jnp.arange(80.0), jnp.zeros(80)], axis=1)
+    apart = regularity.of_neighbours(100 * twice, images, np.arange(80))
+    assert apart["class of neighbours"] == 0
+
+
 def test_overlaps_are_of_the_nearest_and_of_any_two():
     """Means a deviation apart: exp(-1/8)."""
     found = regularity.overlaps(Gaussian(LINE, jnp.zeros_like(LINE)))
     np.testing.assert_allclose(found["overlap with the nearest"], np.exp(-1 / 8), rtol=1e-5)
     any_two = (39 * np.exp(-1 / 8) + np.exp(-(39**2) / 8)) / 40
     np.testing.assert_allclose(found["overlap of any two"], any_two, rtol=1e-5)
+
+
+def test_live_weights_are_refused():
+    with pytest.raises(ValueError, match="--live is on"):
+        regularity.run(regularity.RunAgain(run="here", live=True))
 
 
 def test_a_run_of_another_experiment_is_refused(monkeypatch):

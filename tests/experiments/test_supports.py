@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import supports
-from gan_jax import data
+from experiments import supports, vae
+from gan_jax import data, metrics
 
 SIDE = 4
 KERNEL = jax.random.normal(jax.random.key(0), (2, SIDE * SIDE))
@@ -29,20 +29,19 @@ RUN: Any = SimpleNamespace(
     maker=SimpleNamespace(generate=generate, latents=drawn),
     has_labels=False,
     to_signed=np.asarray,
-    config=SimpleNamespace(
-        images=lambda *, crop: data.ArrayDataset(
-            {"image": np.random.default_rng(0).integers(0, 256, (300, SIDE, SIDE, 1), np.uint8)}
-        )
-    ),
+    config=vae.Config(binarization="static", image_size=SIDE),
 )
 
 
-def test_a_surface_of_two_dimensions_is_found_among_three_latents():
+def test_a_surface_of_two_dimensions_is_found_among_three_latents(monkeypatch):
+    monkeypatch.setattr(supports, "NUM_COMPARED", 300)
     found = supports.measured(RUN, jax.random.key(1), 20)
     assert (found["latents"], found["pixels"], found["rank"]) == (3, SIDE * SIDE, 2)
     assert 1 < found["moving"] <= 2
     assert abs(found["dimension of samples"] - 2) < 0.3
-    assert found["dimension of real images"] > 5
+    stored = data.load("digits", image_size=SIDE)[np.arange(300)]["image"]
+    expected = metrics.intrinsic_dimension(stored.reshape(300, -1).astype(np.float32))
+    assert found["dimension of real images"] == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_several_latents_have_one_image_where_it_does_not_tell_them_apart():
@@ -60,4 +59,12 @@ def test_several_latents_have_one_image_where_it_does_not_tell_them_apart():
 def test_images_of_labels_are_refused(monkeypatch):
     monkeypatch.setattr(supports, "opened", lambda _: SimpleNamespace(has_labels=True))
     with pytest.raises(ValueError, match="its images are no function of latents"):
+        supports.run(supports.Options(run="here"))
+
+
+def test_completions_of_images_are_refused(monkeypatch):
+    maker = SimpleNamespace(unseen={"condition": 0})
+    run = SimpleNamespace(has_labels=False, maker=maker)
+    monkeypatch.setattr(supports, "opened", lambda _: run)
+    with pytest.raises(ValueError, match="completes images"):
         supports.run(supports.Options(run="here"))

@@ -28,6 +28,17 @@ def test_the_sum_is_log_p_less_the_divergence_from_the_posterior():
     np.testing.assert_allclose(losses.summed_elbo(joint + 3, joint), log_p, rtol=1e-5)
 
 
+def test_a_value_of_probability_0_adds_nothing_to_the_sum():
+    logits = jnp.array([[0.0, 1.0, -jnp.inf], [0.0, 1.0, -1e4]])
+    joint = jnp.array([-1.0, -2.0, -jnp.inf])[None] + jnp.zeros((2, 1))
+    both = jax.value_and_grad(lambda *at: jnp.sum(losses.summed_elbo(*at)), argnums=(0, 1))
+    value, slopes = both(logits, joint)
+    expected, without = both(logits[:, :2], joint[:, :2])
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+    for found, kept in zip(slopes, without, strict=True):
+        np.testing.assert_allclose(found, jnp.pad(kept, ((0, 0), (0, 1))), rtol=1e-6)
+
+
 def exact(centres, logits):
     return jnp.sum(losses.summed_elbo(logits, log_joint(centres)))
 

@@ -15,6 +15,12 @@ def test_of_a_line_it_is_the_latents_density_over_the_slope():
     np.testing.assert_allclose(density, stats.norm(1, 3).pdf(x), rtol=1e-4)
 
 
+def test_where_nothing_is_made_it_is_0():
+    density = pushforward_density(np.array([99.0]), made=Z, slopes=1 + 0 * Z, density=NORMAL)
+    assert density.dtype == np.float64
+    assert density == 0
+
+
 def test_of_a_parabola_both_branches_count():
     x = np.linspace(-1, 8, 40)
     density = pushforward_density(x, made=Z**2, slopes=2 * Z, density=NORMAL)

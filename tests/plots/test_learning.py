@@ -36,6 +36,6 @@ def test_every_moment_has_its_curves_and_its_arrows(monkeypatch):
         "D",
     )
     # from even places up to G(z); the third leads out of the panel
-    assert arrows == [[[-0.5, 0.0], [-0.2, 0.0], [0.0, 0.0], [1.0, 1.0]]] * 2
+    np.testing.assert_allclose(arrows, [[[-1, 0], [-0.2, 0], [0, 0], [1, 1]]] * 2)
     assert [axes.get_title() for axes in dict.fromkeys(panels)] == ["one", "two"]
     assert picture.pixels.shape[1] == 528

@@ -206,6 +206,21 @@ def test_every_logit_of_a_packed_gan_has_points_of_its_own(
     assert batch_shapes(not_trained["feed"])["point"].shape == (2, packing * 8, 2)
 
 
+def test_a_discriminator_of_a_population_may_move_slower(not_trained, monkeypatch, tmp_path):
+    chosen = []
+
+    def choose(self, name, game, rule, discriminator_learning_rate):
+        chosen.append(discriminator_learning_rate)
+        return SimpleNamespace(step=None)
+
+    monkeypatch.setattr(population.PopulationOptions, "members", lambda self, init: None)
+    monkeypatch.setattr(mode_collapse.Config, "choose", choose)
+    monkeypatch.setattr(mode_collapse, "table", lambda config, metrics: "")
+    for name in ("gan", "slow"):
+        mode_collapse.run(mode_collapse.CONFIGS[name], tmp_path / name)
+    assert chosen == [None, 1e-4]
+
+
 def test_every_evaluation_has_one_key_and_that_of_no_step(not_trained, tmp_path):
     keys = []
 

@@ -211,7 +211,7 @@ def test_a_discriminator_of_a_population_may_move_slower(not_trained, monkeypatc
 
     def choose(self, name, game, rule, discriminator_learning_rate):
         chosen.append(discriminator_learning_rate)
-        return SimpleNamespace(step=None)
+        return SimpleNamespace(step=lambda key, state, batch: (state, {}))
 
     monkeypatch.setattr(population.PopulationOptions, "members", lambda self, init: None)
     monkeypatch.setattr(mode_collapse.Config, "choose", choose)

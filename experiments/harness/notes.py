@@ -113,8 +113,9 @@ class NoteOptions(RunOptions):
         if self.dataset == DRAWN:
             return None
         family = self.dataset.partition("/")[0]
-        is_known = tfds.knows(family, None) and family not in EMBEDDED
-        if path_of(self.dataset, None) is None and not is_known:
+        if path_of(self.dataset, None) is None and (
+            family in EMBEDDED or not tfds.knows(family, None)
+        ):
             raise Refusal(
                 f"--dataset is {self.dataset!r}; it must be {DRAWN}, the path of a folder of "
                 "sounds, such as ./notes, or a dataset of sounds of TensorFlow Datasets."

@@ -61,7 +61,7 @@ class Sound(NamedTuple):
     rate: int
 
 
-def read(root: Path, *, split: str, num_samples: int, rate: int | None = None) -> Dataset:
+def read(root: Path, *, split: str, num_samples: int, rate: int | None) -> Dataset:
     """Read a folder; what fits is kept in memory. `load` says what it raises."""
     folder, is_share = folder_of(root, split)
     names = files_in(folder, SUFFIXES, KIND)

@@ -180,7 +180,10 @@ def test_images_without_labels_and_few_of_a_class_are_refused():
 @pytest.mark.slow
 def test_a_run_on_cifar10_is_opened_again(tmp_path, monkeypatch):
     sets = {"train": coloured(60, 10, (32, 32, 3)), "test": coloured(20, 10, (32, 32, 3))}
-    named = {split: {"id": np.arange(60).astype(bytes), **found} for split, found in sets.items()}
+    named = {
+        split: {"id": np.arange(len(found["label"])).astype(bytes), **found}
+        for split, found in sets.items()
+    }
     prepare_tfds("cifar10", tmp_path / "tfds", named)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
     monkeypatch.setattr(dcgan, "NUM_COMPARED", 20)

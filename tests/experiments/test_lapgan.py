@@ -87,7 +87,10 @@ def test_the_picture_has_a_row_for_each_level_from_the_coarsest_on():
 @pytest.mark.slow
 def test_a_run_on_cifar10_that_is_told_classes_is_sampled_by_them(small, tmp_path, monkeypatch):
     sets = {"train": coloured(60, 10, (32, 32, 3)), "test": coloured(20, 10, (32, 32, 3))}
-    named = {split: {"id": np.arange(60).astype(bytes), **found} for split, found in sets.items()}
+    named = {
+        split: {"id": np.arange(len(found["label"])).astype(bytes), **found}
+        for split, found in sets.items()
+    }
     prepare_tfds("cifar10", tmp_path / "tfds", named)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
     config = dataclasses.replace(

@@ -43,6 +43,7 @@ class Config(play.GameOptions, pictures.SampleOptions):
 CONFIGS = {
     "digits": Config(),
     "paper": Config(width=128, batch_size=128, dataset="mnist", steps=11_725),
+    "table": Config(image_size=16, steps=2_250, evaluate=("fid", "kid", "precision", "recall")),
 }
 
 

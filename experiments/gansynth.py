@@ -118,6 +118,10 @@ PAPER = replace(
 )
 GROWING = replace(MEL, fade_steps=120, steps=660)
 TABLE = replace(MEL, steps=250, evaluate_every=250, checkpoint_every=250)
+FOLDER_TABLE = replace(
+    TABLE, dataset="./notes", lowest_pitch=24, highest_pitch=84, steps=500, evaluate_every=500
+)
+FORMS = ("mel", "linear", "phase")
 CONFIGS = {
     "mel": MEL,
     "linear": replace(MEL, spectrogram="linear"),
@@ -129,7 +133,10 @@ CONFIGS = {
     "table": TABLE,
 }
 TABLES = {
-    "spectrograms": {name: replace(TABLE, spectrogram=name) for name in ("mel", "linear", "phase")},
+    "spectrograms": {name: replace(TABLE, spectrogram=name) for name in FORMS},
+    "folder_spectrograms": {
+        f"folder_{name}": replace(FOLDER_TABLE, spectrogram=name) for name in FORMS
+    },
     "slopes": {name: replace(TABLE, slopes=name) for name in ("scaled", "own")},
     "growing": {"fixed": TABLE, "growing": replace(TABLE, fade_steps=20, steps=110)},
 }

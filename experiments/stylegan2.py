@@ -101,7 +101,7 @@ class Config(play.GameOptions, pictures.SampleOptions):
 
 
 DIGITS = Config()
-TABLE = replace(DIGITS, steps=512)
+TABLE = replace(DIGITS, image_size=16, steps=2_048, evaluate=("fid", "kid", "precision", "recall"))
 PAPER = Config(
     dataset="./pictures",
     image_size=256,
@@ -126,6 +126,9 @@ CONFIGS = {
     "config_f": replace(PAPER, image_size=1_024, width=32),
     "config_e": replace(PAPER, image_size=1_024, width=16, r1_weight=100.0),
     "table": TABLE,
+}
+TABLES = {
+    "augmentation": {"plain": TABLE, "augmented": replace(TABLE, augment=("shift", "cutout"))}
 }
 
 

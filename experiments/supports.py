@@ -20,9 +20,8 @@ from experiments.harness.bounds import Count
 from experiments.harness.features import in_chunks
 from experiments.harness.neighbours import distances
 from experiments.harness.pictures import PictureOptions
-from experiments.harness.runs import Opened, RunAgain, opened
+from experiments.harness.runs import Opened, RunAgain, of_latents_alone
 from gan_jax import data, metrics
-from gan_jax.errors import Refusal
 
 NUM_COMPARED = 2_000
 
@@ -86,11 +85,7 @@ def measured(run: Opened, key: Any, num_spectra: int) -> dict[str, float]:
 
 def run(chosen: Options) -> str:
     """Measure, and say it."""
-    run = opened(chosen)
-    if run.has_labels:
-        raise Refusal("The run was trained on labels, so its images are no function of latents.")
-    if getattr(run.maker, "unseen", None):
-        raise Refusal("The run completes images, which are no function of latents alone.")
+    run = of_latents_alone(chosen)
     found = measured(run, chosen.key, chosen.num_spectra)
     return text.table([(name, f"{value:.4g}") for name, value in found.items()])
 

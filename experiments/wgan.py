@@ -2,14 +2,16 @@
 
 The critic is constrained by a gradient penalty or by clipping its weights.
 Learns a ring, a grid or digits, and draws the critic's estimate of the distance along the run: the
-curve that is said to follow the quality of the samples.
+curve that is said to follow the quality of the samples. By --loss and --constraint none it is a GAN
+of the same networks: the tables `losses`, of the grid, and `generators`, of digits, compare them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import flax.linen as nn
 import jax
 import numpy as np
 import optax
@@ -17,7 +19,9 @@ import optax
 from experiments import ring
 from experiments.harness import command, options, pictures, play
 from experiments.harness.bounds import Count, Rate, Size, Weight
+from experiments.harness.measures import Measure
 from gan_jax import data, losses, plots
+from gan_jax.errors import Refusal
 from gan_jax.games import Optimizers, averaged, clip_params
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 from gan_jax.systems import GAN, networks
@@ -29,16 +33,20 @@ MIXTURES = {"ring": data.ring(), "grid": data.grid()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(play.GameOptions, pictures.PictureOptions):
+class Config(play.GameOptions, pictures.SampleOptions):
     dataset: str = "ring"
     """Gaussians on a circle or on a lattice (`ring`, `grid`); or images: the embedded `digits`, a
     path (./pictures, /data/pictures), or a dataset of TensorFlow Datasets."""
-    constraint: Literal["clip", "gradient_penalty"] = "gradient_penalty"
+    evaluate: tuple[Measure, ...] = ()
+    constraint: Literal["clip", "gradient_penalty", "none"] = "gradient_penalty"
     """What keeps the critic's slope in bounds."""
     clip_limit: Rate = 0.01
     """Where the critic's weights are clipped, after every move of RMSProp."""
     penalty_weight: Weight = 0.1
-    """What the gradient penalty is multiplied by; both players then move by Adam."""
+    """What the gradient penalty is multiplied by."""
+    network: Literal["dcgan", "plain", "mlp"] = "dcgan"
+    """The generator of images: the DCGAN's; without batch normalisation and with as many channels
+    in every layer; or four layers of 512 units. The critic is a DCGAN's without normalisation."""
     width: Size = 128
     """Units in each of three hidden layers; for images, channels next to the image."""
     latent_dim: Size = 2
@@ -48,14 +56,21 @@ class Config(play.GameOptions, pictures.PictureOptions):
     steps: Count = 4_000
     batch_size: Size = 256
     learning_rate: Rate = 1e-3
-    """Of both players."""
+    """Of both players: RMSProp's where weights are clipped, else Adam's."""
     average_decay: float = 0.99
     steps_per_dispatch: Count = 100
     evaluate_every: Count = 1_000
     checkpoint_every: Count = 1_000
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.evaluate and self.dataset in MIXTURES:
+            raise Refusal(
+                f"--evaluate is for images, and --dataset is {self.dataset}: leave it out."
+            )
+
     def optimizers(self) -> Optimizers:
-        if self.constraint == "gradient_penalty":
+        if self.constraint != "clip":
             return self.each(partial(optax.adam, b1=0.5, b2=0.9))
         plain = self.each(partial(optax.rmsprop))
         clipped = optax.chain(plain.discriminator, clip_params(self.clip_limit))
@@ -83,15 +98,40 @@ CONFIGS = {
     "grid-clip": Config(dataset="grid", **CLIPPED),
     "digits": DIGITS,
 }
+LOSSES = {
+    f"{loss}_{constraint}": {"loss": loss, "constraint": constraint}
+    for loss in ("minimax", "non_saturating", "least_squares", "hinge", "wasserstein")
+    for constraint in ("none", "gradient_penalty")
+}
+SMALL = replace(DIGITS, image_size=16, evaluate=("fid", "recall"))
+GAN_WAY = {"loss": "non_saturating", "constraint": "none", "num_discriminator_steps": 1}
+TABLES = {
+    "losses": {
+        name: Config(dataset="grid", num_discriminator_steps=1, **told)
+        for name, told in LOSSES.items()
+    },
+    "generators": {
+        f"{way}_{network}": replace(SMALL, network=network, **told)
+        for network in ("dcgan", "plain", "mlp")
+        for way, told in (("gan", GAN_WAY), ("wgan", {}))
+    },
+}
+
+
+def image_generator(config: Config, size: tuple[int, int], channels: int) -> nn.Module:
+    dtype = config.network_dtype
+    if config.network == "mlp":
+        return MLPGenerator((*size, channels), (512,) * 4, output=nn.tanh, dtype=dtype)
+    like = config.network == "dcgan"
+    told = {"batch_norm": like, "doubling": like, "axis_name": config.axis_name, "dtype": dtype}
+    return DCGANGenerator(size, channels, config.width, **told)
 
 
 def build(config: Config, batch: Batch) -> GAN:
     dtype, terms = config.network_dtype, {}
     if "image" in batch:
         size, channels = pictures.size_for_dcgan(batch)
-        generator = DCGANGenerator(
-            size, channels, config.width, axis_name=config.axis_name, dtype=dtype
-        )
+        generator = image_generator(config, size, channels)
         critic = DCGANDiscriminator(config.width, batch_norm=False, dtype=dtype)
     else:
         generator = MLPGenerator((2,), (config.width,) * 3, dtype=dtype)
@@ -121,9 +161,14 @@ def evaluator(
         shown = np.asarray(sample(key, averaged(state).generator, NUM_SHOWN))
         return Evaluation({"samples": plots.image_grid(shown)})
 
+    def draw(key, state, real):
+        return sample(key, averaged(state).generator, len(real["image"]))
+
     on_points = config.dataset in MIXTURES
     of_samples = (
-        ring.of_points(system, MIXTURES[config.dataset], dataset) if on_points else of_images
+        ring.of_points(system, MIXTURES[config.dataset], dataset)
+        if on_points
+        else config.measuring(of_images, dataset, draw)
     )
 
     def evaluate(key, state) -> Evaluation:

@@ -228,6 +228,20 @@ def opened(again: RunAgain, *, clips: bool = False) -> Opened:
     return Opened(restored, config, system, maker, weights)
 
 
+def of_latents_alone(again: RunAgain) -> Opened:
+    """Open a run whose images are a function of latents.
+
+    Raises:
+        ValueError: as `opened`, or they are of labels, or of other images, too.
+    """
+    run = opened(again)
+    if run.has_labels:
+        raise Refusal("The run was trained on labels, so its images are no function of latents.")
+    if getattr(run.maker, "unseen", None):
+        raise Refusal("The run completes images, which are no function of latents alone.")
+    return run
+
+
 def translators_of(run: Built) -> Mapping[str, Translator]:
     """The ways in which a run translates pictures, by name."""
     find = getattr(run.module, "translators", None)

@@ -27,11 +27,12 @@ from gan_jax.nets.layers.norms import normalization, weights_init
 class DCGANGenerator(nn.Module):
     """Map latents to images in [-1, 1] by `depth` transposed convolutions of stride 2.
 
-    The last hidden layer has `width` channels (128 in the paper), every earlier one twice as many.
-    `size` is the side of square images, or (height, width); `depth` is by default how often both
-    sides can be halved while neither falls below 4, but at least 1: images of 96x96 grow from 6x6,
-    of 48x64 from 6x8. `axis_name` makes batch statistics global under `pmap`; under sharded `jit`
-    they are global as they are.
+    The last hidden layer has `width` channels (128 in the paper), every earlier one twice as many,
+    or where `doubling` is False as many: so WGAN's paper has them, without `batch_norm`, to see
+    which objective still learns. `size` is the side of square images, or (height, width); `depth`
+    is by default how often both sides can be halved while neither falls below 4, but at least 1:
+    images of 96x96 grow from 6x6, of 48x64 from 6x8. `axis_name` makes batch statistics global
+    under `pmap`; under sharded `jit` they are global as they are.
 
     >>> import jax
     >>> from gan_jax import nets
@@ -51,6 +52,8 @@ class DCGANGenerator(nn.Module):
     width: int = 64
     depth: int | None = None
     kernel_size: int = 5
+    batch_norm: bool = True
+    doubling: bool = True
     num_classes: int | None = None
     dtype: Any = None
     axis_name: str | None = None
@@ -80,20 +83,16 @@ class DCGANGenerator(nn.Module):
         depth = dcgan_depth(height, width, self.depth)
         base = (height >> depth, width >> depth)
         join = _joining(self, labels)
-        norm = normalization("batch", train=train, dtype=self.dtype, axis_name=self.axis_name)
-        up = partial(
-            ConvTranspose,
-            kernel_size=(self.kernel_size,) * 2,
-            strides=(2, 2),
-            kernel_init=weights_init,
-            dtype=self.dtype,
-        )
-        features = [self.width << i for i in reversed(range(depth))]
+        kind = "batch" if self.batch_norm else None
+        norm = normalization(kind, train=train, dtype=self.dtype, axis_name=self.axis_name)
+        told = {"kernel_init": weights_init, "dtype": self.dtype}
+        up = partial(ConvTranspose, kernel_size=(self.kernel_size,) * 2, strides=(2, 2), **told)
+        features = [self.width << i * self.doubling for i in reversed(range(depth))]
         num = base[0] * base[1] * features[0]
-        dense = nn.Dense(num, use_bias=False, kernel_init=weights_init, dtype=self.dtype)
+        dense = nn.Dense(num, use_bias=not self.batch_norm, **told)
         x = nn.relu(norm()(dense(join(latents)).reshape(-1, *base, features[0])))
         for width in features[1:]:
-            x = nn.relu(norm()(up(width, use_bias=False)(join(x))))
+            x = nn.relu(norm()(up(width, use_bias=not self.batch_norm)(join(x))))
         return jnp.tanh(up(self.channels)(join(x)).astype(jnp.float32))
 
 

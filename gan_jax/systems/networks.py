@@ -8,13 +8,14 @@ always has the random streams `dropout` and `noise`.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import flax.errors
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from gan_jax.checks import AT_LEAST_1, FINITE, check_bound
 from gan_jax.errors import Refusal
@@ -35,7 +36,34 @@ Run: TypeAlias = Callable[..., tuple[Any, Weights]]
 """`train`, or `asked`: (network, weights, key, *inputs) -> (output, weights)."""
 
 
-def normal(*shape: int) -> Latents:
+@dataclass(frozen=True)
+class Normal:
+    """What `normal` gives. `of_normal` makes latents of noise from N(0, I)."""
+
+    shape: tuple[int, ...]
+
+    def __call__(self, key: KeyArray, num: int) -> Array:
+        return self.of_normal(jax.random.normal(key, (num, *self.shape)))
+
+    def of_normal(self, noise: Float[Array, "*num latent"]) -> Array:
+        return noise
+
+
+@dataclass(frozen=True)
+class Uniform(Normal):
+    """What `uniform` gives: low + (high - low) Φ(noise)."""
+
+    low: float
+    high: float
+
+    def __call__(self, key: KeyArray, num: int) -> Array:
+        return jax.random.uniform(key, (num, *self.shape), minval=self.low, maxval=self.high)
+
+    def of_normal(self, noise: Float[Array, "*num latent"]) -> Array:
+        return self.low + (self.high - self.low) * jax.scipy.stats.norm.cdf(noise)
+
+
+def normal(*shape: int) -> Normal:
     """z ~ N(0, I), of this shape for each example.
 
     >>> import jax
@@ -44,16 +72,16 @@ def normal(*shape: int) -> Latents:
     (4, 100)
     """
     _check_shape(shape)
-    return lambda key, num: jax.random.normal(key, (num, *shape))
+    return Normal(shape)
 
 
-def uniform(*shape: int, low: float = -1.0, high: float = 1.0) -> Latents:
+def uniform(*shape: int, low: float = -1.0, high: float = 1.0) -> Uniform:
     """z ~ U[low, high), independently for each number of this shape: a vector, or a plane."""
     _check_shape(shape)
     check_bound(FINITE, low=low, high=high)
     if low >= high:
         raise Refusal(f"low is {low} and high {high}; low must be below high.")
-    return lambda key, num: jax.random.uniform(key, (num, *shape), minval=low, maxval=high)
+    return Uniform(shape, low, high)
 
 
 def check_latents(latents: Any) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import supports, vae
+from experiments.harness import runs
 from gan_jax import data, metrics
 
 SIDE = 4
@@ -57,7 +58,7 @@ def test_several_latents_have_one_image_where_it_does_not_tell_them_apart():
 
 
 def test_images_of_labels_are_refused(monkeypatch):
-    monkeypatch.setattr(supports, "opened", lambda _: SimpleNamespace(has_labels=True))
+    monkeypatch.setattr(runs, "opened", lambda _: SimpleNamespace(has_labels=True))
     with pytest.raises(ValueError, match="its images are no function of latents"):
         supports.run(supports.Options(run="here"))
 
@@ -65,6 +66,6 @@ def test_images_of_labels_are_refused(monkeypatch):
 def test_completions_of_images_are_refused(monkeypatch):
     maker = SimpleNamespace(unseen={"condition": 0})
     run = SimpleNamespace(has_labels=False, maker=maker)
-    monkeypatch.setattr(supports, "opened", lambda _: run)
+    monkeypatch.setattr(runs, "opened", lambda _: run)
     with pytest.raises(ValueError, match="completes images"):
         supports.run(supports.Options(run="here"))

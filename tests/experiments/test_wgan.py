@@ -1,8 +1,14 @@
 """WGAN as its Algorithm 1 has it, and the curve of its critic's estimate."""
 
 import json
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import pytest
 
 from experiments import wgan
+from gan_jax.nets import DCGANGenerator, MLPGenerator
 from gan_jax.training.logs import WALL_CLOCK_FIELDS
 
 
@@ -30,3 +36,51 @@ def test_the_estimate_is_what_the_critic_gives_real_more_than_fake(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in logged))
     steps, gaps = wgan.estimates(tmp_path)
     assert (steps.tolist(), gaps.tolist()) == ([10, 20], [2.0, 0.5])
+
+
+def kinds(params):
+    """What an optimiser keeps, by the names of its fields."""
+    return {
+        name
+        for state in jax.tree.leaves(params, is_leaf=lambda x: hasattr(x, "_fields"))
+        for name in getattr(state, "_fields", ())
+    }
+
+
+def test_without_a_constraint_it_is_a_gan_of_the_same_networks():
+    batch = {"point": jnp.zeros((1, 2))}
+    plain = replace(wgan.CONFIGS["ring"], constraint="none", loss="non_saturating")
+    system, critic = wgan.build(plain, batch), wgan.build(wgan.CONFIGS["ring"], batch)
+    assert (system.generator, system.discriminator) == (critic.generator, critic.discriminator)
+    assert (len(system.discriminator_terms), len(critic.discriminator_terms)) == (0, 1)
+    rules = plain.optimizers().discriminator.init(jnp.zeros(2))
+    assert "mu" in kinds(rules)
+    clipped = wgan.CONFIGS["ring-clip"].optimizers().discriminator.init(jnp.zeros(2))
+    assert "mu" not in kinds(clipped)
+
+
+def test_generators_of_images_are_those_of_the_papers_figures():
+    """Arjovsky et al. 2017, figures 5 to 7; the critic is the same before each."""
+    table, batch = wgan.TABLES["generators"], {"image": jnp.zeros((1, 16, 16, 1))}
+    built = {name: wgan.build(config, batch) for name, config in table.items()}
+    assert len({system.discriminator for system in built.values()}) == 1
+    for way in ("gan", "wgan"):
+        dcgan, plain, mlp = (built[f"{way}_{name}"].generator for name in ("dcgan", "plain", "mlp"))
+        assert (dcgan.batch_norm, dcgan.doubling) == (True, True)
+        assert isinstance(plain, DCGANGenerator)
+        assert (plain.batch_norm, plain.doubling) == (False, False)
+        assert isinstance(mlp, MLPGenerator)
+        assert (mlp.shape, mlp.widths) == ((16, 16, 1), (512,) * 4)
+    moves = {name: config.num_discriminator_steps for name, config in table.items()}
+    assert {name: moves[name] for name in ("gan_mlp", "wgan_mlp")} == {"gan_mlp": 1, "wgan_mlp": 5}
+
+
+def test_every_loss_is_tried_with_the_penalty_and_without():
+    table = wgan.TABLES["losses"]
+    assert len({(config.loss, config.constraint) for config in table.values()}) == 10
+    assert {config.num_discriminator_steps for config in table.values()} == {1}
+
+
+def test_measures_are_of_images():
+    with pytest.raises(ValueError, match="--evaluate is for images, and --dataset is grid"):
+        replace(wgan.CONFIGS["grid"], evaluate=("fid",))

@@ -340,6 +340,17 @@ def test_the_axis_name_makes_batch_statistics_global(which):
     assert not np.allclose(on_devices(network)[0], whole[0], atol=1e-3)
 
 
+def test_a_plain_generator_has_biases_in_place_of_batch_normalisation_and_one_width():
+    """As in figure 6 of WGAN's paper."""
+    network = DCGANGenerator(16, 2, width=3, batch_norm=False, doubling=False)
+    variables = shapes(network, LATENTS)[1]
+    assert set(variables) == {"params"}
+    params = variables["params"]
+    assert params["Dense_0"]["bias"].shape == (3 * 4 * 4,)
+    assert [params[f"ConvTranspose_{i}"]["kernel"].shape[2:] for i in range(2)] == [(3, 3), (3, 2)]
+    assert params["ConvTranspose_0"]["bias"].shape == (3,)
+
+
 def test_a_discriminator_without_batch_norm_judges_each_image_by_itself():
     network = DCGANDiscriminator(4, batch_norm=False)
     variables, x = filled(network, images(16, num=3))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy import stats
 
 from gan_jax.games import (
     Optimizers,
@@ -288,6 +289,14 @@ def test_samples_are_normalised_by_the_running_statistics():
         np.isclose(system.sample(jax.random.key(1), state.generator.weights, 6), samples)
     )
     assert system.sample(KEY, state.generator.weights, 1).shape == (1, 2)
+
+
+def test_what_normal_noise_becomes_has_the_distribution_of_the_latents():
+    noise = jnp.array([[0.0, -1.0], [1.0, 5.0]])
+    np.testing.assert_array_equal(networks.normal(2).of_normal(noise), noise)
+    low, high = -1.0, 3.0
+    made = networks.uniform(2, low=low, high=high).of_normal(noise)
+    np.testing.assert_allclose(made, low + (high - low) * stats.norm.cdf(noise), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,62 @@
+"""How likely images are to a linear generator, of which it is known."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from scipy import stats
+
+from experiments import likelihood
+from experiments.harness import runs
+from gan_jax.systems import networks
+
+SIDE, STD = 3, 0.2
+KERNEL = 0.2 * jax.random.normal(jax.random.key(0), (2, SIDE * SIDE))
+PLACES = np.array([[[32], [96], [160]], [[64], [128], [224]], [[0], [255], [100]]])
+IMAGES = np.stack([PLACES, PLACES[::-1]]).astype(np.uint8)
+CHOSEN = likelihood.Options(run="here", num=2, std=STD, num_chains=64, num_samples=50_000)
+
+
+def opened(latents) -> Any:
+    """Its images are signed, around 0."""
+
+    def generate(weights, z):
+        return (z @ KERNEL).reshape(-1, SIDE, SIDE, 1)
+
+    maker = SimpleNamespace(generate=generate, latents=latents)
+    return SimpleNamespace(maker=maker, weights=None, to_signed=lambda images: images)
+
+
+def test_images_are_as_likely_as_they_are():
+    """In [0, 1] they are ½ + zW/2, and so N(½, WᵀW/4 + σ²I) with the noise."""
+    found = likelihood.likelihoods(jax.random.key(1), opened(networks.normal(2)), IMAGES, CHOSEN)
+    covariance = np.asarray(KERNEL.T @ KERNEL) / 4 + STD**2 * np.eye(SIDE * SIDE)
+    exact = stats.multivariate_normal(np.full(SIDE * SIDE, 0.5), covariance)
+    expected = exact.logpdf(IMAGES.reshape(2, -1) / 255)
+    assert found["annealed"].mean == pytest.approx(expected.mean(), abs=0.1)
+    assert found["annealed"].std == pytest.approx(expected.std(), abs=0.1)
+    assert found["kernel estimate"].mean == pytest.approx(expected.mean(), abs=0.2)
+    assert 1 < found["effective samples"].mean <= 64
+    assert 0.5 < found["acceptance"].mean < 1
+
+
+def test_uniform_latents_are_annealed_as_what_they_are_made_of():
+    """One latent in [-1, 1): the mean over it, by quadrature."""
+    latents = networks.uniform(2)
+    found = likelihood.likelihoods(jax.random.key(1), opened(latents), IMAGES, CHOSEN)
+    middles = (np.arange(200) + 0.5) / 100 - 1
+    z = np.stack(np.meshgrid(middles, middles), axis=-1).reshape(-1, 2)
+    made = (z @ np.asarray(KERNEL) + 1) / 2
+    x = IMAGES.reshape(2, 1, -1) / 255
+    logs = stats.norm(made, STD).logpdf(x).sum(axis=-1)
+    expected = np.log(np.mean(np.exp(logs), axis=1))
+    assert found["annealed"].mean == pytest.approx(expected.mean(), abs=0.1)
+
+
+def test_latents_of_another_kind_are_refused(monkeypatch):
+    run = SimpleNamespace(has_labels=False, maker=SimpleNamespace(latents=lambda key, num: None))
+    monkeypatch.setattr(runs, "opened", lambda _: run)
+    with pytest.raises(ValueError, match="neither normal nor uniform"):
+        likelihood.run(CHOSEN)

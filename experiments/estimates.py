@@ -155,9 +155,12 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         shown=("gan/discriminator/loss", "wgan/discriminator/loss"),
         unit="points",
     )
-    read = [
-        f"{name} {float(result.metrics.get(f'{name}/correlation', np.nan)):.2f}" for name in systems
-    ]
+    if "gan/correlation" not in result.metrics:
+        return result.says(
+            "fewer than three evaluations have no correlation: give more --steps, or a smaller "
+            "--evaluate-every"
+        )
+    read = [f"{name} {result.metrics[f'{name}/correlation']:.2f}" for name in systems]
     return result.says(
         f"rank correlation of estimate and distance along the run: {', '.join(read)}"
     )

@@ -10,7 +10,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from gan_jax import losses
 from gan_jax.games import descent_step
-from gan_jax.nets import ConvDecoder, ConvEncoder
+from gan_jax.nets import ConvDecoder, ConvEncoder, MLPEncoder, MLPGenerator
 from gan_jax.systems import VAE, Gaussian, iwae
 from tests.systems.linear_gaussian import (
     BATCH,
@@ -134,6 +134,30 @@ def test_draws_have_the_noise_of_the_likelihood_besides():
     within(products, W @ W.T + C * np.eye(DIM))
     noise = draws - jax.jit(build().sample, static_argnums=2)(KEY, exact_weights(), NUM)
     within(noise[:, :, None] * noise[:, None, :], C * np.eye(DIM))
+
+
+def test_the_density_of_a_model_of_networks_is_that_of_its_draws():
+    """By importance weights on a grid: it sums to 1, and to the draws' share on either side."""
+    model = VAE(
+        encoder=MLPEncoder(4, widths=(8,)),
+        decoder=MLPGenerator((2,), widths=(8,)),
+        likelihood=losses.gaussian(0.25),
+        latent_dim=2,
+        field="point",
+    )
+    state = model.init(KEY, {"point": jnp.zeros((1, 2))}, optimizer=optax.sgd(0.1))
+    weights = jax.tree.map(lambda leaf: 2 * leaf, state.player.weights)
+    side, step = np.linspace(-8, 8, 81, retstep=True)
+    grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    batch = {"point": jnp.asarray(grid, jnp.float32)}
+    log_weights = jax.jit(lambda: model.log_weights(KEY, weights, batch, 1_000))()
+    shares = np.exp(losses.iwae(log_weights)) * step**2
+    assert np.sum(shares) == pytest.approx(1, abs=0.02)
+    drawn = np.asarray(model.draw(KEY, weights, NUM))
+    middle = np.median(drawn[:, 0]) + 0.5
+    expected = np.sum(shares[grid[:, 0] < middle])
+    assert 0.55 < expected < 0.95
+    assert np.mean(drawn[:, 0] < middle) == pytest.approx(expected, abs=0.06)
 
 
 def test_the_bound_of_a_minibatch_times_n_over_m_is_in_the_mean_that_of_all_data():

@@ -13,7 +13,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from gan_jax import losses
 from gan_jax.games import PlayerOutcome, Weights, init_rows, rows_step
 from gan_jax.systems import SVI
-from tests.systems.linear_gaussian import BATCH, LOG_P, PRECISION, build, exact_weights
+from tests.systems.linear_gaussian import BATCH, LATENTS, LOG_P, PRECISION, build, exact_weights
 
 KEY = jax.random.key(0)
 INDEXED = {**BATCH, "index": jnp.arange(8)}
@@ -35,6 +35,24 @@ def refine(system, num_steps, batch=INDEXED, seed=0):
         return jax.lax.scan(lambda state, key: step(key, state, batch), state, keys)
 
     return run(state)[0].player.weights.params
+
+
+def test_a_gaussian_for_each_point_grows_with_the_points_and_an_encoder_does_not():
+    system = SVI(model=build(), trained=exact_weights())
+
+    def size(state):
+        return sum(leaf.size for leaf in jax.tree.leaves(state.player.weights.params))
+
+    def of_points(num):
+        batch = jax.tree.map(lambda leaf: jnp.tile(leaf, (num, 1)), BATCH)
+        return [
+            size(jax.eval_shape(partial(init, optimizer=optax.adam(0.1)), batch))
+            for init in (system.init, partial(system.model.init, KEY))
+        ]
+
+    (few, encoder), (many, same) = of_points(1), of_points(10)
+    assert few == 8 * 2 * LATENTS
+    assert (many, same) == (10 * few, encoder)
 
 
 @pytest.mark.parametrize("start", ["encoder", "prior"])

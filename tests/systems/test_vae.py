@@ -9,7 +9,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from gan_jax import losses
-from gan_jax.games import descent_step
+from gan_jax.games import Weights, descent_step
 from gan_jax.nets import ConvDecoder, ConvEncoder, MLPEncoder, MLPGenerator
 from gan_jax.systems import VAE, Gaussian, iwae
 from tests.systems.linear_gaussian import (
@@ -146,7 +146,9 @@ def test_the_density_of_a_model_of_networks_is_that_of_its_draws():
         field="point",
     )
     state = model.init(KEY, {"point": jnp.zeros((1, 2))}, optimizer=optax.sgd(0.1))
-    weights = jax.tree.map(lambda leaf: 2 * leaf, state.player.weights)
+    params = state.player.weights.params
+    encoder = jax.tree.map(jnp.zeros_like, params["encoder"])  # q is the prior
+    weights = Weights(params={**params, "encoder": encoder})
     side, step = np.linspace(-8, 8, 81, retstep=True)
     grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
     batch = {"point": jnp.asarray(grid, jnp.float32)}

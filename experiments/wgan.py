@@ -103,7 +103,9 @@ LOSSES = {
     for loss in ("minimax", "non_saturating", "least_squares", "hinge", "wasserstein")
     for constraint in ("none", "gradient_penalty")
 }
-SMALL = replace(DIGITS, image_size=16, evaluate=("fid", "recall"))
+SMALL = replace(
+    DIGITS, image_size=16, steps=500, evaluate_every=500, evaluate=("fid", "precision", "recall")
+)
 GAN_WAY = {"loss": "non_saturating", "constraint": "none", "num_discriminator_steps": 1}
 TABLES = {
     "losses": {

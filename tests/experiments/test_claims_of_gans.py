@@ -64,10 +64,15 @@ def test_matching_moments_nears_unseen_digits(tmp_path):
 
 
 def test_consensus_pulls_the_spectrum_of_a_game_in(tmp_path):
-    config = lasting(jacobian_spectrum.CONFIGS["ring"], 6_000)
-    metrics = jacobian_spectrum.run(config, tmp_path).metrics
-    assert metrics["plain/left"] > 0.3
-    assert metrics["consensus/left"] < metrics["plain/left"] / 2
+    """In the mean: without it, the spectrum reaches far to the left on two seeds of three."""
+    left = {"plain": [], "consensus": []}
+    for seed in range(3):
+        config = lasting(replace(jacobian_spectrum.CONFIGS["ring"], seed=seed), 6_000)
+        metrics = jacobian_spectrum.run(config, tmp_path / str(seed)).metrics
+        for name, values in left.items():
+            values.append(metrics[f"{name}/left"])
+    assert np.mean(left["plain"]) > 0.2
+    assert np.mean(left["consensus"]) < np.mean(left["plain"]) / 3
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +148,7 @@ def test_styles_near_the_digits(tmp_path):
 
 
 def test_digits_made_from_their_outlines_are_read(tmp_path):
-    metrics = pix2pix.run(lasting(pix2pix.CONFIGS["edges"], 100), tmp_path).metrics
+    metrics = pix2pix.run(lasting(pix2pix.CONFIGS["edges"], 200), tmp_path).metrics
     assert metrics["read"] > 0.6
 
 

@@ -56,6 +56,14 @@ def test_a_penalty_leaves_a_critic_less_simple_than_clipping(tmp_path):
     assert penalty["high_quality"] > 2 * clip["high_quality"]
 
 
+def test_a_gradient_penalty_brings_a_minimax_gan_to_more_modes_of_a_grid(tmp_path):
+    with_penalty, without = (
+        wgan.run(lasting(wgan.TABLES["losses"][f"minimax_{name}"], 2_000), tmp_path / name).metrics
+        for name in ("gradient_penalty", "none")
+    )
+    assert with_penalty["modes"] >= without["modes"] + 4
+
+
 def test_matching_moments_nears_unseen_digits(tmp_path):
     config = lasting(gmmn.CONFIGS["digits"], 200, evaluations=2)
     gmmn.run(replace(config, evaluate=()), tmp_path)

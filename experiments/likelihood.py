@@ -3,9 +3,10 @@
 A generator G has no density. With noise on every pixel it has one, p(x) = ∫ N(x; G(z), σ²I) p(z)
 dz, and annealed importance sampling finds latents that make x: an estimate that is too low in the
 mean, the less the more temperatures there are. Beside it the mean over latents of the prior, which
-is Parzen's kernel estimate on as many samples: far lower, as none of them comes near. Of images
-that the run has not seen, and of some that it has: were these likelier, it would know them by
-heart.
+is Parzen's kernel estimate on as many samples: far lower where latents are many, as none of them
+comes near. Of images that the run has not seen, and of some that it has: were these likelier, it
+would know them by heart. Of a VAE it is that of its means with such noise; its own likelihood
+`evaluate` has.
 
 Wu, Burda, Salakhutdinov & Grosse 2017.
 """
@@ -75,8 +76,8 @@ def likelihoods(
     noise = jax.random.normal(key_samples, (chosen.num_samples, size))
     samples = in_chunks(jax.jit(partial(of_normal, run)), noise)
     found = {
-        "annealed": annealed.log_likelihood,
-        "kernel estimate": metrics.parzen_log_likelihood(x, samples, chosen.std),
+        "annealed (nats)": annealed.log_likelihood,
+        "kernel estimate (nats)": metrics.parzen_log_likelihood(x, samples, chosen.std),
         "effective samples": annealed.effective_samples,
         "acceptance": annealed.acceptance,
     }
@@ -87,7 +88,10 @@ def run(chosen: Options) -> str:
     """Estimate, and say it."""
     run = of_latents_alone(chosen)
     if not hasattr(run.maker.latents, "of_normal"):
-        raise Refusal("The run's latents are neither normal nor uniform, so nothing is annealed.")
+        raise Refusal(
+            f"{chosen.run} draws latents of several kinds or by a function of its own; those of "
+            "networks.normal and networks.uniform are annealed: give a run of dcgan, wgan or vae."
+        )
     found = {}
     for kind, split in {"unseen": "test", "seen": "train"}.items():
         dataset = PictureOptions.images(run.config, split, crop="center")  # not of bits
@@ -97,7 +101,7 @@ def run(chosen: Options) -> str:
         (name, *(text.plus_minus(of[name].mean, of[name].error) for of in found.values()))
         for name in found["seen"]
     ]
-    return text.table([("nats, means ± standard errors", *found), *rows])
+    return text.table([("means ± standard errors", *found), *rows])
 
 
 if __name__ == "__main__":

@@ -64,9 +64,10 @@ class Config(play.GameOptions, pictures.SampleOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.evaluate and self.dataset in MIXTURES:
+        if self.dataset in MIXTURES and (self.evaluate or self.network != "dcgan"):
             raise Refusal(
-                f"--evaluate is for images, and --dataset is {self.dataset}: leave it out."
+                f"--evaluate and --network are for images, and --dataset is {self.dataset}: leave "
+                "them out, or give --dataset digits or a folder."
             )
 
     def optimizers(self) -> Optimizers:
@@ -98,24 +99,24 @@ CONFIGS = {
     "grid-clip": Config(dataset="grid", **CLIPPED),
     "digits": DIGITS,
 }
-LOSSES = {
-    f"{loss}_{constraint}": {"loss": loss, "constraint": constraint}
-    for loss in ("minimax", "non_saturating", "least_squares", "hinge", "wasserstein")
-    for constraint in ("none", "gradient_penalty")
-}
+GRID = Config(dataset="grid", num_discriminator_steps=1)
 SMALL = replace(
     DIGITS, image_size=16, steps=500, evaluate_every=500, evaluate=("fid", "precision", "recall")
 )
-GAN_WAY = {"loss": "non_saturating", "constraint": "none", "num_discriminator_steps": 1}
+PLAYED = {
+    "gan": replace(SMALL, loss="non_saturating", constraint="none", num_discriminator_steps=1),
+    "wgan": SMALL,
+}
 TABLES = {
     "losses": {
-        name: Config(dataset="grid", num_discriminator_steps=1, **told)
-        for name, told in LOSSES.items()
+        f"{loss}_{constraint}": replace(GRID, loss=loss, constraint=constraint)
+        for loss in ("minimax", "non_saturating", "least_squares", "hinge", "wasserstein")
+        for constraint in ("none", "gradient_penalty")
     },
     "generators": {
-        f"{way}_{network}": replace(SMALL, network=network, **told)
+        f"{name}_{network}": replace(config, network=network)
         for network in ("dcgan", "plain", "mlp")
-        for way, told in (("gan", GAN_WAY), ("wgan", {}))
+        for name, config in PLAYED.items()
     },
 }
 
@@ -124,9 +125,11 @@ def image_generator(config: Config, size: tuple[int, int], channels: int) -> nn.
     dtype = config.network_dtype
     if config.network == "mlp":
         return MLPGenerator((*size, channels), (512,) * 4, output=nn.tanh, dtype=dtype)
-    like = config.network == "dcgan"
-    told = {"batch_norm": like, "doubling": like, "axis_name": config.axis_name, "dtype": dtype}
-    return DCGANGenerator(size, channels, config.width, **told)
+    is_dcgan = config.network == "dcgan"
+    told = {"axis_name": config.axis_name, "dtype": dtype}
+    return DCGANGenerator(
+        size, channels, config.width, batch_norm=is_dcgan, doubling=is_dcgan, **told
+    )
 
 
 def build(config: Config, batch: Batch) -> GAN:

@@ -87,7 +87,7 @@ class DCGANGenerator(nn.Module):
         norm = normalization(kind, train=train, dtype=self.dtype, axis_name=self.axis_name)
         told = {"kernel_init": weights_init, "dtype": self.dtype}
         up = partial(ConvTranspose, kernel_size=(self.kernel_size,) * 2, strides=(2, 2), **told)
-        features = [self.width << i * self.doubling for i in reversed(range(depth))]
+        features = [self.width << (i if self.doubling else 0) for i in reversed(range(depth))]
         num = base[0] * base[1] * features[0]
         dense = nn.Dense(num, use_bias=not self.batch_norm, **told)
         x = nn.relu(norm()(dense(join(latents)).reshape(-1, *base, features[0])))

@@ -38,28 +38,30 @@ Run: TypeAlias = Callable[..., tuple[Any, Weights]]
 
 @dataclass(frozen=True)
 class Normal:
-    """What `normal` gives. `of_normal` makes latents of noise from N(0, I)."""
+    """What `normal` gives. `of_normal` makes latents of noise from N(0, I): the same."""
 
     shape: tuple[int, ...]
 
     def __call__(self, key: KeyArray, num: int) -> Array:
-        return self.of_normal(jax.random.normal(key, (num, *self.shape)))
+        return jax.random.normal(key, (num, *self.shape))
 
-    def of_normal(self, noise: Float[Array, "*num latent"]) -> Array:
+    def of_normal(self, noise: Float[Array, "num *shape"]) -> Array:
         return noise
 
 
 @dataclass(frozen=True)
-class Uniform(Normal):
-    """What `uniform` gives: low + (high - low) Φ(noise)."""
+class Uniform:
+    """What `uniform` gives. `of_normal` makes latents of noise from N(0, I)."""
 
+    shape: tuple[int, ...]
     low: float
     high: float
 
     def __call__(self, key: KeyArray, num: int) -> Array:
         return jax.random.uniform(key, (num, *self.shape), minval=self.low, maxval=self.high)
 
-    def of_normal(self, noise: Float[Array, "*num latent"]) -> Array:
+    def of_normal(self, noise: Float[Array, "num *shape"]) -> Array:
+        """low + (high - low) Φ(noise)."""
         return self.low + (self.high - self.low) * jax.scipy.stats.norm.cdf(noise)
 
 

@@ -101,7 +101,7 @@ def test_a_kernel_estimate_falls_short_of_a_generator_s_likelihood(of_digits):
     run = runs.of_latents_alone(chosen)
     images = run.config.images("test")[np.arange(5)]["image"]
     found = likelihood.likelihoods(chosen.key, run, images, chosen)
-    assert found["annealed"].mean > found["kernel estimate"].mean + 10
+    assert found["annealed (nats)"].mean > found["kernel estimate (nats)"].mean + 10
 
 
 def test_players_in_turn_reject_old_fakes_and_make_new_ones_that_are_accepted():

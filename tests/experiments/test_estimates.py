@@ -1,5 +1,6 @@
 """What a discriminator and a critic estimate, where both are the best."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +25,12 @@ def test_the_best_discriminator_estimates_the_divergence():
     far = jnp.full(3, 50.0)
     assert float(jensen_shannon_bound(far, -far)) == pytest.approx(np.log(2))
     assert float(jensen_shannon_bound(0 * far, 0 * far)) == pytest.approx(0, abs=1e-7)
+
+
+def test_too_few_evaluations_are_said_to_have_no_correlation(tmp_path):
+    length = {"steps": 2, "steps_per_dispatch": 1, "evaluate_every": 1, "checkpoint_every": 2}
+    said = str(estimates.run(replace(estimates.Config(), **length), tmp_path))
+    assert "fewer than three evaluations have no correlation: give more --steps" in said
 
 
 def test_the_best_critic_estimates_the_distance_with_its_sign():

@@ -38,11 +38,11 @@ def test_the_estimate_is_what_the_critic_gives_real_more_than_fake(tmp_path):
     assert (steps.tolist(), gaps.tolist()) == ([10, 20], [2.0, 0.5])
 
 
-def kinds(params):
+def kinds(state):
     """What an optimiser keeps, by the names of its fields."""
     return {
         name
-        for state in jax.tree.leaves(params, is_leaf=lambda x: hasattr(x, "_fields"))
+        for state in jax.tree.leaves(state, is_leaf=lambda x: hasattr(x, "_fields"))
         for name in getattr(state, "_fields", ())
     }
 
@@ -56,6 +56,7 @@ def test_without_a_constraint_it_is_a_gan_of_the_same_networks():
     rules = plain.optimizers().discriminator.init(jnp.zeros(2))
     assert "mu" in kinds(rules)
     clipped = wgan.CONFIGS["ring-clip"].optimizers().discriminator.init(jnp.zeros(2))
+    assert "nu" in kinds(clipped)  # RMSProp's, and no momentum
     assert "mu" not in kinds(clipped)
 
 
@@ -71,8 +72,13 @@ def test_generators_of_images_are_those_of_the_papers_figures():
         assert (plain.batch_norm, plain.doubling) == (False, False)
         assert isinstance(mlp, MLPGenerator)
         assert (mlp.shape, mlp.widths) == ((16, 16, 1), (512,) * 4)
-    moves = {name: config.num_discriminator_steps for name, config in table.items()}
-    assert {name: moves[name] for name in ("gan_mlp", "wgan_mlp")} == {"gan_mlp": 1, "wgan_mlp": 5}
+    for way, expected in {
+        "gan": ("non_saturating", "none", 1),
+        "wgan": ("wasserstein", "gradient_penalty", 5),
+    }.items():
+        told = [config for name, config in table.items() if name.startswith(f"{way}_")]
+        found = {(each.loss, each.constraint, each.num_discriminator_steps) for each in told}
+        assert found == {expected}
 
 
 def test_every_loss_is_tried_with_the_penalty_and_without():
@@ -82,5 +88,7 @@ def test_every_loss_is_tried_with_the_penalty_and_without():
 
 
 def test_measures_are_of_images():
-    with pytest.raises(ValueError, match="--evaluate is for images, and --dataset is grid"):
+    with pytest.raises(ValueError, match="are for images, and --dataset is grid"):
         replace(wgan.CONFIGS["grid"], evaluate=("fid",))
+    with pytest.raises(ValueError, match="or give --dataset digits or a folder"):
+        replace(wgan.CONFIGS["ring"], network="mlp")

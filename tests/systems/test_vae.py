@@ -228,11 +228,11 @@ def test_it_learns_a_model_that_is_known():
 def test_convolutions_and_likelihoods_of_two_numbers_fit():
     model = VAE(
         encoder=ConvEncoder(6, width=4),
-        decoder=ConvDecoder((8, 8, 2), width=4),
+        decoder=ConvDecoder((8, 8, 6), width=4),
         likelihood=losses.discretized_logistic(),
         latent_dim=3,
     )
-    batch = {"image": jnp.zeros((5, 8, 8, 1))}
+    batch = {"image": jnp.zeros((5, 8, 8, 3))}
 
     def made():
         weights = model.init(KEY, batch, optimizer=optax.sgd(0.1)).player.weights
@@ -244,7 +244,7 @@ def test_convolutions_and_likelihoods_of_two_numbers_fit():
         )
 
     shapes = [array.shape for array in jax.eval_shape(made)]
-    assert shapes == [(), (7, 8, 8, 1), (3, 5), (2, 3, 8, 8, 2)]
+    assert shapes == [(), (7, 8, 8, 3), (3, 5), (2, 3, 8, 8, 6)]
 
 
 @pytest.mark.parametrize(

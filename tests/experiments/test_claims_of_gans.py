@@ -31,7 +31,7 @@ def test_a_gan_covers_a_ring(tmp_path):
 def test_a_penalty_leaves_a_critic_less_simple_than_clipping(tmp_path):
     """Both keep all modes; by clipping the ring is blurred."""
     penalty, clip = (
-        wgan.run(lasting(wgan.CONFIGS[name], 1_000), tmp_path / name).metrics
+        wgan.run(lasting(wgan.CONFIGS[name], 500), tmp_path / name).metrics
         for name in ("ring", "ring-clip")
     )
     assert penalty["modes"] == clip["modes"] == 8

@@ -12,6 +12,7 @@ Wu, Burda, Salakhutdinov & Grosse 2017.
 """
 
 import dataclasses
+import math
 from functools import partial
 
 import jax
@@ -52,29 +53,35 @@ def of_normal(
     return options.flat((run.to_signed(made) + 1) / 2)
 
 
+def samples_of(key: KeyArray, run: Opened, num: int) -> Float[jax.Array, "num pixels"]:
+    noise = jax.random.normal(key, (num, math.prod(run.maker.latents.shape)))
+    return in_chunks(jax.jit(partial(of_normal, run)), noise)
+
+
 def likelihoods(
-    key: KeyArray, run: Opened, images: UInt8[np.ndarray, "num *shape"], chosen: Options
+    key: KeyArray,
+    run: Opened,
+    images: UInt8[np.ndarray, "num *shape"],
+    samples: Float[jax.Array, "num_samples pixels"],
+    chosen: Options,
 ) -> dict[str, metrics.Spread]:
     """log p(x) by annealing and by a kernel estimate, and how well the annealing went."""
     x = jnp.asarray(options.flat(data.unit(images)))
     likelihood = losses.gaussian(chosen.std**2)
-    size = int(np.prod(run.maker.latents.shape))
+    size = math.prod(run.maker.latents.shape)
 
     def log_likelihood(z):
         made = of_normal(run, z.reshape(-1, size))
         return likelihood.log_prob(jnp.tile(x, (len(z), 1)), made).reshape(z.shape[:2])
 
-    key_annealing, key_samples = jax.random.split(key)
     annealed = metrics.annealed_log_likelihood(
-        key_annealing,
+        key,
         log_likelihood,
         batch_size=len(x),
         latent_dim=size,
         num_chains=chosen.num_chains,
         num_temperatures=chosen.num_temperatures,
     )
-    noise = jax.random.normal(key_samples, (chosen.num_samples, size))
-    samples = in_chunks(jax.jit(partial(of_normal, run)), noise)
     found = {
         "annealed (nats)": annealed.log_likelihood,
         "kernel estimate (nats)": metrics.parzen_log_likelihood(x, samples, chosen.std),
@@ -92,11 +99,13 @@ def run(chosen: Options) -> str:
             f"{chosen.run} draws latents of several kinds or by a function of its own; those of "
             "networks.normal and networks.uniform are annealed: give a run of dcgan, wgan or vae."
         )
+    key_annealing, key_samples = jax.random.split(chosen.key)
+    samples = samples_of(key_samples, run, chosen.num_samples)
     found = {}
     for kind, split in {"unseen": "test", "seen": "train"}.items():
         dataset = PictureOptions.images(run.config, split, crop="center")  # not of bits
         images = options.first_examples(dataset, chosen.num)["image"]
-        found[kind] = likelihoods(chosen.key, run, images, chosen)
+        found[kind] = likelihoods(key_annealing, run, images, samples, chosen)
     rows = [
         (name, *(text.plus_minus(of[name].mean, of[name].error) for of in found.values()))
         for name in found["seen"]

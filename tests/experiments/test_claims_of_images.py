@@ -38,7 +38,8 @@ def test_a_kernel_estimate_falls_short_of_a_generator_s_likelihood(of_digits):
     chosen = likelihood.Options(run=str(of_digits), num_temperatures=50, num_samples=2_000)
     run = runs.of_latents_alone(chosen)
     images = run.config.images("test")[np.arange(5)]["image"]
-    found = likelihood.likelihoods(chosen.key, run, images, chosen)
+    samples = likelihood.samples_of(chosen.key, run, chosen.num_samples)
+    found = likelihood.likelihoods(chosen.key, run, images, samples, chosen)
     assert found["annealed (nats)"].mean > found["kernel estimate (nats)"].mean + 10
 
 

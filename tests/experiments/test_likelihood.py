@@ -32,9 +32,16 @@ def opened(latents) -> Any:
     )
 
 
+def measured(latents):
+    run = opened(latents)
+    key_annealing, key_samples = jax.random.split(jax.random.key(1))
+    samples = likelihood.samples_of(key_samples, run, CHOSEN.num_samples)
+    return likelihood.likelihoods(key_annealing, run, IMAGES, samples, CHOSEN)
+
+
 def test_images_are_as_likely_as_they_are():
     """In [0, 1] they are ½ + zW/2, and so N(½, WᵀW/4 + σ²I) with the noise."""
-    found = likelihood.likelihoods(jax.random.key(1), opened(networks.normal(1, 2)), IMAGES, CHOSEN)
+    found = measured(networks.normal(1, 2))
     covariance = np.asarray(KERNEL.T @ KERNEL) / 4 + STD**2 * np.eye(SIDE * SIDE)
     exact = stats.multivariate_normal(np.full(SIDE * SIDE, 0.5), covariance)
     expected = exact.logpdf(IMAGES.reshape(2, -1) / 255)
@@ -47,8 +54,7 @@ def test_images_are_as_likely_as_they_are():
 
 def test_uniform_latents_are_annealed_as_what_they_are_made_of():
     """Two of them, in [-1, 1): the mean over both, by quadrature."""
-    latents = networks.uniform(2)
-    found = likelihood.likelihoods(jax.random.key(1), opened(latents), IMAGES, CHOSEN)
+    found = measured(networks.uniform(2))
     middles = (np.arange(200) + 0.5) / 100 - 1
     z = np.stack(np.meshgrid(middles, middles), axis=-1).reshape(-1, 2)
     made = (z @ np.asarray(KERNEL) + 1) / 2
@@ -66,7 +72,8 @@ def test_what_is_said_of_images_seen_and_unseen(monkeypatch):
         asked.append((split, crop))
         return data.ArrayDataset({"image": np.full_like(IMAGES, 255 if split == "test" else 0)})
 
-    def found(key, run, images, chosen):
+    def found(key, run, images, samples, chosen):
+        assert samples.shape == (CHOSEN.num_samples, SIDE * SIDE)
         return {"annealed (nats)": metrics.spread(images.reshape(2, -1).mean(axis=1))}
 
     monkeypatch.setattr(runs, "opened", lambda _: opened(networks.normal(1, 2)))

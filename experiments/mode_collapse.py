@@ -4,19 +4,20 @@ Trains 64 GANs at once, alike but for their seeds, on a ring or a grid of Gaussi
 and any loss, packed or not, and counts the modes that each covers, beside the published rows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments.harness import command, methods, options, play, population, published, text
-from experiments.harness.bounds import Count, Rate, Several, Size, SizeOr0, Weight
+from experiments.harness.bounds import Count, Decay, Rate, Several, Size, SizeOr0, Weight
 from gan_jax import data, games, plots
 from gan_jax.metrics import mode_coverage, spread
-from gan_jax.nets import MLPDiscriminator, MLPGenerator
+from gan_jax.nets import GoodfellowDiscriminator, MLPDiscriminator, MLPGenerator
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation, read_log
 from gan_jax.typing import Batch
@@ -30,7 +31,7 @@ class Config(methods.MethodOptions, population.PopulationOptions):
     mixture: Literal["ring", "grid"] = "ring"
     """8 modes on a circle of radius 1 (std 0.01), or 25 on a lattice of spacing 2 (std 0.05)."""
     method: methods.MethodName = "alternating"
-    """The way of playing, on Adam with beta1 = 0.5."""
+    """The way of playing, on Adam."""
     loss: play.LossName = "non_saturating"
     """The adversarial loss."""
     packing: Size = 1
@@ -39,14 +40,19 @@ class Config(methods.MethodOptions, population.PopulationOptions):
     """Features of minibatch discrimination in the discriminator's last layer; 0 for none."""
     weight: Weight = 10.0
     num_seeds: Several = 64
+    network: Literal["mlp", "pacgan"] = "mlp"
+    """Three hidden layers in both networks, or PacGAN's: four with batch normalisation in the
+    generator, and three of half as many maxout units in the discriminator, with dropout."""
     width: Size = 64
-    """Units in each of the three hidden layers of both networks."""
+    """Units in each hidden layer; 400 in PacGAN's."""
     latent_dim: Size = 2
     """Size of the latents, from N(0, I)."""
     batch_size: Size = 128
     """Logits on real points, and as many on fakes, in each step of each GAN."""
     learning_rate: Rate = 1e-3
     """Adam's, for both players."""
+    beta1: Decay = methods.BETA1
+    """Adam's, for both players; negative momentum has its own."""
     discriminator_learning_rate: Rate | None = None
     """The discriminator's, where it is another. One that lags behind lets the generator run from
     mode to mode."""
@@ -56,6 +62,19 @@ class Config(methods.MethodOptions, population.PopulationOptions):
     checkpoint_every: Count = 1_000
 
 
+PUBLISHED = Config(
+    network="pacgan",
+    width=400,
+    method="simultaneous",
+    num_seeds=10,
+    batch_size=100,
+    learning_rate=1e-4,
+    beta1=0.8,
+    steps=400_000,
+    steps_per_dispatch=1_000,
+    evaluate_every=20_000,
+    checkpoint_every=100_000,
+)
 CONFIGS = {
     "gan": Config(),
     "unrolled": Config(method="unrolled"),
@@ -65,14 +84,35 @@ CONFIGS = {
     "slow": Config(discriminator_learning_rate=1e-4),
     "slow_pac2": Config(discriminator_learning_rate=1e-4, packing=2),
     "minibatch": Config(num_minibatch_kernels=4, num_seeds=16),
+    "published": PUBLISHED,
+}
+TABLES = {
+    f"published_{mixture}": {
+        f"{mixture}_pac{packing}": replace(PUBLISHED, mixture=mixture, packing=packing)
+        for packing in (1, 2, 3, 4)
+    }
+    for mixture in MIXTURES
 }
 
 
-def build(config: Config, batch: Batch | None = None) -> GAN:
+def players(config: Config) -> tuple[nn.Module, nn.Module]:
+    """The generator and the discriminator; PacGAN's as in its appendix and the authors' code."""
     widths = (config.width,) * 3
+    if config.network == "mlp":
+        kernels = config.num_minibatch_kernels
+        return MLPGenerator((2,), widths), MLPDiscriminator(widths, num_minibatch_kernels=kernels)
+    small = nn.initializers.normal(0.02)
+    return (
+        MLPGenerator((2,), (config.width,) * 4, kernel_init=small, batch_norm=True),
+        GoodfellowDiscriminator((config.width // 2,) * 3, kernel_init=small),
+    )
+
+
+def build(config: Config, batch: Batch | None = None) -> GAN:
+    generator, discriminator = players(config)
     return GAN(
-        generator=MLPGenerator((2,), widths),
-        discriminator=MLPDiscriminator(widths, num_minibatch_kernels=config.num_minibatch_kernels),
+        generator=generator,
+        discriminator=discriminator,
         loss=play.LOSSES[config.loss](),
         latents=networks.normal(config.latent_dim),
         field="point",
@@ -143,7 +183,9 @@ def table(config: Config, metrics) -> str:
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train the population, and evaluate each GAN by the protocol of VEEGAN and PacGAN."""
     system, num_points = build(config), config.packing * config.batch_size
-    method = config.choose(config.method, system.game, "adam", config.discriminator_learning_rate)
+    method = config.choose(
+        config.method, system.game, "adam", config.discriminator_learning_rate, config.beta1
+    )
 
     def init(key):
         blank = {"point": jnp.zeros((1, 2))}

@@ -30,6 +30,8 @@ MethodName = Literal[
 ]
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
 
+BETA1 = 0.5
+"""Adam's, where none is given."""
 MOMENTUM = -0.5
 """Of both players, in alternating play (Gidel et al. 2019)."""
 INTERVAL, RATE = 5, 0.5
@@ -92,6 +94,7 @@ class MethodOptions(RunOptions):
         game: games.Game,
         rule: Rule,
         discriminator_learning_rate: float | None = None,
+        beta1: float = BETA1,
     ) -> Method:
         return choose(
             name,
@@ -101,6 +104,7 @@ class MethodOptions(RunOptions):
             rule=rule,
             weight=self.weight,
             num_unrolled_steps=self.num_unrolled_steps,
+            beta1=beta1,
         )
 
     def rotating_factors(self, singular_value: float) -> dict[str, float]:
@@ -125,8 +129,9 @@ def choose(
     rule: Rule,
     weight: float,
     num_unrolled_steps: int,
+    beta1: float = BETA1,
 ) -> Method:
-    """Play `game` by this method on plain gradient descent, or on Adam with beta1 = 0.5.
+    """Play `game` by this method on plain gradient descent, or on Adam.
 
     `learning_rate` is both players', or the generator's where the discriminator has another.
     `weight` is that of consensus and symplectic adjustment. Competitive descent on Adam is a
@@ -139,8 +144,8 @@ def choose(
             f"descent has one rate for both players, {learning_rate}: leave it out."
         )
     optimizers = games.Optimizers(
-        generator=_optimizer(name, learning_rate, rule),
-        discriminator=_optimizer(name, own_rate, rule),
+        generator=_optimizer(name, learning_rate, rule, beta1),
+        discriminator=_optimizer(name, own_rate, rule, beta1),
     )
     play = partial(_step(name, learning_rate, weight, num_unrolled_steps), game=game)
     step: Step = partial(play, optimizers=optimizers)
@@ -154,15 +159,17 @@ def choose(
     return Method(step, optimizers, memories.get(name, lambda state: state), period)
 
 
-def _optimizer(name: MethodName, learning_rate: float, rule: Rule) -> optax.GradientTransformation:
+def _optimizer(
+    name: MethodName, learning_rate: float, rule: Rule, beta1: float
+) -> optax.GradientTransformation:
     if rule == "sgd":
         if name == "optimistic":
             return optax.optimistic_gradient_descent(learning_rate)
         momentum = MOMENTUM if name == "negative_momentum" else None
         return optax.sgd(learning_rate, momentum=momentum)
     if name == "optimistic":
-        return optax.optimistic_adam_v2(learning_rate, b1=0.5)
-    b1 = MOMENTUM if name == "negative_momentum" else 0.5
+        return optax.optimistic_adam_v2(learning_rate, b1=beta1)
+    b1 = MOMENTUM if name == "negative_momentum" else beta1
     return optax.adam(learning_rate, b1=b1, eps_root=1e-8 if name == "unrolled" else 0.0)
 
 

@@ -44,7 +44,7 @@ class GoodfellowDiscriminator(nn.Module):
 
     In training a number of the input is dropped with probability `input_dropout`, and one of a
     hidden layer with probability `dropout`; those that are left are divided by the probability to
-    be left. Weights start in U(-0.005, 0.005).
+    be left. Weights start in U(-0.005, 0.005), or as `kernel_init` draws them.
 
     Raises:
         ValueError: a width or `num_pieces` is below 1, or a probability not in [0, 1).
@@ -54,6 +54,7 @@ class GoodfellowDiscriminator(nn.Module):
     num_pieces: int = 5
     input_dropout: float = 0.2
     dropout: float = 0.5
+    kernel_init: nn.initializers.Initializer = symmetric(0.005)
     dtype: Any = None
 
     def __post_init__(self) -> None:
@@ -66,7 +67,7 @@ class GoodfellowDiscriminator(nn.Module):
     def __call__(
         self, x: Float[Array, "num *shape"], *, train: bool = False
     ) -> Float[Array, " num"]:
-        told = {"kernel_init": symmetric(0.005), "dtype": self.dtype}
+        told = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         x = nn.Dropout(self.input_dropout, deterministic=not train)(x.reshape(x.shape[0], -1))
         for width in self.widths:
             x = Maxout(width, self.num_pieces, **told)(x)

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from gan_jax.checks import AT_LEAST_0, AT_LEAST_1, SIGNED, UNIT, Bound, check_bound
 from gan_jax.nets.layers import MinibatchDiscrimination
+from gan_jax.nets.layers.norms import normalization
 
 
 class MLPGenerator(nn.Module):
@@ -19,6 +20,9 @@ class MLPGenerator(nn.Module):
 
     Linear at the end, or whatever `output` is: `nn.tanh` for images in [-1, 1], `nn.sigmoid` for
     [0, 1]; a decoder whose raw outputs a likelihood reads has none.
+
+    With `batch_norm` the hidden layers are normalised before their activation: by the batch where
+    it trains, by running averages kept in `batch_stats` else.
 
     Raises:
         ValueError: a size or a width is below 1.
@@ -30,6 +34,7 @@ class MLPGenerator(nn.Module):
     output: Callable[[jax.Array], jax.Array] | None = None
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
     output_bias_init: nn.initializers.Initializer = nn.initializers.zeros
+    batch_norm: bool = False
     dtype: Any = None
 
     def __post_init__(self) -> None:
@@ -48,8 +53,10 @@ class MLPGenerator(nn.Module):
         self, latents: Float[Array, "num latent"], *, train: bool = False
     ) -> Float[Array, "num *shape"]:
         dense = partial(nn.Dense, kernel_init=self.kernel_init, dtype=self.dtype)
+        norm = normalization("batch" if self.batch_norm else None, train=train, dtype=self.dtype)
         for width in self.widths:
-            latents = self.activation(dense(width)(latents))
+            hidden = dense(width, use_bias=not self.batch_norm)(latents)
+            latents = self.activation(norm()(hidden))
         x = dense(math.prod(self.shape), bias_init=self.output_bias_init)(latents)
         x = x.reshape(-1, *self.shape).astype(jnp.float32)
         return x if self.output is None else self.output(x)

@@ -117,10 +117,8 @@ PAPER = replace(
     checkpoint_every=10_000,
 )
 GROWING = replace(MEL, fade_steps=120, steps=660)
-TABLE = replace(MEL, steps=250, evaluate_every=250, checkpoint_every=250)
-FOLDER_TABLE = replace(
-    TABLE, dataset="./notes", lowest_pitch=24, highest_pitch=84, steps=500, evaluate_every=500
-)
+TABLE = replace(MEL, num_frames=16, steps=400, evaluate_every=400, checkpoint_every=400)
+FOLDER_TABLE = replace(TABLE, dataset="./notes", lowest_pitch=24, highest_pitch=84)
 FORMS = ("mel", "linear", "phase")
 CONFIGS = {
     "mel": MEL,
@@ -138,7 +136,7 @@ TABLES = {
         f"folder_{name}": replace(FOLDER_TABLE, spectrogram=name) for name in FORMS
     },
     "slopes": {name: replace(TABLE, slopes=name) for name in ("scaled", "own")},
-    "growing": {"fixed": TABLE, "growing": replace(TABLE, fade_steps=20, steps=110)},
+    "growing": {"fixed": TABLE, "growing": replace(TABLE, fade_steps=30, steps=250)},
 }
 
 

@@ -93,6 +93,16 @@ CONFIGS = {
     ),
 }
 
+TABLE = Config(steps=1_000, evaluate=("fid", "kid", "precision", "recall"))
+PICTURES = replace(TABLE, dataset="./pictures", image_size=64)
+TABLES = {
+    "levels": {"three": TABLE, "none": replace(TABLE, num_levels=1)},
+    "picture_levels": {
+        "four": replace(PICTURES, num_levels=4),
+        "none_of_pictures": replace(PICTURES, num_levels=1),
+    },
+}
+
 
 def build(config: Config, batch: Batch) -> LAPGAN:
     """The pyramid of games for images of the batch's size."""

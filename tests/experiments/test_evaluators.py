@@ -1,6 +1,7 @@
 """What experiments look at, and by which keys, without a run."""
 
 import dataclasses
+from functools import partial
 from types import SimpleNamespace
 
 import jax
@@ -209,16 +210,37 @@ def test_every_logit_of_a_packed_gan_has_points_of_its_own(
 def test_a_discriminator_of_a_population_may_move_slower(not_trained, monkeypatch, tmp_path):
     chosen = []
 
-    def choose(self, name, game, rule, discriminator_learning_rate):
-        chosen.append(discriminator_learning_rate)
+    def choose(self, name, game, rule, discriminator_learning_rate, beta1):
+        chosen.append((discriminator_learning_rate, beta1))
         return SimpleNamespace(step=lambda key, state, batch: (state, {}))
 
     monkeypatch.setattr(population.PopulationOptions, "members", lambda self, init: None)
     monkeypatch.setattr(mode_collapse.Config, "choose", choose)
     monkeypatch.setattr(mode_collapse, "table", lambda config, metrics: "")
-    for name in ("gan", "slow"):
+    for name in ("gan", "slow", "published"):
         mode_collapse.run(mode_collapse.CONFIGS[name], tmp_path / name)
-    assert chosen == [None, 1e-4]
+    assert chosen == [(None, 0.5), (1e-4, 0.5), (None, 0.8)]
+
+
+@pytest.mark.parametrize("packing", [1, 4])
+def test_pacgans_published_settings(packing):
+    """Four layers of 400, normalised, and three of 200 units of five pieces; 400 epochs of 1,000
+    batches of 100."""
+    config = mode_collapse.TABLES["published_grid"][f"grid_pac{packing}"]
+    assert config.steps * config.batch_size == 400 * 100_000
+    assert (config.learning_rate, config.method, config.mixture) == (1e-4, "simultaneous", "grid")
+    system = mode_collapse.build(config)
+    optimizers = games.Optimizers(*config.choose(config.method, system.game, "adam").optimizers)
+    state = jax.eval_shape(
+        partial(system.init, optimizers=optimizers), jax.random.key(0), {"point": jnp.zeros((1, 2))}
+    )
+    sizes = [
+        sum(leaf.size for leaf in jax.tree.leaves(player.weights.params))
+        for player in (state.generator, state.discriminator)
+    ]
+    normalised = 2 * 400 + 3 * 400 * 400 + 4 * 2 * 400
+    units = (2 * packing + 1) * 200 * 5 + 2 * 201 * 200 * 5
+    assert sizes == [normalised + 401 * 2, units + 201]
 
 
 def test_every_evaluation_has_one_key_and_that_of_no_step(not_trained, tmp_path):

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -62,3 +63,10 @@ def test_hidden_units_are_dropped_before_the_next_layer_reads_them():
     }
     trained = network.apply({"params": ones}, x, train=True, rngs={"dropout": KEY})
     np.testing.assert_allclose(trained.std(), np.sqrt(60), rtol=0.07)  # keep 1/2: variance 1 each
+
+
+def test_the_discriminators_weights_start_as_they_are_told_to():
+    network = GoodfellowDiscriminator((3,), kernel_init=nn.initializers.constant(0.5))
+    params = network.init(KEY, jnp.ones((1, 4)))["params"]
+    for path, leaf in jax.tree.leaves_with_path(params):
+        np.testing.assert_array_equal(leaf, 0.0 if path[-1].key == "bias" else 0.5)

@@ -144,3 +144,28 @@ def test_a_spectral_norm_is_estimated_anew_at_every_call_that_trains():
     for name, old in variables["batch_stats"]["SpectralNorm_0"].items():
         assert np.any(old != after["batch_stats"]["SpectralNorm_0"][name])
         np.testing.assert_array_equal(old, asked["batch_stats"]["SpectralNorm_0"][name])
+
+
+def test_a_generator_may_normalise_its_hidden_layers_by_the_batch_where_it_trains():
+    network = MLPGenerator((2,), widths=(8, 6), batch_norm=True)
+    x = jax.random.normal(KEY, (50, 3))
+    variables = network.init(KEY, x, train=True)
+    biased = [i for i in range(3) if "bias" in variables["params"][f"Dense_{i}"]]
+    assert biased == [2]
+    trained, after = network.apply(variables, x, train=True, mutable=["batch_stats"])
+    params, running = jax.tree.map(np.asarray, (variables["params"], variables["batch_stats"]))
+    hidden = asked = np.asarray(x)
+    for i in range(2):
+        norm, before = params[f"BatchNorm_{i}"], running[f"BatchNorm_{i}"]
+        hidden, asked = (h @ params[f"Dense_{i}"]["kernel"] for h in (hidden, asked))
+        mean, variance = hidden.mean(0), hidden.var(0)
+        moved = after["batch_stats"][f"BatchNorm_{i}"]
+        np.testing.assert_allclose(moved["mean"], 0.1 * mean, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(moved["var"], 0.9 + 0.1 * variance, rtol=1e-4)
+        hidden = (hidden - mean) / np.sqrt(variance + 1e-5) * norm["scale"] + norm["bias"]
+        asked = (asked - before["mean"]) / np.sqrt(before["var"] + 1e-5) * norm["scale"]
+        hidden, asked = np.maximum(hidden, 0), np.maximum(asked + norm["bias"], 0)
+    last = params["Dense_2"]
+    for made, expected in ((trained, hidden), (network.apply(variables, x), asked)):
+        expected = expected @ last["kernel"] + last["bias"]
+        np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-5)

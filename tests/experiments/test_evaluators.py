@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments import conditional_gan, gmmn, mode_collapse, ring, wgan
+from experiments import conditional_gan, dcgan, gmmn, mode_collapse, ring, vae, wgan
 from experiments.harness import features, options, parzen, population
 from gan_jax import data, games
 from gan_jax.training import Evaluation, batch_shapes
@@ -104,6 +104,13 @@ def test_latents_are_those_of_the_papers(name, low, high):
     )
     assert latents.shape == (100, 100)
     np.testing.assert_allclose([latents.min(), latents.max()], [low, high], atol=0.01)
+
+
+def test_defaults_are_the_papers():
+    assert dcgan.Config().learning_rate == 2e-4
+    paper = vae.CONFIGS["paper"]
+    system = vae.build(paper, {"image": jax.ShapeDtypeStruct((2, 28, 28, 1), jnp.float32)})
+    assert (paper.batch_size, system.num_samples, paper.optimizer) == (100, 1, "adagrad")
 
 
 def test_the_first_gan_starts_at_the_mean_image():

@@ -233,6 +233,33 @@ def test_the_generator_descends_its_divergence_where_the_discriminator_is_optima
             np.testing.assert_allclose(*slopes(np.log(q), p, q), rtol=1e-8, atol=1e-12)
 
 
+def test_a_generator_whose_discriminator_is_always_optimal_reaches_the_data():
+    """By descent on the logits of its distribution. Goodfellow 2014, proposition 2."""
+    with jax.enable_x64(True):
+        p = jnp.array([0.5, 0.3, 0.2])
+
+        def move(logits, _):
+            best = jnp.log(p / jax.nn.softmax(logits))
+
+            def cost(logits):
+                return jnp.sum(jax.nn.softmax(logits) * minimax().generator(best))
+
+            return logits - jax.grad(cost)(logits), jensen_shannon(p, jax.nn.softmax(logits))
+
+        start = jnp.array([-2.0, 0.0, 3.0])
+        last, path = jax.lax.scan(move, start, None, 500)
+        assert (np.diff(path) <= 1e-15).all()
+        assert path[0] > 0.2
+        np.testing.assert_allclose(jax.nn.softmax(last), p, atol=1e-6)
+
+
+def test_of_outcomes_that_are_not_shared_a_discriminator_knows_all():
+    p, q = np.array([0.3, 0.7, 0, 0]), np.array([0, 0, 0.9, 0.1])
+    value, slope = discriminator_loss(minimax, 40 * np.sign(p - q), p, q)
+    np.testing.assert_allclose(value, 0, atol=1e-12)  # log 4 - 2 log 2
+    np.testing.assert_allclose(slope, 0, atol=1e-12)
+
+
 def test_the_optimal_hinge_discriminator_measures_total_variation():
     for p, q in distributions():
         value, _ = discriminator_loss(hinge, np.sign(p - q), p, q)

@@ -1,9 +1,12 @@
+import itertools
 import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import optimize, stats
+from scipy.spatial import distance
 
 from gan_jax import losses, metrics
 
@@ -36,6 +39,25 @@ def test_distributions_without_a_common_outcome():
         assert getattr(metrics, f"{name}_divergence")(p, p) == 0
 
 
+def test_the_likeliest_distribution_of_what_was_seen_is_the_nearest_by_kullback_leibler():
+    seen = np.repeat(np.arange(4), [3, 5, 1, 2])
+    share = np.bincount(seen) / len(seen)
+    models = RNG.dirichlet(np.ones(4), 50)
+    likelihoods = np.log(models[:, seen]).mean(axis=1)
+    divergences = metrics.kl_divergence(share, models)
+    np.testing.assert_allclose(likelihoods, -stats.entropy(share) - divergences, rtol=1e-10)
+    assert np.argmax(likelihoods) == np.argmin(divergences)
+
+
+def test_the_best_of_all_classifiers_is_right_as_often_as_total_variation_says():
+    """½ (1 + TV) of the time, and half of it where nothing differs."""
+    first = np.array(list(itertools.product([0, 1], repeat=5)))  # which outcomes it takes for p
+    for p, q in zip(P, Q, strict=True):
+        best = np.max(first @ p + (1 - first) @ q) / 2
+        np.testing.assert_allclose(best, (1 + metrics.total_variation_distance(p, q)) / 2)
+        np.testing.assert_allclose(np.max(first @ p + (1 - first) @ p) / 2, 0.5)
+
+
 def test_jensen_shannon_of_densities_on_a_grid():
     """Far apart it is log 2; of unnormalised values the scale does not matter."""
     x, y = np.meshgrid(np.linspace(-8, 8, 201), np.linspace(-8, 8, 201))
@@ -66,6 +88,19 @@ def test_weights_are_masses():
     for masses in ([1], [1, -1], [0, 0]):
         with pytest.raises(ValueError, match="Give 2 weights"):
             metrics.wasserstein(x, y, masses)
+
+
+def test_no_function_of_slope_1_tells_more_apart_than_the_distance():
+    """Kantorovich-Rubinstein: W = max E_p f - E_q f, by a linear program in f's values."""
+    x, y = RNG.normal(size=(5, 2)), RNG.normal(size=(6, 2)) + 1
+    of_x, of_y = RNG.dirichlet(np.ones(5)), RNG.dirichlet(np.ones(6))
+    points = np.concatenate([x, y])
+    pairs = np.array(list(itertools.permutations(range(11), 2)))
+    rises = np.eye(11)[pairs[:, 0]] - np.eye(11)[pairs[:, 1]]
+    lengths = distance.cdist(points, points)[tuple(pairs.T)]
+    cost = np.concatenate([-of_x, of_y])
+    least = optimize.linprog(cost, rises, lengths, bounds=[(0, 0)] + [(None, None)] * 10)
+    np.testing.assert_allclose(-least.fun, metrics.wasserstein(x, y, of_x, of_y), rtol=1e-7)
 
 
 def test_the_plan_says_how_much_of_each_point_goes_where():

@@ -1,5 +1,7 @@
 """The VAE where everything is known: linear-Gaussian, and its own limits."""
 
+from functools import partial
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -7,11 +9,12 @@ import numpy as np
 import optax
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from scipy import stats
 
 from gan_jax import losses
 from gan_jax.games import Weights, descent_step
 from gan_jax.nets import ConvDecoder, ConvEncoder, MLPEncoder, MLPGenerator
-from gan_jax.systems import VAE, Gaussian, iwae
+from gan_jax.systems import VAE, Gaussian, iwae, latents
 from tests.systems.linear_gaussian import (
     BATCH,
     DIM,
@@ -54,6 +57,34 @@ def test_the_gap_elsewhere_is_the_divergence_from_the_posterior(kl):
     bound = jax.jit(jax.vmap(lambda key: losses.elbo(*model.bound(key, weights, BATCH, posterior))))
     bounds = bound(jax.random.split(KEY, NUM // 50))
     within(bounds, LOG_P - gap)
+
+
+def test_in_the_mean_the_bound_is_less_than_minus_the_entropy_by_two_divergences():
+    """E log p = -H(p_data) - KL(p_data‖p), and E KL(q‖p(z|x)) is what the bound lacks besides."""
+    shift, num = 0.2, 4_000
+    mean, covariance = B + 0.3, np.diag([0.5, 1.0, 2.0, 0.8])
+    data = stats.multivariate_normal(mean, covariance)
+    precision = np.linalg.inv(W @ W.T + C * np.eye(DIM))
+    ratio = precision @ covariance
+    distance = 0.3**2 * precision.sum()
+    kl = (np.trace(ratio) - DIM - np.linalg.slogdet(ratio)[1] + distance) / 2
+    gap = np.sum(PRECISION) * shift**2 / 2
+    x = data.rvs(num, np.random.default_rng(2)).astype(np.float32)
+    weights, model, batch = exact_weights(shift), build(kl="closed"), {"point": jnp.asarray(x)}
+    posterior = jax.jit(model.encode)(weights, batch)
+    bounds = losses.elbo(*jax.jit(model.bound)(KEY, weights, batch, posterior))
+    within(bounds, -data.entropy() - kl - gap)
+
+
+def test_latents_are_the_mean_and_as_many_deviations_as_the_noise():
+    gaussian = Gaussian(jnp.array([1.0, -2.0, 0.5]), jnp.log(jnp.array([4.0, 0.25, 1.0])))
+    noise = latents.draw(KEY, Gaussian(jnp.zeros(3), jnp.zeros(3)))
+    np.testing.assert_allclose(noise, jax.random.normal(KEY, (3,)))
+    drawn, back = jax.vjp(partial(latents.draw, KEY), gaussian)
+    np.testing.assert_allclose(drawn, gaussian.mean + np.array([2, 0.5, 1]) * noise, rtol=1e-6)
+    (slope,) = back(jnp.ones(3))
+    np.testing.assert_allclose(slope.mean, 1)
+    np.testing.assert_allclose(slope.log_variance, np.array([2, 0.5, 1]) * noise / 2, rtol=1e-6)
 
 
 @pytest.mark.slow

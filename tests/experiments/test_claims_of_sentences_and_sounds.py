@@ -1,0 +1,21 @@
+"""What the experiments on captioned pictures, clips and notes claim is found, in few steps."""
+
+from dataclasses import replace
+
+import pytest
+
+from experiments import gansynth, text_to_image
+from tests.experiments.claims import lasting
+
+pytestmark = pytest.mark.slow
+
+
+def test_pictures_show_what_their_sentences_say(tmp_path):
+    config = replace(lasting(text_to_image.CONFIGS["shapes"], 2_000), text_steps=1_000)
+    metrics = text_to_image.run(config, tmp_path).metrics
+    assert metrics["seen/all"] > 0.2  # chance 0.02
+
+
+def test_notes_have_the_pitch_that_was_asked_for(tmp_path):
+    metrics = gansynth.run(lasting(gansynth.CONFIGS["table"], 120), tmp_path).metrics
+    assert metrics["classifier"] > 0.2  # chance 0.08

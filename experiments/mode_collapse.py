@@ -16,6 +16,7 @@ import numpy as np
 from experiments.harness import command, methods, options, play, population, published, text
 from experiments.harness.bounds import Count, Decay, Rate, Several, Size, SizeOr0, Weight
 from gan_jax import data, games, plots
+from gan_jax.errors import Refusal
 from gan_jax.metrics import mode_coverage, spread
 from gan_jax.nets import GoodfellowDiscriminator, MLPDiscriminator, MLPGenerator
 from gan_jax.systems import GAN, networks
@@ -61,6 +62,14 @@ class Config(methods.MethodOptions, population.PopulationOptions):
     evaluate_every: Count = 500
     checkpoint_every: Count = 1_000
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.network == "pacgan" and self.num_minibatch_kernels:
+            raise Refusal(
+                f"--num-minibatch-kernels is {self.num_minibatch_kernels}, but PacGAN's "
+                "discriminator has none: leave it out, or take --network mlp."
+            )
+
 
 PUBLISHED = Config(
     network="pacgan",
@@ -104,7 +113,7 @@ def players(config: Config) -> tuple[nn.Module, nn.Module]:
     small = nn.initializers.normal(0.02)
     return (
         MLPGenerator((2,), (config.width,) * 4, kernel_init=small, batch_norm=True),
-        GoodfellowDiscriminator((config.width // 2,) * 3, kernel_init=small),
+        GoodfellowDiscriminator(((config.width + 1) // 2,) * 3, kernel_init=small),
     )
 
 

@@ -229,6 +229,11 @@ def test_a_discriminator_of_a_population_may_move_slower(not_trained, monkeypatc
     assert chosen == [(None, 0.5), (1e-4, 0.5), (None, 0.8)]
 
 
+def test_pacgans_discriminator_has_no_kernels():
+    with pytest.raises(ValueError, match="--num-minibatch-kernels is 4, but PacGAN's"):
+        mode_collapse.Config(network="pacgan", num_minibatch_kernels=4)
+
+
 @pytest.mark.parametrize("packing", [1, 4])
 def test_pacgans_published_settings(packing):
     """Four layers of 400, normalised, and three of 200 units of five pieces; 400 epochs of 1,000

@@ -98,8 +98,8 @@ PICTURES = replace(TABLE, dataset="./pictures", image_size=64)
 TABLES = {
     "levels": {"three": TABLE, "none": replace(TABLE, num_levels=1)},
     "picture_levels": {
-        "four": replace(PICTURES, num_levels=4),
-        "none_of_pictures": replace(PICTURES, num_levels=1),
+        "pictures_four": replace(PICTURES, num_levels=4),
+        "pictures_none": replace(PICTURES, num_levels=1),
     },
 }
 

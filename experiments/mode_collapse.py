@@ -1,6 +1,6 @@
 """How many modes a population of GANs covers.    python -m experiments.mode_collapse
 
-Trains 64 GANs at once, alike but for their seeds, on a ring or a grid of Gaussians, by any method
+Trains many GANs at once, alike but for their seeds, on a ring or a grid of Gaussians, by any method
 and any loss, packed or not, and counts the modes that each covers, beside the published rows.
 """
 
@@ -43,9 +43,12 @@ class Config(methods.MethodOptions, population.PopulationOptions):
     num_seeds: Several = 64
     network: Literal["mlp", "pacgan"] = "mlp"
     """Three hidden layers in both networks, or PacGAN's: four with batch normalisation in the
-    generator, and three of half as many maxout units in the discriminator, with dropout."""
+    generator, and three of half as many maxout units in the discriminator."""
+    dropout: bool = False
+    """Drop inputs of PacGAN's discriminator with probability 0.2, and hidden units with 0.5. The
+    authors' code has a function for that, and trains without it."""
     width: Size = 64
-    """Units in each hidden layer; 400 in PacGAN's."""
+    """Units in each hidden layer, but for PacGAN's discriminator; 400 in the paper."""
     latent_dim: Size = 2
     """Size of the latents, from N(0, I)."""
     batch_size: Size = 128
@@ -68,6 +71,14 @@ class Config(methods.MethodOptions, population.PopulationOptions):
             raise Refusal(
                 f"--num-minibatch-kernels is {self.num_minibatch_kernels}, but PacGAN's "
                 "discriminator has none: leave it out, or take --network mlp."
+            )
+        if self.network == "pacgan" and self.width == 1:
+            raise Refusal(
+                "--width is 1, but PacGAN's discriminator has half as many units: give 2 or more."
+            )
+        if self.network == "mlp" and self.dropout:
+            raise Refusal(
+                "--dropout is for PacGAN's discriminator: leave it out, or take --network pacgan."
             )
 
 
@@ -105,7 +116,10 @@ TABLES = {
 
 
 def players(config: Config) -> tuple[nn.Module, nn.Module]:
-    """The generator and the discriminator; PacGAN's as in its appendix and the authors' code."""
+    """The generator and the discriminator; PacGAN's have the sizes of the authors' code.
+
+    There fakes of each place in a pack are normalised apart, and here all together.
+    """
     widths = (config.width,) * 3
     if config.network == "mlp":
         kernels = config.num_minibatch_kernels
@@ -113,7 +127,12 @@ def players(config: Config) -> tuple[nn.Module, nn.Module]:
     small = nn.initializers.normal(0.02)
     return (
         MLPGenerator((2,), (config.width,) * 4, kernel_init=small, batch_norm=True),
-        GoodfellowDiscriminator(((config.width + 1) // 2,) * 3, kernel_init=small),
+        GoodfellowDiscriminator(
+            (config.width // 2,) * 3,
+            input_dropout=0.2 if config.dropout else 0.0,
+            dropout=0.5 if config.dropout else 0.0,
+            kernel_init=small,
+        ),
     )
 
 

@@ -22,7 +22,7 @@ MODES = {
 }
 """Modes, high quality, reverse KL: Srivastava et al. 2017 (VEEGAN), table 1; Lin et al. 2018
 (PacGAN), table 1 (± standard errors). Same mixtures, 2,500 samples and thresholds as ours; their
-networks, batches and numbers of steps differ from each other and from ours."""
+networks, batches and numbers of steps differ from each other and from our defaults."""
 
 F_GAN = {
     "kl": (0.2831, 1.0100, 1.8308),

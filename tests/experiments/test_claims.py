@@ -69,6 +69,20 @@ def test_before_a_slow_discriminator_modes_are_dropped_and_by_packing_kept(tmp_p
     assert modes["slow_pac2"] > 5
 
 
+def test_before_a_slow_discriminator_a_generator_goes_from_mode_to_mode(tmp_path):
+    """The commonest of the eight is another one 200 steps later, in most of four GANs."""
+    config = dataclasses.replace(mode_collapse.CONFIGS["slow"], num_seeds=4, checkpoint_every=800)
+    sample = jax.vmap(mode_collapse.build(config).sample, in_axes=(None, 0, None))
+    commonest = []
+    for steps in (800, 1_000):
+        state = mode_collapse.run(dataclasses.replace(config, steps=steps), tmp_path).state
+        points = sample(jax.random.key(0), state.generator.weights, 500)
+        gaps = np.linalg.norm(points[:, :, None] - data.ring().means, axis=-1)
+        nearest = np.argmin(gaps, axis=-1)
+        commonest.append([np.bincount(modes, minlength=8).argmax() for modes in nearest])
+    assert np.sum(np.not_equal(*commonest)) >= 3
+
+
 @pytest.fixture(scope="module")
 def autoencoders(tmp_path_factory):
     """Both models, after a fifth of their default length."""
@@ -101,7 +115,8 @@ def test_digits_and_what_is_decoded_of_two_latents_lie_on_thin_surfaces(autoenco
 
 
 def test_what_a_vae_reconstructs_and_draws_gets_nearer_to_the_data_and_stays_blurred(tmp_path):
-    """After one epoch and nine: the error falls, and so does the distance of samples from data."""
+    """After one epoch and nine: the error falls, and so does the distance of samples from data,
+    whose neighbouring pixels differ more."""
     config = dataclasses.replace(
         vae.CONFIGS["digits"],
         width=200,
@@ -132,7 +147,7 @@ def test_what_a_vae_reconstructs_and_draws_gets_nearer_to_the_data_and_stays_blu
         return np.mean(np.square(np.diff(images, axis=1)))
 
     drawn = model.sample(jax.random.key(0), last.state.player.weights, len(real))
-    assert edges(drawn) < 0.7 * edges(real)
+    assert edges(drawn) < 0.6 * edges(real)
 
 
 @pytest.mark.usefixtures("one_compiled_quickly")

@@ -106,7 +106,7 @@ def test_latents_are_those_of_the_papers(name, low, high):
     np.testing.assert_allclose([latents.min(), latents.max()], [low, high], atol=0.01)
 
 
-def test_defaults_are_the_papers():
+def test_settings_are_the_papers():
     assert dcgan.Config().learning_rate == 2e-4
     paper = vae.CONFIGS["paper"]
     system = vae.build(paper, {"image": jax.ShapeDtypeStruct((2, 28, 28, 1), jnp.float32)})
@@ -214,7 +214,7 @@ def test_every_logit_of_a_packed_gan_has_points_of_its_own(
     assert batch_shapes(not_trained["feed"])["point"].shape == (2, packing * 8, 2)
 
 
-def test_a_discriminator_of_a_population_may_move_slower(not_trained, monkeypatch, tmp_path):
+def test_the_optimisers_of_a_population_are_as_told(not_trained, monkeypatch, tmp_path):
     chosen = []
 
     def choose(self, name, game, rule, discriminator_learning_rate, beta1):
@@ -229,9 +229,17 @@ def test_a_discriminator_of_a_population_may_move_slower(not_trained, monkeypatc
     assert chosen == [(None, 0.5), (1e-4, 0.5), (None, 0.8)]
 
 
-def test_pacgans_discriminator_has_no_kernels():
-    with pytest.raises(ValueError, match="--num-minibatch-kernels is 4, but PacGAN's"):
-        mode_collapse.Config(network="pacgan", num_minibatch_kernels=4)
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"network": "pacgan", "num_minibatch_kernels": 4}, "--num-minibatch-kernels is 4, but"),
+        ({"network": "pacgan", "width": 1}, "--width is 1, but PacGAN's"),
+        ({"dropout": True}, "--dropout is for PacGAN's discriminator"),
+    ],
+)
+def test_what_pacgans_networks_do_not_have_is_refused(told, message):
+    with pytest.raises(ValueError, match=message):
+        mode_collapse.Config(**told)
 
 
 @pytest.mark.parametrize("packing", [1, 4])
@@ -242,7 +250,7 @@ def test_pacgans_published_settings(packing):
     assert config.steps * config.batch_size == 400 * 100_000
     assert (config.learning_rate, config.method, config.mixture) == (1e-4, "simultaneous", "grid")
     system = mode_collapse.build(config)
-    optimizers = games.Optimizers(*config.choose(config.method, system.game, "adam").optimizers)
+    optimizers = config.choose(config.method, system.game, "adam").optimizers
     state = jax.eval_shape(
         partial(system.init, optimizers=optimizers), jax.random.key(0), {"point": jnp.zeros((1, 2))}
     )
@@ -253,6 +261,16 @@ def test_pacgans_published_settings(packing):
     normalised = 2 * 400 + 3 * 400 * 400 + 4 * 2 * 400
     units = (2 * packing + 1) * 200 * 5 + 2 * 201 * 200 * 5
     assert sizes == [normalised + 401 * 2, units + 201]
+    starts = system.generator.kernel_init, system.discriminator.kernel_init
+    for start in starts:
+        np.testing.assert_allclose(start(jax.random.key(0), (400, 400)).std(), 0.02, rtol=0.01)
+
+
+@pytest.mark.parametrize(("dropout", "shares"), [(False, (0, 0)), (True, (0.2, 0.5))])
+def test_pacgans_discriminator_drops_units_where_it_is_told(dropout, shares):
+    config = dataclasses.replace(mode_collapse.PUBLISHED, dropout=dropout)
+    discriminator = mode_collapse.build(config).discriminator
+    assert (discriminator.input_dropout, discriminator.dropout) == shares
 
 
 def test_every_evaluation_has_one_key_and_that_of_no_step(not_trained, tmp_path):

@@ -76,9 +76,9 @@ def test_before_a_slow_discriminator_a_generator_goes_from_mode_to_mode(tmp_path
     commonest = []
     for steps in (800, 1_000):
         state = mode_collapse.run(dataclasses.replace(config, steps=steps), tmp_path).state
-        points = sample(jax.random.key(0), state.generator.weights, 500)
-        gaps = np.linalg.norm(points[:, :, None] - data.ring().means, axis=-1)
-        nearest = np.argmin(gaps, axis=-1)
+        points = np.asarray(sample(jax.random.key(0), state.generator.weights, 500))
+        gaps = points[:, :, None] - np.asarray(data.ring().means)
+        nearest = np.linalg.norm(gaps, axis=-1).argmin(axis=-1)
         commonest.append([np.bincount(modes, minlength=8).argmax() for modes in nearest])
     assert np.sum(np.not_equal(*commonest)) >= 3
 

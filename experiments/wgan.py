@@ -94,7 +94,15 @@ CLIPPED = {"constraint": "clip", "learning_rate": 5e-4, "clip_limit": 0.1}
 CONFIGS = {
     "ring": Config(),
     "ring-clip": Config(**CLIPPED),
-    "algorithm_1": Config(constraint="clip", learning_rate=5e-5, batch_size=64),
+    "algorithm_1": Config(
+        constraint="clip",
+        learning_rate=5e-5,
+        batch_size=64,
+        steps=100_000,
+        steps_per_dispatch=100,
+        evaluate_every=10_000,
+        checkpoint_every=10_000,
+    ),
     "grid": Config(dataset="grid"),
     "grid-clip": Config(dataset="grid", **CLIPPED),
     "digits": DIGITS,

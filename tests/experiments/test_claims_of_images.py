@@ -12,8 +12,10 @@ from experiments import (
     dcgan,
     lapgan,
     likelihood,
+    measures,
     pix2pix,
     stylegan2,
+    wgan,
 )
 from experiments.harness import runs
 from tests.experiments.claims import lasting, measured
@@ -63,6 +65,15 @@ def test_styles_near_the_digits(tmp_path):
     assert fid[512] < 0.9 * fid[256]
 
 
+def test_without_batch_normalisation_a_wgan_gets_nearer_to_the_digits_than_a_gan(tmp_path):
+    fid = {}
+    for name in ("gan_plain", "wgan_plain"):
+        config = lasting(wgan.TABLES["generators"][name], 150)
+        metrics = wgan.run(replace(config, evaluate=("fid",)), tmp_path / name).metrics
+        fid[name] = metrics["lenet/fid"]
+    assert fid["wgan_plain"] < 0.85 * fid["gan_plain"]
+
+
 def test_digits_made_from_their_outlines_are_read(tmp_path):
     metrics = pix2pix.run(lasting(pix2pix.CONFIGS["edges"], 200), tmp_path).metrics
     assert metrics["read"] > 0.6
@@ -78,3 +89,28 @@ def test_digits_that_became_those_of_other_hands_are_read_better_than_as_they_we
 def test_an_adapted_encoder_is_ahead_of_the_source_s(tmp_path):
     metrics = adda.run(adda.CONFIGS["back"], tmp_path).metrics
     assert metrics["accuracy/adda"] > metrics["accuracy/source_only"] + 0.05
+
+
+def test_no_number_sees_every_fault():
+    table, _ = measures.table_of(measures.Options(num_seeds=1))
+
+    def worse(fault, measure, *, control=measures.REAL):
+        """How much farther on the bad side than real images, as a share of theirs."""
+        theirs = table[control][measure].item()
+        sign = 1 if measure in measures.BAD_IF_HIGH else -1
+        return sign * (table[fault][measure].item() - theirs) / abs(theirs)
+
+    repeated, copied = "ten of each class, over and over", "copies of the reference"
+    dropped = measures.SOME_CLASSES
+    among = measures.CONTROLS[dropped]
+    for measure in ("is", "precision", "density"):
+        assert abs(worse(repeated, measure)) < 0.1
+    assert worse(repeated, "recall") > 0.9
+    for measure in ("fid", "is", "precision", "recall", "density", "coverage"):
+        assert worse(copied, measure) <= 0
+    assert worse(copied, "copying") > 0.9
+    for measure in ("precision", "density", "copying"):
+        assert abs(worse(dropped, measure, control=among)) < 0.1
+    for measure in ("fid", "is", "coverage"):
+        assert worse(dropped, measure, control=among) > 0.2
+    assert worse("noise 0.4", "fid") > 10

@@ -114,7 +114,8 @@ def test_a_phase_for_each_resolution_fades_it_in(small, monkeypatch):
 
 def test_as_many_steps_in_all_with_growth_and_without():
     for fixed, grown in ((gansynth.MEL, gansynth.GROWING), gansynth.TABLES["growing"].values()):
-        assert grown.fade_steps * (1 + 3 * 2) + grown.steps == fixed.steps
+        num_doublings = (fixed.num_frames // 2).bit_length() - 1  # from two frames on
+        assert grown.fade_steps * (2 * num_doublings - 1) + grown.steps == fixed.steps
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import jax
 import pytest
@@ -72,3 +73,11 @@ def one_compiled_quickly() -> Iterator[None]:
     """The same for one test among others that train long."""
     with _compiling_quickly():
         yield
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """Folders of real pictures and notes, where there are any."""
+    if "GAN_JAX_FOLDERS" not in os.environ:
+        pytest.skip("GAN_JAX_FOLDERS names no folders")
+    return Path(os.environ["GAN_JAX_FOLDERS"])

@@ -346,13 +346,6 @@ def test_a_class_that_train_lacks_is_named(tmp_path):
     )
 
 
-@pytest.fixture
-def real():
-    if "GAN_JAX_FOLDERS" not in os.environ:
-        pytest.skip("GAN_JAX_FOLDERS names no folders")
-    return Path(os.environ["GAN_JAX_FOLDERS"])
-
-
 def test_real_pictures_with_captions(real):
     dataset = load(str(real / "emoji_captioned"), image_size=8)
     assert dataset.arrays["image"].shape == (1_432, 8, 8, 3)

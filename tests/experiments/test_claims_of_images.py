@@ -1,7 +1,9 @@
 """What the experiments on GANs of images claim is found, in few steps."""
 
+import re
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
@@ -10,14 +12,16 @@ from experiments import (
     conditional_gan,
     cyclegan,
     dcgan,
+    dcgan_features,
     lapgan,
+    latents,
     likelihood,
     measures,
     pix2pix,
     stylegan2,
     wgan,
 )
-from experiments.harness import runs
+from experiments.harness import features, runs
 from tests.experiments.claims import lasting, measured
 
 pytestmark = pytest.mark.slow
@@ -45,6 +49,26 @@ def test_a_kernel_estimate_falls_short_of_a_generator_s_likelihood(of_digits):
     assert found["annealed (nats)"].mean > found["kernel estimate (nats)"].mean + 10
 
 
+def test_on_a_walk_images_change_evenly_and_a_stroke_weight_can_be_added(of_digits):
+    """A jump would be ten times the mean change; random images are of class b and thick, too."""
+    run = runs.opened(runs.RunAgain(run=str(of_digits)))
+    judge = features.train_classifier(run.config.images(crop="center"))
+    space = latents.explored(jax.random.key(0), run, judge)
+    chance = np.random.default_rng(0)
+    for way in ("straight", "spherical"):
+        assert latents.walked(space, chance, 100)[f"{way}: unevenness"] < 1.6
+    scores, _ = latents.arithmetic(space, chance, 500)
+    for other in ("chance", "thin b alone"):
+        assert scores["sum: thick b"] > scores[f"{other}: thick b"] + 0.04
+    assert scores["sum: class b"] > scores["chance: class b"] + 0.04
+
+
+def test_a_critic_s_features_serve_a_linear_classifier_better_than_pixels(of_digits):
+    table = dcgan_features.run(dcgan_features.Options(run=str(of_digits), num=300))
+    accuracy = dict(re.findall(r"(trained critic|pixels) +([\d.]+) ±", table))
+    assert float(accuracy["trained critic"]) > float(accuracy["pixels"])
+
+
 def test_samples_are_taken_for_the_class_that_was_asked_for(tmp_path):
     config = lasting(conditional_gan.CONFIGS["digits"], 200)
     metrics = conditional_gan.run(replace(config, image_size=16), tmp_path).metrics
@@ -58,11 +82,20 @@ def test_levels_of_a_pyramid_near_the_digits(tmp_path):
     assert fid[600] < 0.9 * fid[300]
 
 
+def test_of_larger_pictures_levels_make_what_one_gan_alone_does_not(tmp_path, real):
+    kid = {}
+    for name in ("pictures_four", "pictures_none"):
+        config = lasting(lapgan.TABLES["picture_levels"][name], 100)
+        config = replace(config, dataset=str(real / "emoji_unaligned" / "trainA"))
+        kid[name] = lapgan.run(config, tmp_path / name).metrics["pixels/kid"]
+    assert kid["pictures_four"] < 0.5 * kid["pictures_none"]
+
+
 def test_styles_near_the_digits(tmp_path):
-    config = lasting(stylegan2.CONFIGS["table"], 512, evaluations=2)
+    config = lasting(stylegan2.CONFIGS["table"], 768, evaluations=3)
     stylegan2.run(replace(config, evaluate=("fid",)), tmp_path)
     fid = measured(tmp_path, "lenet/fid")
-    assert fid[512] < 0.9 * fid[256]
+    assert fid[768] < 0.8 * fid[256]
 
 
 def test_without_batch_normalisation_a_wgan_gets_nearer_to_the_digits_than_a_gan(tmp_path):
@@ -86,6 +119,16 @@ def test_digits_that_became_those_of_other_hands_are_read_better_than_as_they_we
     assert metrics[fid] < metrics[f"{fid}/unchanged"] / 2
 
 
+def test_without_cycles_an_inversion_is_found_less_well(tmp_path):
+    """Errors of 0.08 and 0.36, cycles that miss by 0.09 and 0.33, in the game alone."""
+    whole, alone = (
+        cyclegan.run(lasting(cyclegan.TABLES["ablation_inverted"][name], 200), tmp_path / name)
+        for name in ("inverted_cyclegan", "inverted_gan_alone")
+    )
+    for measure in ("error", "forward_cycle", "backward_cycle"):
+        assert whole.metrics[measure] < 0.6 * alone.metrics[measure]
+
+
 def test_an_adapted_encoder_is_ahead_of_the_source_s(tmp_path):
     metrics = adda.run(adda.CONFIGS["back"], tmp_path).metrics
     assert metrics["accuracy/adda"] > metrics["accuracy/source_only"] + 0.05
@@ -106,8 +149,9 @@ def test_no_number_sees_every_fault():
     for measure in ("is", "precision", "density"):
         assert abs(worse(repeated, measure)) < 0.1
     assert worse(repeated, "recall") > 0.9
-    for measure in ("fid", "is", "precision", "recall", "density", "coverage"):
+    for measure in ("fid", "is", "precision", "recall", "coverage"):
         assert worse(copied, measure) <= 0
+    assert worse(copied, "density") < 0.1
     assert worse(copied, "copying") > 0.9
     for measure in ("precision", "density", "copying"):
         assert abs(worse(dropped, measure, control=among)) < 0.1

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from experiments import gansynth, text_to_image
+from experiments import gansynth, text_to_image, text_to_video, tfgan
 from tests.experiments.claims import lasting
 
 pytestmark = pytest.mark.slow
@@ -14,6 +14,18 @@ def test_pictures_show_what_their_sentences_say(tmp_path):
     config = replace(lasting(text_to_image.CONFIGS["shapes"], 2_000), text_steps=1_000)
     metrics = text_to_image.run(config, tmp_path).metrics
     assert metrics["seen/all"] > 0.2  # chance 0.02
+
+
+@pytest.mark.parametrize(("of_clips", "steps"), [(text_to_video, 600), (tfgan, 500)])
+def test_clips_have_the_sizes_and_colours_of_their_sentences_more_than_by_chance(
+    of_clips, steps, tmp_path
+):
+    metrics = of_clips.run(lasting(of_clips.CONFIGS["table"], steps), tmp_path).metrics
+    named, by_chance = (
+        sum(metrics[f"classifier/{clips}/{word}"] for word in ("size", "colour"))
+        for clips in ("seen", "shuffled")
+    )
+    assert named > by_chance + 0.15
 
 
 def test_notes_have_the_pitch_that_was_asked_for(tmp_path):

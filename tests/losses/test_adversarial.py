@@ -168,6 +168,29 @@ def test_the_minimax_generator_saturates_and_the_other_does_not():
     )
 
 
+def test_gradients_are_ratios_of_gaussians_where_the_best_discriminator_is_missed_by_noise():
+    """Arjovsky & Bottou 2017, theorem 2.6: on fakes D* and its slope are 0; D is noise, of a slope.
+
+    Their ratio is a Cauchy variable: half are beyond 1, and so is half of the means of 64.
+    """
+    draws = jax.random.normal(jax.random.key(0), (2, 64, 4_000))
+    noise, slope = 1e-3 * jnp.abs(draws[0]), 1e-3 * draws[1]
+
+    def gradients(loss):
+        def at(x, noise, slope):
+            answer = noise + slope * x
+            return loss.generator(jnp.log(answer) - jnp.log1p(-answer))
+
+        return jax.vmap(jax.vmap(jax.grad(at), (None, 0, 0)), (None, 0, 0))(0.0, noise, slope)
+
+    found = gradients(non_saturating())
+    for sample in (found[0], jnp.mean(found, axis=0)):
+        for bound in (0.3, 1, 3):
+            share = jnp.mean(jnp.abs(sample) < bound)
+            assert abs(share - 2 / np.pi * np.arctan(bound)) < 4 * 0.5 / np.sqrt(4_000)
+    assert jnp.max(jnp.abs(gradients(minimax()))) < 0.01
+
+
 def distributions():
     generator = np.random.default_rng(1)
     for size in (2, 5, 20):

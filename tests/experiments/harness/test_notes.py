@@ -1,9 +1,7 @@
 """Notes as spectrograms: drawn or of a folder, their range, and what is refused."""
 
 import json
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -180,11 +178,8 @@ def test_notes_need_a_column_of_pitches(tmp_path):
 
 
 @pytest.mark.slow
-def test_real_notes_are_read_and_heard():
-    folders = os.environ.get("GAN_JAX_FOLDERS")
-    if folders is None:
-        pytest.skip("GAN_JAX_FOLDERS names no folder of real notes")
-    config = Config(dataset=str(Path(folders) / "notes"), lowest_pitch=24, highest_pitch=84)
+def test_real_notes_are_read_and_heard(real):
+    config = Config(dataset=str(real / "notes"), lowest_pitch=24, highest_pitch=84)
     found = config.examples(config.sounds("test"), "test", 91)
     assert found["audio"].shape == (91, config.num_samples)
     assert sorted(set(found["pitch"])) == list(range(61))

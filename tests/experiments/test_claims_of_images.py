@@ -65,7 +65,7 @@ def test_on_a_walk_images_change_evenly_and_a_stroke_weight_can_be_added(of_digi
 
 def test_a_critic_s_features_serve_a_linear_classifier_better_than_pixels(of_digits):
     table = dcgan_features.run(dcgan_features.Options(run=str(of_digits), num=300))
-    accuracy = dict(re.findall(r"(trained critic|pixels) +([\d.]+) ±", table))
+    accuracy = dict(re.findall(r"^(trained critic|pixels) +([\d.]+) ±", table, re.MULTILINE))
     assert float(accuracy["trained critic"]) > float(accuracy["pixels"])
 
 

@@ -16,7 +16,7 @@ def test_pictures_show_what_their_sentences_say(tmp_path):
     assert metrics["seen/all"] > 0.2  # chance 0.02
 
 
-@pytest.mark.parametrize(("of_clips", "steps"), [(text_to_video, 600), (tfgan, 500)])
+@pytest.mark.parametrize(("of_clips", "steps"), [(text_to_video, 600), (tfgan, 300)])
 def test_clips_have_the_sizes_and_colours_of_their_sentences_more_than_by_chance(
     of_clips, steps, tmp_path
 ):
@@ -25,7 +25,7 @@ def test_clips_have_the_sizes_and_colours_of_their_sentences_more_than_by_chance
         sum(metrics[f"classifier/{clips}/{word}"] for word in ("size", "colour"))
         for clips in ("seen", "shuffled")
     )
-    assert named > by_chance + 0.15
+    assert named > by_chance + 0.1
 
 
 def test_notes_have_the_pitch_that_was_asked_for(tmp_path):

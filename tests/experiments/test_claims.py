@@ -31,7 +31,7 @@ def test_f_gan_finds_the_optimum_of_every_divergence(tmp_path):
     metrics = fgan_gaussian.run(fgan_gaussian.CONFIGS["table"], tmp_path).metrics
     rows = list(fgan_gaussian.ROWS)
     columns = np.array([[metrics[f"{fit}/{row}"] for row in rows] for fit in rows])
-    # Each is least by its own fit; Jeffrey's has as low a Jensen-Shannon divergence, but for noise.
+    # To within noise: Jeffrey's fit has as low a Jensen-Shannon divergence as its own.
     behind = (columns.diagonal() - columns.min(axis=0)) / np.ptp(columns, axis=0)
     assert max(behind) < 0.01
     for name in rows:
@@ -228,8 +228,8 @@ def test_a_discriminator_saturates_between_two_gaussians_and_a_critic_does_not(t
     assert abs(metrics["critic/distance"] / (steep * critic_slopes.DISTANCE) - 1) < 0.02
 
 
-def test_a_critic_s_estimate_follows_quality_and_a_discriminator_s_does_not(tmp_path):
-    """In the mean of five seeds: a discriminator's correlations are of either sign."""
+def test_a_critic_s_estimate_follows_quality_more_than_a_discriminator_s(tmp_path):
+    """In the mean of five seeds; a single discriminator's correlations are from -0.6 to 0.8."""
     follows = {"wgan": [], "gan": []}
     for seed in range(5):
         config = dataclasses.replace(
@@ -241,4 +241,4 @@ def test_a_critic_s_estimate_follows_quality_and_a_discriminator_s_does_not(tmp_
             correlations.append(metrics[f"{name}/correlation"])
     critic, discriminator = np.mean(list(follows.values()), axis=1)
     assert critic > 0.75
-    assert discriminator < critic - 0.1
+    assert discriminator < critic - 0.2

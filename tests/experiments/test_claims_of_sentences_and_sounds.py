@@ -17,7 +17,7 @@ def test_pictures_show_what_their_sentences_say(tmp_path):
 
 
 @pytest.mark.parametrize(("of_clips", "steps"), [(text_to_video, 600), (tfgan, 300)])
-def test_clips_have_the_sizes_and_colours_of_their_sentences_more_than_by_chance(
+def test_sizes_and_colours_of_clips_together_are_those_that_were_asked_for(
     of_clips, steps, tmp_path
 ):
     metrics = of_clips.run(lasting(of_clips.CONFIGS["table"], steps), tmp_path).metrics

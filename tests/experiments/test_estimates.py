@@ -12,7 +12,7 @@ import pytest
 
 from experiments import estimates
 from experiments.estimates import critic_gap, jensen_shannon_bound
-from gan_jax import games, metrics
+from gan_jax import games, metrics, plots
 
 
 def test_the_best_discriminator_estimates_the_divergence():
@@ -38,7 +38,7 @@ def test_the_best_critic_estimates_the_distance_with_its_sign():
     assert float(critic_gap(-real, -fake)) == metrics.wasserstein_1d(real, fake) == 3
 
 
-def test_an_evaluation_that_is_repeated_counts_once(tmp_path, monkeypatch):
+def test_an_evaluation_that_is_repeated_counts_once_and_curves_are_of_all(tmp_path, monkeypatch):
     system: Any = SimpleNamespace(
         sample=lambda key, weights, num: jax.random.normal(key, (num, 2)),
         discriminate=lambda weights, x: x[:, 0],
@@ -47,6 +47,8 @@ def test_an_evaluation_that_is_repeated_counts_once(tmp_path, monkeypatch):
     weights = games.Weights(params={"none": np.zeros(1, np.float32)})
     state = games.init(generator=weights, discriminator=weights, optimizers=still)
     systems = {"gan": system, "wgan": system}
+    drawn = {}
+    monkeypatch.setattr(plots, "curves", lambda **told: drawn.update({told["title"]: told}))
     monkeypatch.setattr(estimates, "NUM_SAMPLES", 8)
     evaluate = estimates.evaluator(estimates.Config(), systems, tmp_path)
     log = [
@@ -64,3 +66,13 @@ def test_an_evaluation_that_is_repeated_counts_once(tmp_path, monkeypatch):
     first = evaluate(jax.random.key(0), at_3).metrics
     log.append({"step": 3, **first})
     assert evaluate(jax.random.key(0), at_3).metrics == first
+    for title, told in drawn.items():
+        assert told["x"].tolist() == [0, 1, 2, 3]
+        of_judge, of_samples = told["curves"].values()
+        last = (first[f"{title.lower()}/{what}"] for what in ("estimate", "distance"))
+        assert [of_judge[-1], of_samples[-1]] == list(last)
+        assert (of_judge[:3].tolist(), of_samples[:3].tolist()) == ([9, 7, 8], [0, 9, 8])
+    assert {title: next(iter(told["curves"])) for title, told in drawn.items()} == {
+        "GAN": "D's estimate of JS",
+        "WGAN": "the critic's estimate of W",
+    }

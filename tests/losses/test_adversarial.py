@@ -169,9 +169,11 @@ def test_the_minimax_generator_saturates_and_the_other_does_not():
 
 
 def test_gradients_are_ratios_of_gaussians_where_the_best_discriminator_is_missed_by_noise():
-    """Arjovsky & Bottou 2017, theorem 2.6: on fakes D* and its slope are 0; D is noise, of a slope.
+    """Arjovsky & Bottou 2017, theorem 2.6: on fakes D* and its slope are 0.
 
-    Their ratio is a Cauchy variable: half are beyond 1, and so is half of the means of 64.
+    So D and its slope r are noise, Gaussian and independent at every fake; here D is |ε|, for it is
+    positive. r/|ε| is a Cauchy variable: half of all are beyond 1, and so are half of the means of
+    64. Minimax's gradients stay small.
     """
     draws = jax.random.normal(jax.random.key(0), (2, 64, 4_000))
     noise, slope = 1e-3 * jnp.abs(draws[0]), 1e-3 * draws[1]

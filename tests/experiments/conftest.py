@@ -131,8 +131,13 @@ def _compiled_once(cache: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """(experiment, name of a configuration) -> the same, as small as it can be."""
+def small(monkeypatch: pytest.MonkeyPatch, cache: Path) -> Callable[..., Any]:
+    """(experiment, name of a configuration) -> the same, as small as it can be.
+
+    Its classifiers, which have hardly learned, are kept where those of whole ones are not looked
+    for: both have the same names.
+    """
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache / "small"))
 
     def shrink(experiment: ModuleType, name: str) -> Any:
         for constant in ("NUM_COMPARED", "NUM_SAMPLES", "NUM_AVERAGED", "NUM_POINTS", "NUM_SCORED"):

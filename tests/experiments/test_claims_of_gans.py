@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import (
+    dynamics,
     gmmn,
     jacobian_spectrum,
     ring,
@@ -26,6 +27,21 @@ def test_a_gan_covers_a_ring(tmp_path):
     assert metrics["modes"] >= 7
     assert metrics["high_quality"] > 0.7
     assert metrics["live/high_quality"] < metrics["high_quality"]
+
+
+def test_a_gan_drops_modes_of_a_grid(tmp_path):
+    metrics = ring.run(lasting(ring.CONFIGS["grid"], 6_000), tmp_path).metrics
+    assert metrics["modes"] < 22
+    assert metrics["high_quality"] > 0.5
+
+
+@pytest.mark.usefixtures("one_compiled_quickly")
+def test_every_method_changes_the_distance_by_its_exact_factor(tmp_path):
+    metrics = dynamics.run(dynamics.CONFIGS["games"], tmp_path).metrics
+    exact = {name: value for name, value in metrics.items() if name.endswith("/exact")}
+    assert len(exact) == 33
+    for name, factor in exact.items():
+        assert metrics[name.replace("exact", "factor")] == pytest.approx(factor, abs=1e-3), name
 
 
 def test_a_penalty_leaves_a_critic_less_simple_than_clipping(tmp_path):

@@ -4,10 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from experiments import gansynth, text_to_image, text_to_video, tfgan
+from experiments import char_cnn_rnn, gansynth, text_to_image, text_to_video, tfgan
 from tests.experiments.claims import lasting
 
 pytestmark = pytest.mark.slow
+
+
+def test_sentences_and_pictures_of_scenes_never_shown_find_each_other(tmp_path):
+    metrics = char_cnn_rnn.run(lasting(char_cnn_rnn.CONFIGS["shapes"], 1_000), tmp_path).metrics
+    for way in ("image_to_text", "text_to_image"):
+        assert metrics[f"held_out/{way}"] > 0.3  # chance 0.006
 
 
 def test_pictures_show_what_their_sentences_say(tmp_path):

@@ -87,8 +87,7 @@ def test_of_larger_pictures_levels_are_nearer_to_real_ones_than_one_gan_alone(tm
     kid = {}
     for name in ("pictures_four", "pictures_none"):
         config = lasting(lapgan.TABLES["picture_levels"][name], 100)
-        pictures = str(real / "emoji_unaligned" / "trainA")
-        config = replace(config, dataset=pictures, evaluate=("kid",))
+        config = replace(config, dataset=str(real / "emoji_unaligned/trainA"), evaluate=("kid",))
         kid[name] = lapgan.run(config, tmp_path / name).metrics["pixels/kid"]
     assert kid["pictures_four"] < 0.5 * kid["pictures_none"]
 

@@ -11,5 +11,5 @@ def measured(folder, name):
 
 
 def lasting(config, steps, *, evaluations=1):
-    at = {"evaluate_every": steps // evaluations, "checkpoint_every": steps}
+    at = {"evaluate_every": steps // evaluations, "checkpoint_every": steps, "parallel": "none"}
     return replace(config, steps=steps, **at)

@@ -1,5 +1,6 @@
 """StyleGAN2: both regularisers by hand, when they are due, lazy and eager, styles to images."""
 
+import re
 from functools import partial
 
 import chex
@@ -229,13 +230,17 @@ def test_noise_of_samples_is_drawn_by_their_key():
     assert (first != second).all()
 
 
+def real_networks(dtype=None):
+    widths = nets.stylegan2_widths(8, base=16)
+    return system(
+        generator=nets.StyleGAN2Generator(8, 1, widths, dim=4, dtype=dtype),
+        discriminator=nets.StyleGAN2Discriminator(widths, dtype=dtype),
+    )
+
+
 def test_the_real_networks_play():
     """Shapes alone: both regularisers through modulated convolutions and groups of examples."""
-    widths = nets.stylegan2_widths(8, base=16)
-    stylegan2 = system(
-        generator=nets.StyleGAN2Generator(8, 1, widths, dim=4),
-        discriminator=nets.StyleGAN2Discriminator(widths),
-    )
+    stylegan2 = real_networks()
     batch = {"image": jnp.zeros((8, 8, 8, 1))}
     optimizers = Optimizers(generator=lazy_adam(1e-3, 4), discriminator=lazy_adam(1e-3, 16))
     step = partial(alternating_step, game=stylegan2.game, optimizers=optimizers)
@@ -244,6 +249,24 @@ def test_the_real_networks_play():
     after, metrics = jax.eval_shape(step, KEY, state, batch)
     chex.assert_trees_all_equal_shapes_and_dtypes(after, state)
     assert {"r1/discriminator/penalty", "path_length/generator/mean"} <= set(metrics)
+
+
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_a_gpu_convolves_in_bfloat16_and_without_groups(player):
+    """In each move, its gradient and that of its regulariser, for which others are far slower."""
+    stylegan2 = real_networks(jnp.bfloat16)
+    batch = {"image": jnp.zeros((8, 8, 8, 1))}
+    move = {"generator": generator_step, "discriminator": discriminator_step}[player]
+    penalty = {"generator": stylegan2.path_length, "discriminator": stylegan2.r1}[player]
+    state = jax.eval_shape(lambda: stylegan2.init(KEY, batch, optimizers=SGD))
+    for game in (stylegan2.game, penalty):
+        step = jax.jit(partial(move, game=game, optimizers=SGD))
+        text = step.trace(KEY, state, batch).lower(lowering_platforms=("cuda",)).as_text()
+        convolutions = [line for line in text.splitlines() if "stablehlo.convolution" in line]
+        assert len(convolutions) > 20
+        for line in convolutions:
+            assert "feature_group_count = 1" in line and "batch_group_count = 1" in line
+            assert re.findall(r"tensor<[^>]*x(\w+)>", line) == ["bf16"] * 3
 
 
 @pytest.mark.parametrize(

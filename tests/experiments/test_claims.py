@@ -122,7 +122,7 @@ def test_the_latents_of_a_vae_are_those_of_its_prior_and_a_step_changes_less(aut
         assert found["pixels"]["distance of neighbours"] < found[name]["distance of neighbours"] < 1
 
 
-def test_both_reconstruct_about_alike_and_what_a_vae_decodes_of_its_prior_is_more_real(autoencoders):
+def test_both_reconstruct_alike_and_what_a_vae_decodes_of_its_prior_is_more_real(autoencoders):
     """Errors of 38 and 39; the precision of what is decoded from N(0, I) is 0.68 to 0.79 and 0.98
     to 0.99 on four seeds."""
     error, precision = (

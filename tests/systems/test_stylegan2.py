@@ -265,7 +265,8 @@ def test_a_gpu_convolves_in_bfloat16_and_without_groups(player):
         convolutions = [line for line in text.splitlines() if "stablehlo.convolution" in line]
         assert len(convolutions) > 20
         for line in convolutions:
-            assert "feature_group_count = 1" in line and "batch_group_count = 1" in line
+            assert "feature_group_count = 1" in line
+            assert "batch_group_count = 1" in line
             assert re.findall(r"tensor<[^>]*x(\w+)>", line) == ["bf16"] * 3
 
 

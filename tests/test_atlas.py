@@ -19,6 +19,7 @@ COLUMNS = ["statement", "function", "test", "picture"]
 TEST = re.compile(r"\[(test_\w+)\]\(\.\./(tests/[\w/]+\.py)\)")
 LINK = re.compile(r"\]\(([^)]+)\)")
 NOTEBOOK = re.compile(r"\[(\d\d)\]\(([\w.]+\.ipynb)\)")
+FILE = re.compile(r"\[(\w+\.png)\]\((\.\./experiments/pictures/\1)\)")
 COMMAND = re.compile(r"`python -m experiments\.(\w+)(?: (\w[\w-]*))?`")
 OUT_OF_REACH = "[out of reach](#out-of-reach)"
 NO_SYSTEMS = {"Bound", "Gaussian", "Round", "interpolated", "lazy_adam"}
@@ -118,6 +119,8 @@ def test_every_picture_is_drawn(lecture):
                 number, file = notebook.groups()
                 assert file.startswith(number), picture
                 assert has_a_picture(file), picture
+            elif drawn := FILE.fullmatch(picture):
+                assert (ATLAS.parent / drawn[2]).is_file(), picture
             else:
                 command = COMMAND.fullmatch(picture)
                 assert command, picture

@@ -123,14 +123,15 @@ def test_the_latents_of_a_vae_are_those_of_its_prior_and_a_step_changes_less(aut
 
 
 def test_both_reconstruct_alike_and_what_a_vae_decodes_of_its_prior_is_more_real(autoencoders):
-    """Errors of 38 and 39; the precision of what is decoded from N(0, I) is 0.68 to 0.79 and 0.98
-    to 0.99 on four seeds."""
+    """Of four seeds, the precision is 0.68 to 0.79 and 0.98 to 0.99; at full length the first is
+    0.91."""
     error, precision = (
         {name: measured(autoencoders.run, f"{name}/{what}")[450] for name in ("autoencoder", "vae")}
         for what in ("unseen_error", "precision")
     )
     assert abs(error["vae"] / error["autoencoder"] - 1) < 0.15
-    assert precision["vae"] > precision["autoencoder"] + 0.1
+    assert precision["vae"] > 0.95
+    assert precision["autoencoder"] < precision["vae"] - 0.05
 
 
 def test_digits_and_what_is_decoded_of_two_latents_lie_on_thin_surfaces(autoencoders):

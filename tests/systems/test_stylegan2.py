@@ -252,8 +252,7 @@ def test_the_real_networks_play():
 
 
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
-def test_a_gpu_convolves_in_bfloat16_and_without_groups(player):
-    """In each move, its gradient and that of its regulariser, for which others are far slower."""
+def test_moves_lowered_for_a_gpu_convolve_in_bfloat16_and_without_groups(player):
     stylegan2 = real_networks(jnp.bfloat16)
     batch = {"image": jnp.zeros((8, 8, 8, 1))}
     move = {"generator": generator_step, "discriminator": discriminator_step}[player]

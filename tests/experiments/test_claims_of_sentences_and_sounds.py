@@ -4,8 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from experiments import char_cnn_rnn, gansynth, text_to_image, text_to_video, tfgan
-from tests.experiments.claims import lasting
+from experiments import (
+    char_cnn_rnn,
+    gansynth,
+    stackgan,
+    text_to_image,
+    text_to_video,
+    tfgan,
+    video_gan,
+)
+from tests.experiments.claims import lasting, measured
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +28,20 @@ def test_pictures_show_what_their_sentences_say(tmp_path):
     config = replace(lasting(text_to_image.CONFIGS["shapes"], 2_000), text_steps=1_000)
     metrics = text_to_image.run(config, tmp_path).metrics
     assert metrics["seen/all"] > 0.2  # chance 0.02
+
+
+def test_both_stages_draw_what_sentences_say(tmp_path):
+    """The second is not better on every seed: of 31 and 34 % it makes 28 and 50."""
+    config = lasting(stackgan.TABLES["augmentation"]["shapes"], 1_500)
+    metrics = stackgan.run(config, tmp_path).metrics
+    for stage in ("", "stage_one/"):
+        assert metrics[f"{stage}seen/all"] > 0.15  # chance 0.02
+
+
+def test_clips_come_nearer_to_real_ones(tmp_path):
+    video_gan.run(lasting(video_gan.CONFIGS["digits"], 600, evaluations=3), tmp_path)
+    frames = measured(tmp_path, "frames")
+    assert frames[600] < 0.85 * frames[200]
 
 
 @pytest.mark.parametrize(("of_clips", "steps"), [(text_to_video, 600), (tfgan, 300)])

@@ -31,7 +31,7 @@ def test_pictures_show_what_their_sentences_say(tmp_path):
 
 
 def test_both_stages_draw_what_sentences_say(tmp_path):
-    """Of two seeds the first stage makes 51 and 53 % rightly by then, the second 26 and 46."""
+    """Of three seeds the first stage makes 49 to 53 % rightly by then, the second 26 to 46."""
     config = lasting(stackgan.TABLES["augmentation"]["plain"], 800)
     config = replace(config, stage_one_steps=1_500, text_steps=1_000)
     metrics = stackgan.run(config, tmp_path).metrics
@@ -40,9 +40,9 @@ def test_both_stages_draw_what_sentences_say(tmp_path):
 
 
 def test_clips_come_nearer_to_real_ones(tmp_path):
-    video_gan.run(lasting(video_gan.CONFIGS["digits"], 400, evaluations=4), tmp_path)
+    video_gan.run(lasting(video_gan.CONFIGS["digits"], 600, evaluations=3), tmp_path)
     frames = measured(tmp_path, "frames")
-    assert frames[400] < 0.9 * frames[100]
+    assert frames[600] < 0.85 * frames[200]
 
 
 @pytest.mark.parametrize(("of_clips", "steps"), [(text_to_video, 600), (tfgan, 300)])

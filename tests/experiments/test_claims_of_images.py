@@ -85,7 +85,7 @@ def test_levels_of_a_pyramid_near_the_digits(tmp_path):
 
 
 def test_of_larger_pictures_levels_are_nearer_to_real_ones_than_one_gan_alone(tmp_path, real):
-    """On three draws of all keys a seventh to a half of the distance; after 100 steps up to 0.8."""
+    """On three draws of all keys an eighth to a half of the distance; after 100 steps up to 0.8."""
     kid = {}
     for name in ("pictures_four", "pictures_none"):
         config = lasting(lapgan.TABLES["picture_levels"][name], 150)

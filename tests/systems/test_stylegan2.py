@@ -251,14 +251,14 @@ def test_the_real_networks_play():
     assert {"r1/discriminator/penalty", "path_length/generator/mean"} <= set(metrics)
 
 
-@pytest.mark.parametrize("player", ["generator", "discriminator"])
-def test_moves_lowered_for_a_gpu_convolve_in_bfloat16_and_without_groups(player):
+@pytest.mark.parametrize(
+    ("move", "penalty"), [(generator_step, "path_length"), (discriminator_step, "r1")]
+)
+def test_moves_lowered_for_a_gpu_convolve_in_bfloat16_and_without_groups(move, penalty):
     stylegan2 = real_networks(jnp.bfloat16)
     batch = {"image": jnp.zeros((8, 8, 8, 1))}
-    move = {"generator": generator_step, "discriminator": discriminator_step}[player]
-    penalty = {"generator": stylegan2.path_length, "discriminator": stylegan2.r1}[player]
     state = jax.eval_shape(lambda: stylegan2.init(KEY, batch, optimizers=SGD))
-    for game in (stylegan2.game, penalty):
+    for game in (stylegan2.game, getattr(stylegan2, penalty)):
         step = jax.jit(partial(move, game=game, optimizers=SGD))
         text = step.trace(KEY, state, batch).lower(lowering_platforms=("cuda",)).as_text()
         convolutions = [line for line in text.splitlines() if "stablehlo.convolution" in line]

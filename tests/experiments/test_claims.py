@@ -62,41 +62,37 @@ def test_discriminators_know_the_ratio_of_two_gaussians(tmp_path):
         assert abs(metrics[f"{name}/intercept"] - 0.5) < limit
 
 
-def few_gans(name):
-    return dataclasses.replace(
-        mode_collapse.CONFIGS[name], num_seeds=4, steps=1_000, checkpoint_every=800
-    )
+def few_gans(name, **changes):
+    config = dataclasses.replace(mode_collapse.CONFIGS[name], num_seeds=4, **changes)
+    return dataclasses.replace(config, checkpoint_every=200, evaluate_every=1_000)
 
 
-@pytest.fixture(scope="module")
-def slow_discriminators(tmp_path_factory):
-    """Results of one population, after 800 steps and after 1,000."""
-    folder = tmp_path_factory.mktemp("slow")
-    return [
-        mode_collapse.run(dataclasses.replace(few_gans("slow"), steps=steps), folder)
-        for steps in (800, 1_000)
-    ]
-
-
-def test_before_a_slow_discriminator_modes_are_dropped_and_by_packing_kept(
-    slow_discriminators, tmp_path
-):
+def test_before_a_slow_discriminator_modes_are_dropped_and_by_packing_kept(tmp_path):
     """By a discriminator at the generator's own rate a GAN of these networks keeps nearly all."""
-    packed = mode_collapse.run(few_gans("slow_pac2"), tmp_path)
-    assert slow_discriminators[-1].metrics["modes/mean"] < 3
-    assert packed.metrics["modes/mean"] > 5
+    alone, packed = (
+        mode_collapse.run(few_gans(name, steps=1_000), tmp_path / name).metrics["modes/mean"]
+        for name in ("slow", "slow_pac2")
+    )
+    assert alone < 3
+    assert packed > 5
 
 
-def test_before_a_slow_discriminator_a_generator_goes_from_mode_to_mode(slow_discriminators):
-    """The commonest of the eight is another one 200 steps later, in most of four GANs."""
-    sample = jax.vmap(mode_collapse.build(few_gans("slow")).sample, in_axes=(None, 0, None))
-    commonest = []
-    for result in slow_discriminators:
+def test_before_a_slow_discriminator_a_generator_goes_from_mode_to_mode(tmp_path):
+    """What each of four GANs makes is nearest to one mode, and 200 steps later to another."""
+    config = few_gans("slow", latent_dim=256, batch_size=64)
+    sample = jax.vmap(mode_collapse.build(config).sample, in_axes=(None, 0, None))
+    shares, commonest = [], []
+    for steps in (400, 600, 800, 1_000, 1_200):
+        result = mode_collapse.run(dataclasses.replace(config, steps=steps), tmp_path)
         points = np.asarray(sample(jax.random.key(0), result.state.generator.weights, 500))
         gaps = points[:, :, None] - np.asarray(data.ring().means)
         nearest = np.linalg.norm(gaps, axis=-1).argmin(axis=-1)
-        commonest.append([np.bincount(modes, minlength=8).argmax() for modes in nearest])
-    assert np.sum(np.not_equal(*commonest)) >= 3
+        counts = np.array([np.bincount(modes, minlength=8) for modes in nearest])
+        shares.append(counts.max(axis=1) / len(points[0]))
+        commonest.append(counts.argmax(axis=1))
+    assert np.median(shares) > 0.75
+    assert np.mean(np.diff(commonest, axis=0) != 0) > 0.6
+    assert min(len(set(of_one)) for of_one in zip(*commonest, strict=True)) >= 3
 
 
 @pytest.fixture(scope="module")

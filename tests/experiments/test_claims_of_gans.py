@@ -44,24 +44,52 @@ def test_every_method_changes_the_distance_by_its_exact_factor(tmp_path):
         assert metrics[name.replace("exact", "factor")] == pytest.approx(factor, abs=1e-3), name
 
 
-def test_a_penalty_leaves_a_critic_less_simple_than_clipping(tmp_path):
-    """Both keep all modes; by clipping the ring is blurred."""
+@pytest.fixture(scope="module")
+def clipped(tmp_path_factory):
+    config = lasting(wgan.CONFIGS["ring-clip"], 500)
+    return wgan.run(config, tmp_path_factory.mktemp("clipped")).metrics
+
+
+def test_a_penalty_leaves_a_critic_less_simple_than_clipping(clipped, tmp_path):
+    """Both find the ring's modes, of ten draws nine all of them by clipping too; it is blurred."""
+    penalty = wgan.run(lasting(wgan.CONFIGS["ring"], 500), tmp_path).metrics
+    assert penalty["modes"] == 8
+    assert clipped["modes"] >= 7
+    assert penalty["high_quality"] > 2 * clipped["high_quality"]
+
+
+def test_algorithm_1_is_slow_with_its_own_constants(clipped, tmp_path):
+    """On four seeds 3 or 4 modes and at most 0.3 % high quality, by twice as many moves."""
+    found = wgan.run(lasting(wgan.CONFIGS["algorithm_1"], 1_000), tmp_path).metrics
+    assert found["modes"] < clipped["modes"] - 1
+    assert found["high_quality"] < clipped["high_quality"] / 4
+
+
+def test_of_a_grid_a_penalty_keeps_all_modes_and_clipping_does_not(tmp_path):
+    """On four seeds 25 modes and 12 to 16 % high quality; by clipping 17 to 21 and 4 to 7 %."""
     penalty, clip = (
-        wgan.run(lasting(wgan.CONFIGS[name], 500), tmp_path / name).metrics
-        for name in ("ring", "ring-clip")
+        wgan.run(lasting(wgan.CONFIGS[name], 1_500), tmp_path / name).metrics
+        for name in ("grid", "grid-clip")
     )
-    assert penalty["modes"] == clip["modes"] == 8
-    assert penalty["high_quality"] > 2 * clip["high_quality"]
+    assert penalty["modes"] >= 24
+    assert penalty["modes"] > clip["modes"]
+    assert penalty["high_quality"] > 1.3 * clip["high_quality"]
 
 
-def test_a_gradient_penalty_brings_a_minimax_gan_to_more_modes_of_a_grid(tmp_path):
-    """On five seeds 24 or 25 modes with it, 17 to 20 without; at most half of the reverse KL."""
+@pytest.mark.parametrize("loss", ["minimax", "non_saturating", "hinge", "wasserstein"])
+def test_a_gradient_penalty_brings_a_gan_to_more_modes_of_a_grid(loss, tmp_path):
+    """On four seeds or more.
+
+    With it and without 24 to 25 and 17 to 20 under minimax, 22 to 25 and 14 to 16 non-saturating,
+    24 to 25 and 19 to 20 under hinge, 13 to 21 and 2 to 5 by Wasserstein. Of least squares it is
+    not so.
+    """
     with_penalty, without = (
-        wgan.run(lasting(wgan.TABLES["losses"][f"minimax_{name}"], 2_000), tmp_path / name).metrics
+        wgan.run(lasting(wgan.TABLES["losses"][f"{loss}_{name}"], 2_000), tmp_path / name).metrics
         for name in ("gradient_penalty", "none")
     )
-    assert with_penalty["modes"] > without["modes"]
-    assert with_penalty["reverse_kl"] < 0.7 * without["reverse_kl"]
+    assert with_penalty["modes"] > without["modes"] + 1
+    assert with_penalty["reverse_kl"] < 0.95 * without["reverse_kl"]
 
 
 def test_matching_moments_nears_unseen_digits(tmp_path):

@@ -20,6 +20,7 @@ from experiments import (
     pix2pix,
     project,
     stylegan2,
+    supports,
     wgan,
 )
 from experiments.harness import features, runs
@@ -78,10 +79,10 @@ def test_samples_are_taken_for_the_class_that_was_asked_for(tmp_path):
 
 
 def test_levels_of_a_pyramid_near_the_digits(tmp_path):
-    config = lasting(lapgan.CONFIGS["digits"], 600, evaluations=2)
+    config = lasting(lapgan.CONFIGS["digits"], 400, evaluations=4)
     lapgan.run(replace(config, evaluate=("fid",)), tmp_path)
     fid = measured(tmp_path, "lenet/fid")
-    assert fid[600] < 0.9 * fid[300]
+    assert fid[400] < 0.85 * fid[100]
 
 
 def test_of_larger_pictures_levels_are_nearer_to_real_ones_than_one_gan_alone(tmp_path, real):
@@ -119,13 +120,35 @@ def test_a_style_is_found_for_what_a_run_makes_more_nearly_than_for_what_is_real
     assert real[0] < real[2] / 2
 
 
-def test_without_batch_normalisation_a_wgan_gets_nearer_to_the_digits_than_a_gan(tmp_path):
-    fid = {}
-    for name in ("gan_plain", "wgan_plain"):
-        config = lasting(wgan.TABLES["generators"][name], 150)
-        metrics = wgan.run(replace(config, evaluate=("fid",)), tmp_path / name).metrics
-        fid[name] = metrics["lenet/fid"]
-    assert fid["wgan_plain"] < 0.85 * fid["gan_plain"]
+@pytest.fixture(scope="module")
+def without_normalisation(tmp_path_factory):
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("gan_plain", "wgan_plain")}
+    for name, folder in folders.items():
+        config = lasting(wgan.TABLES["generators"][name], 300)
+        wgan.run(replace(config, evaluate=("fid",)), folder)
+    return folders
+
+
+def test_without_batch_normalisation_a_wgan_gets_nearer_to_the_digits_than_a_gan(
+    without_normalisation,
+):
+    """On four seeds 26 to 29 and 52 to 63; half as many steps are too few."""
+    fid = {way: measured(run, "lenet/fid")[300] for way, run in without_normalisation.items()}
+    assert fid["wgan_plain"] < 0.7 * fid["gan_plain"]
+
+
+def test_once_a_critic_has_learned_its_estimate_falls(without_normalisation):
+    """On three seeds to 0.71 to 0.75 of the largest, by another generator to 0.56 to 0.66."""
+    _, estimates = wgan.estimates(without_normalisation["wgan_plain"])
+    assert estimates.argmax() < len(estimates) / 2
+    assert estimates[-1] < 0.85 * estimates.max()
+
+
+def test_where_modes_are_dropped_several_latents_have_one_image(without_normalisation):
+    """On three seeds of 11 to 18 and 29 to 30 % of samples; of a DCGAN's own it is 1 %."""
+    for folder in without_normalisation.values():
+        opened = runs.opened(runs.RunAgain(run=str(folder)))
+        assert supports.measured(opened, jax.random.key(0), 1)["several to one"] > 0.05
 
 
 def test_digits_made_from_their_outlines_are_read(tmp_path):
@@ -140,14 +163,21 @@ def test_digits_that_became_those_of_other_hands_are_read_better_than_as_they_we
     assert metrics[fid] < metrics[f"{fid}/unchanged"] / 2
 
 
-def test_without_cycles_an_inversion_is_found_less_well(tmp_path):
-    """The error is 0.08 with cycles, which miss by 0.09; in the game alone it is 0.36, and 0.33."""
-    whole, alone = (
-        cyclegan.run(lasting(cyclegan.TABLES["ablation_inverted"][name], 200), tmp_path / name)
-        for name in ("inverted_cyclegan", "inverted_gan_alone")
-    )
+def test_without_cycles_an_inversion_is_found_less_well_and_by_them_alone_least(tmp_path):
+    """On three seeds errors of 0.08 to 0.09, 0.10 to 0.11, 0.20 to 0.23, 0.31 to 0.36, from 0.44.
+
+    What cycles miss by is 0.09, and 0.33 in the game alone.
+    """
+    found = {
+        name: cyclegan.run(lasting(config, 200), tmp_path / name).metrics
+        for name, config in cyclegan.TABLES["ablation_inverted"].items()
+    }
+    order = ("cyclegan", "gan_backward", "gan_forward", "gan_alone", "cycle_alone")
+    errors = [found[f"inverted_{name}"]["error"] for name in order]
+    assert errors == sorted(errors)
+    whole, alone = found["inverted_cyclegan"], found["inverted_gan_alone"]
     for measure in ("error", "forward_cycle", "backward_cycle"):
-        assert whole.metrics[measure] < 0.6 * alone.metrics[measure]
+        assert whole[measure] < 0.6 * alone[measure]
 
 
 def test_a_turn_is_not_found_though_cycles_close(tmp_path):

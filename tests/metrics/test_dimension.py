@@ -1,10 +1,13 @@
 """Dimensions, where they are known."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.spatial import KDTree
 
 from gan_jax import metrics
+from gan_jax.nets import MLPGenerator
 
 RNG = np.random.default_rng(0)
 NUM = 1_000
@@ -54,6 +57,27 @@ def test_a_map_to_fewer_numbers_than_latents_has_no_more_than_these():
     spectra = metrics.jacobian_spectra(lambda z: z[:2], jnp.ones((1, 5)))
     np.testing.assert_allclose(spectra, [[1, 1, 0, 0, 0]])
     np.testing.assert_array_equal(metrics.numerical_rank(spectra, 5), 2)
+
+
+@pytest.mark.parametrize(("num_latents", "dim", "share"), [(1, 2, 0.5), (1, 20, 0.5), (2, 2, 1)])
+def test_two_supports_of_fewer_dimensions_than_their_space_share_no_mass(num_latents, dim, share):
+    """Of two networks, whose images meet where z = 0 (Arjovsky & Bottou 2017, lemma 3).
+
+    Within half as far of the other is half the mass of a curve, and nearly as much of an area.
+    """
+    generator = MLPGenerator((dim,), (16, 16), output=jnp.tanh)
+
+    def image(key, num):
+        key_init, key_latents = jax.random.split(key)
+        latents = jax.random.uniform(key_latents, (num, num_latents), minval=-1)
+        return np.asarray(generator.apply(generator.init(key_init, latents), latents))
+
+    first, second = jax.random.split(jax.random.key(1))
+    tree = KDTree(image(first, 4_000 if num_latents == 1 else 200_000))
+    away, _ = tree.query(image(second, 20_000))
+    within = np.array([np.mean(away < far) for far in (0.02, 0.01, 0.005)])
+    assert within[0] > 0.01
+    np.testing.assert_allclose(within[1:] / within[:-1], share, atol=0.07)
 
 
 def test_of_equal_points_nothing_is_known():

@@ -58,8 +58,8 @@ class Config(methods.MethodOptions, population.PopulationOptions):
     beta1: Decay = methods.BETA1
     """Adam's, for both players; negative momentum has its own."""
     discriminator_learning_rate: Rate | None = None
-    """The discriminator's, where it is another. One that lags behind lets the generator run from
-    mode to mode."""
+    """The discriminator's, where it is another. Before one that lags behind modes are dropped, and
+    a generator of many latents runs from mode to mode."""
     steps: Count = 4_000
     steps_per_dispatch: Count = 100
     evaluate_every: Count = 500

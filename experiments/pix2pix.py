@@ -2,9 +2,9 @@
 
 Learns to make an image again from what is left of it: its outline, its upper half, a quarter of its
 resolution, its grey; or one image of a pair from the other. Scored on unseen images by the mean
-absolute difference, and where images have classes by whether a classifier of real ones reads what
-was made. `paper` has the paper's networks and optimiser on a folder of its facades, without the
-random crops of images that are made larger first.
+absolute difference, colours by the share of their squares that is missed, and images of classes by
+whether a classifier of real ones reads what was made. `paper` has the paper's networks and
+optimiser on a folder of its facades, without the random crops of images that are made larger first.
 """
 
 from dataclasses import dataclass, replace
@@ -170,12 +170,20 @@ def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Eva
     def evaluate(key, state) -> Evaluation:
         found = made(key, state)
         metrics: dict[str, Any] = {"unseen/l1": jnp.mean(distance(found, real))}
+        if config.task == "colourisation":
+            metrics["unseen/colours_missed"] = colours_missed(found, real)
         if read is not None:
             metrics |= read(found, unseen["label"]).named() | constant
         rows = (row[:NUM_SHOWN] for row in (given, found, real))
         return Evaluation({"samples": rows_of(*rows)}, metrics)
 
     return evaluate
+
+
+def colours_missed(made: jax.Array, real: jax.Array) -> jax.Array:
+    """Σ ‖(x̂ - grey x̂) - (x - grey x)‖² / Σ ‖x - grey x‖², which is 1 where what is made is grey."""
+    missed, colours = (images - signals.grey(images) for images in (made - real, real))
+    return jnp.sum(missed**2) / jnp.sum(colours**2)
 
 
 def rows_of(given: jax.Array, made: jax.Array, real: jax.Array) -> plots.Picture:
@@ -218,6 +226,8 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         system, feed, evaluator(config, system, dataset), workdir=workdir, fresh=fresh
     )
     said = "unseen images are made with a mean absolute difference of {unseen/l1:.3f}"
+    if config.task == "colourisation":
+        said += "; of the squared colours they miss {unseen/colours_missed:.1%}, and grey all"
     if "read" in result.metrics:
         said += "; a classifier reads {read:.1%} of them, and {read/real:.1%} of real ones"
     return result.says(said.format_map(result.metrics))

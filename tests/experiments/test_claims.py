@@ -63,8 +63,8 @@ def test_discriminators_know_the_ratio_of_two_gaussians(tmp_path):
 
 
 def few_gans(name, **changes):
-    config = dataclasses.replace(mode_collapse.CONFIGS[name], num_seeds=4, **changes)
-    return dataclasses.replace(config, checkpoint_every=200, evaluate_every=1_000)
+    changes |= {"num_seeds": 4, "checkpoint_every": 200, "evaluate_every": 1_000}
+    return dataclasses.replace(mode_collapse.CONFIGS[name], **changes)
 
 
 def test_before_a_slow_discriminator_modes_are_dropped_and_by_packing_kept(tmp_path):
@@ -78,7 +78,10 @@ def test_before_a_slow_discriminator_modes_are_dropped_and_by_packing_kept(tmp_p
 
 
 def test_before_a_slow_discriminator_a_generator_goes_from_mode_to_mode(tmp_path):
-    """What each of four GANs makes is nearest to one mode, and 200 steps later to another."""
+    """Most of what each of four makes is nearest to one mode, and 200 steps later to another.
+
+    On four seeds the median share is 0.90 to 0.99, and another mode's in 88 to 94 % of cases.
+    """
     config = few_gans("slow", latent_dim=256, batch_size=64)
     sample = jax.vmap(mode_collapse.build(config).sample, in_axes=(None, 0, None))
     shares, commonest = [], []
@@ -92,7 +95,7 @@ def test_before_a_slow_discriminator_a_generator_goes_from_mode_to_mode(tmp_path
         commonest.append(counts.argmax(axis=1))
     assert np.median(shares) > 0.75
     assert np.mean(np.diff(commonest, axis=0) != 0) > 0.6
-    assert min(len(set(of_one)) for of_one in zip(*commonest, strict=True)) >= 3
+    assert np.mean([len(set(of_one)) for of_one in zip(*commonest, strict=True)]) > 3
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,14 @@ def test_a_task_pads_an_image_and_what_is_left_of_it_alike(task, channels, given
         assert not np.asarray(batch["condition"][:, 32:50]).any()
 
 
+def test_colours_are_missed_by_the_square_whatever_the_brightness():
+    real = jax.random.uniform(jax.random.key(0), (3, 8, 8, 3), minval=-1.0)
+    grey = signals.grey(real)
+    for made, missed in ((real, 0), (grey, 1), ((real + grey) / 2, 0.25), (real / 2 + 0.1, 0.25)):
+        found = pix2pix.colours_missed(jnp.broadcast_to(made, real.shape), real)
+        np.testing.assert_allclose(found, missed, atol=1e-5)
+
+
 def test_of_pairs_the_left_image_is_the_condition():
     pair = {"image": jnp.ones((1, 32, 32, 3)), "condition": -jnp.ones((1, 32, 32, 3))}
     batch = config(task="pairs").examples(pair)

@@ -59,11 +59,10 @@ def test_a_map_to_fewer_numbers_than_latents_has_no_more_than_these():
     np.testing.assert_array_equal(metrics.numerical_rank(spectra, 5), 2)
 
 
-@pytest.mark.parametrize(("num_latents", "dim", "share"), [(1, 2, 0.5), (1, 20, 0.5), (2, 2, 1)])
-def test_two_supports_of_fewer_dimensions_than_their_space_share_no_mass(num_latents, dim, share):
-    """Of two networks, whose images meet where z = 0 (Arjovsky & Bottou 2017, lemma 3).
+def mass_near_another(num_latents, dim, num):
+    """Of what one network makes, the shares within 0.02 and 0.005 of what another does.
 
-    Within half as far of the other is half the mass of a curve, and nearly as much of an area.
+    Both make 0 of z = 0.
     """
     generator = MLPGenerator((dim,), (16, 16), output=jnp.tanh)
 
@@ -73,11 +72,20 @@ def test_two_supports_of_fewer_dimensions_than_their_space_share_no_mass(num_lat
         return np.asarray(generator.apply(generator.init(key_init, latents), latents))
 
     first, second = jax.random.split(jax.random.key(1))
-    tree = KDTree(image(first, 4_000 if num_latents == 1 else 200_000))
-    away, _ = tree.query(image(second, 20_000))
-    within = np.array([np.mean(away < far) for far in (0.02, 0.01, 0.005)])
-    assert within[0] > 0.01
-    np.testing.assert_allclose(within[1:] / within[:-1], share, atol=0.07)
+    away, _ = KDTree(image(first, num)).query(image(second, 20_000))
+    return np.mean(away < 0.02), np.mean(away < 0.005)
+
+
+@pytest.mark.parametrize("dim", [2, 20])
+def test_two_supports_of_fewer_dimensions_than_their_space_share_no_mass(dim):
+    """Of two curves that meet the mass within ε falls as ε (Arjovsky & Bottou 2017, lemma 3)."""
+    wide, narrow = mass_near_another(1, dim, 4_000)
+    assert 0 < narrow < 0.4 * wide
+
+
+def test_two_supports_of_all_dimensions_may_share_mass():
+    wide, narrow = mass_near_another(2, 2, 200_000)
+    assert narrow > 0.6 * wide
 
 
 def test_of_equal_points_nothing_is_known():

@@ -177,20 +177,16 @@ def test_digits_that_became_those_of_other_hands_are_read_better_than_as_they_we
 
 
 def test_without_cycles_an_inversion_is_found_less_well_and_by_them_alone_least(tmp_path):
-    """Errors on three seeds: whole 0.08 to 0.09, backward cycle 0.10 to 0.11, game 0.31 to 0.36,
-    cycles 0.44 to 0.64; cycles miss by 0.09, of the game alone by 0.33. The forward cycle has 0.20
-    to 0.23 on these seeds, and on other keys as much as the game alone."""
-    order = ("cyclegan", "gan_backward", "gan_alone", "cycle_alone")
+    """Errors on three seeds: whole 0.08 to 0.09, the game alone 0.31 to 0.36, cycles from 0.44 on;
+    cycles miss by 0.09, of the game alone by 0.33."""
     table = cyclegan.TABLES["ablation_inverted"]
-    found = [
+    whole, game, cycles = (
         cyclegan.run(lasting(table[f"inverted_{name}"], 200), tmp_path / name).metrics
-        for name in order
-    ]
-    errors = [metrics["error"] for metrics in found]
-    assert errors == sorted(errors)
-    whole, _, alone, _ = found
+        for name in ("cyclegan", "gan_alone", "cycle_alone")
+    )
     for measure in ("error", "forward_cycle", "backward_cycle"):
-        assert whole[measure] < 0.6 * alone[measure]
+        assert whole[measure] < 0.6 * game[measure]
+    assert game["error"] < cycles["error"]
 
 
 def test_a_turn_is_not_found_though_cycles_close(tmp_path):

@@ -154,6 +154,8 @@ def evaluator(config: Config, system: GAN, dataset: data.Dataset) -> options.Eva
     batch = config.examples(images)
     _, height, width, _ = images["image"].shape
     given, real = (signals.unpad(batch[name], (height, width)) for name in ("condition", "target"))
+    if config.task == "colourisation" and not np.ptp(real, axis=-1).any():
+        raise Refusal("--task colourisation makes colours, and the images are grey: choose others.")
     judges = config.centered(dataset)
     read = Reader.of(judges) if knows(judges, test) else None
     constant = read(real, unseen["label"]).named("/real") if read else {}
@@ -214,9 +216,6 @@ def translators(config: Config, system: GAN, batch: Batch) -> dict[str, runs.Tra
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and compare what is made of unseen conditions with what is real."""
     dataset = config.images()
-    channels = dataset[np.arange(1)]["image"].shape[-1]
-    if config.task == "colourisation" and channels != 3:
-        raise Refusal("--task colourisation makes colours, and the images are grey: choose others.")
     fields = {"image": data.signed} | ({"condition": data.signed} if config.pairs else {})
     feed = data.map_feed(
         lambda key, batch: config.examples(batch), config.picture_feed(dataset, fields)

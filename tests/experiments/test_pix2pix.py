@@ -44,6 +44,18 @@ def test_colours_are_missed_by_the_square_whatever_the_brightness():
         np.testing.assert_allclose(found, missed, atol=1e-5)
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_colours_of_grey_pictures_are_not_asked_for(mode, tmp_path):
+    (tmp_path / "own").mkdir()
+    for index in range(20):
+        picture = PIL.Image.new("L", (32, 32), 10 * index).convert(mode)
+        picture.save(tmp_path / "own" / f"{index}.png")
+    chosen = config(task="colourisation", dataset=str(tmp_path / "own"), image_size=32)
+    with pytest.raises(ValueError, match="makes colours, and the images are grey: choose others"):
+        pix2pix.run(chosen, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_of_pairs_the_left_image_is_the_condition():
     pair = {"image": jnp.ones((1, 32, 32, 3)), "condition": -jnp.ones((1, 32, 32, 3))}
     batch = config(task="pairs").examples(pair)

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.spatial import KDTree
 
 from gan_jax import metrics
 from gan_jax.nets import MLPGenerator
@@ -69,10 +68,10 @@ def mass_near_another(num_latents, dim, num):
     def image(key, num):
         key_init, key_latents = jax.random.split(key)
         latents = jax.random.uniform(key_latents, (num, num_latents), minval=-1)
-        return np.asarray(generator.apply(generator.init(key_init, latents), latents))
+        return generator.apply(generator.init(key_init, latents), latents)
 
     first, second = jax.random.split(jax.random.key(1))
-    away, _ = KDTree(image(first, num)).query(image(second, 20_000))
+    away = metrics.nearest_distances(image(second, 5_000), image(first, num))
     return np.mean(away < 0.02), np.mean(away < 0.005)
 
 
@@ -84,7 +83,7 @@ def test_two_supports_of_fewer_dimensions_than_their_space_share_no_mass(dim):
 
 
 def test_two_supports_of_all_dimensions_may_share_mass():
-    wide, narrow = mass_near_another(2, 2, 200_000)
+    wide, narrow = mass_near_another(2, 2, 40_000)
     assert narrow > 0.6 * wide
 
 

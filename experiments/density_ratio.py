@@ -39,15 +39,13 @@ EXACT = 0.5 - GRID
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(options.RunOptions):
+class Config(options.CosineOptions):
     width: Size = 32
     """Units in each of the two hidden layers."""
     batch_size: Size = 2_048
     """Samples of each of the two in a step."""
     learning_rate: Rate = 3e-3
-    """Adam's, lowered along half a cosine to nothing."""
     decay_steps: Count = 3_000
-    """How many steps that takes."""
     steps: Count = 3_000
     steps_per_dispatch: Count = 100
     evaluate_every: Count = 1_000
@@ -96,7 +94,7 @@ def draw(key, num: int):
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train all discriminators on the same samples, and read the ratio back."""
     network = build(config)
-    optimizer = optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.decay_steps))
+    optimizer = optax.adam(config.cosine())
     _, weights = networks.start(network, config.key("init"), jnp.zeros((1, 1)))
     descend = partial(descent_step, optimizer=optimizer)
     result = config.train(

@@ -12,16 +12,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from scipy import stats
 
-from experiments.harness import command, options, play
+from experiments.harness import command, history, options, play
 from experiments.harness.bounds import Count, Rate, Size, Weight
 from gan_jax import data, games, losses, metrics, plots
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.systems import GAN, networks
-from gan_jax.training import Evaluation, read_log
+from gan_jax.training import Evaluation
 from gan_jax.typing import Batch
 
 MIXTURE = data.ring()
@@ -96,30 +95,22 @@ def evaluator(config: Config, systems: dict[str, GAN], workdir: Path) -> options
     def evaluate(key, state) -> Evaluation:
         key_real, key_fake = jax.random.split(key)
         real = draw(key_real, NUM_SAMPLES)["point"]
-        measured: dict[str, float] = {"step": int(state["gan"].step)}
-        files = {}
+        measured: dict[str, float] = {}
         for name in systems:
             fake, estimate = look(name, key_fake, real, state[name])
             measured[f"{name}/estimate"] = float(estimate)
             measured[f"{name}/distance"] = metrics.wasserstein(real, fake)
-        past = (line for line in read_log(workdir) if "gan/distance" in line)
-        lines = [line for line in past if line["step"] < measured["step"]] + [measured]
+        past = history.so_far(workdir, {"step": int(state["gan"].step), **measured})
+        files = {}
         for name, what in (("gan", "D's estimate of JS"), ("wgan", "the critic's estimate of W")):
-            steps, estimates, distances = (
-                np.array([line[key] for line in lines])
-                for key in ("step", f"{name}/estimate", f"{name}/distance")
-            )
-            if len(lines) > 2:
-                ranked: Any = stats.spearmanr(estimates, distances)
+            along = past[f"{name}/estimate"], past[f"{name}/distance"]
+            if len(past["step"]) > 2:
+                ranked: Any = stats.spearmanr(*along)
                 measured[f"{name}/correlation"] = float(ranked.statistic)
+            curves = dict(zip((what, "W of samples to data"), along, strict=True))
             files[name] = plots.curves(
-                x=steps,
-                curves={what: estimates, "W of samples to data": distances},
-                x_label="step",
-                y_label="",
-                title=name.upper(),
+                x=past["step"], curves=curves, x_label="step", y_label="", title=name.upper()
             )
-        del measured["step"]
         return Evaluation(files, measured)
 
     return evaluate
@@ -136,14 +127,9 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         generator=optax.adam(config.learning_rate, b1=0.5, b2=0.9),
         discriminator=optax.adam(config.discriminator_learning_rate, b1=0.5, b2=0.9),
     )
-    told = {"optimizers": optimizers, "num_discriminator_steps": config.num_discriminator_steps}
-    steps = {
-        name: partial(games.alternating_step, game=system.game, **told)
-        for name, system in systems.items()
-    }
     blank = {"point": jnp.zeros((1, 2))}
     result = config.train(
-        games.together(steps),
+        games.together({n: config.alternating(s, optimizers) for n, s in systems.items()}),
         {
             name: system.init(config.key("init"), blank, optimizers=optimizers)
             for name, system in systems.items()

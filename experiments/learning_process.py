@@ -6,7 +6,6 @@ what is made, D beside the best D against it, and where G takes the latents. In 
 """
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ ARROWS = np.linspace(0, len(LATENTS) - 1, 25).astype(int)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(play.MovesOptions):
+class Config(play.MovesOptions, options.CosineOptions):
     width: Size = 32
     """Units in each of the two hidden layers of both networks."""
     num_discriminator_steps: Count = 10
@@ -47,7 +46,6 @@ class Config(play.MovesOptions):
     learning_rate: Rate = 2e-3
     """Adam's, for both players, lowered along half a cosine to nothing; beta1 is 0."""
     decay_steps: Count = 2_000
-    """How many steps that takes."""
     steps: Count = 2_000
     steps_per_dispatch: Count = 100
     evaluate_every: Count = 500
@@ -55,11 +53,6 @@ class Config(play.MovesOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.steps > self.decay_steps:
-            raise Refusal(
-                f"--steps is {self.steps}, but after {self.decay_steps} the learning rate is 0: "
-                "raise --decay-steps in a new run."
-            )
         if self.continue_from is not None:
             raise Refusal(
                 f"--continue-from is {self.continue_from}, but a run remembers moments "
@@ -152,22 +145,14 @@ def draw(key, num: int) -> Batch:
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train, and look at all moments."""
-    system, k = build(config), config.num_discriminator_steps
-
-    def adam(num_moves: int) -> optax.GradientTransformation:
-        rate = optax.cosine_decay_schedule(config.learning_rate, num_moves * config.decay_steps)
-        return optax.adam(rate, b1=0.0)
-
-    optimizers = games.Optimizers(generator=adam(1), discriminator=adam(k))
-    step = partial(
-        games.alternating_step,
-        game=system.game,
-        optimizers=optimizers,
-        num_discriminator_steps=k,
+    system = build(config)
+    optimizers = games.Optimizers(
+        generator=optax.adam(config.cosine(), b1=0.0),
+        discriminator=optax.adam(config.cosine(config.num_discriminator_steps), b1=0.0),
     )
     state = system.init(config.key("init"), {"point": jnp.zeros((1, 1))}, optimizers=optimizers)
     result = config.train(
-        moments.remembering(step, SHOWN, weights_of),
+        moments.remembering(config.alternating(system, optimizers), SHOWN, weights_of),
         moments.start(state, SHOWN, weights_of),
         data.drawn_feed(draw, batch_size=config.examples_per_step),
         evaluator(config, system),

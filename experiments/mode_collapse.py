@@ -13,14 +13,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness import command, methods, options, play, population, published, text
+from experiments.harness import (
+    command,
+    history,
+    methods,
+    options,
+    play,
+    population,
+    published,
+    text,
+)
 from experiments.harness.bounds import Count, Decay, Rate, Several, Size, SizeOr0, Weight
 from gan_jax import data, games, plots
 from gan_jax.errors import Refusal
 from gan_jax.metrics import mode_coverage, spread
 from gan_jax.nets import GoodfellowDiscriminator, MLPDiscriminator, MLPGenerator
 from gan_jax.systems import GAN, networks
-from gan_jax.training import Evaluation, read_log
+from gan_jax.training import Evaluation
 from gan_jax.typing import Batch
 
 NUM_SAMPLES = 2_500
@@ -166,24 +175,19 @@ def evaluator(config: Config, system: GAN, workdir: Path) -> options.Evaluate:
             for name, values in coverage._asdict().items()
             for statistic, value in spread(values)._asdict().items()
         }
-        now = {"step": int(state.step[0]), **metrics}
-        return Evaluation({"coverage": picture(config, workdir, now)}, metrics)
+        past = history.so_far(workdir, {"step": int(state.step[0]), **metrics})
+        return Evaluation({"coverage": picture(config, past)}, metrics)
 
     return evaluate
 
 
-def picture(config: Config, workdir: Path, now: dict[str, float]) -> plots.Picture:
-    """What the log has of earlier evaluations, and this one."""
-    lines = [line for line in read_log(workdir) if "modes/mean" in line] + [now]
-
-    def column(name: str) -> np.ndarray:
-        return np.array([line[name] for line in lines])
-
+def picture(config: Config, past: dict[str, np.ndarray]) -> plots.Picture:
+    """What a run has measured so far."""
     name = f"{config.method}, packing {config.packing}"
     return plots.coverage_curves(
-        steps=column("step"),
-        modes={name: (column("modes/mean"), column("modes/std"))},
-        high_quality={name: (column("high_quality/mean"), column("high_quality/std"))},
+        steps=past["step"],
+        modes={name: (past["modes/mean"], past["modes/std"])},
+        high_quality={name: (past["high_quality/mean"], past["high_quality/std"])},
         num_modes=len(MIXTURES[config.mixture].means),
     )
 

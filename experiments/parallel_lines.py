@@ -124,12 +124,10 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         discriminator=optax.adam(config.critic_learning_rate, b1=0.5, b2=0.9),
     )
     still = optimizers._replace(generator=optax.sgd(0.0))
-    move = partial(games.alternating_step, num_discriminator_steps=config.num_discriminator_steps)
     blank, keys = {"point": jnp.zeros((1, 2))}, jax.random.split(config.key("init"), 3)
     steps, state = {}, {}
     for key, (name, system) in zip(keys, systems.items(), strict=False):
-        step = partial(move, game=system.game, optimizers=optimizers)
-        steps[name] = games.reporting(step, theta=theta_of)
+        steps[name] = games.reporting(config.alternating(system, optimizers), theta=theta_of)
         state[name] = system.init(key, blank, optimizers=optimizers)
 
     def at_theta(key, theta) -> games.GameState:
@@ -137,7 +135,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         critic = games.get_params(start).discriminator
         return games.set_params(start, games.Gradients({"theta": theta[None, None]}, critic))
 
-    fixed = partial(move, game=systems["wgan"].game, optimizers=still)
+    fixed = config.alternating(systems["wgan"], still)
     steps["fixed"] = games.population(fixed, batch_axis=None)
     state["fixed"] = jax.vmap(at_theta)(jax.random.split(keys[2], len(THETAS)), jnp.array(THETAS))
     result = config.train(

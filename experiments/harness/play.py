@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import jax.numpy as jnp
 import optax
@@ -32,6 +32,8 @@ LossName = Literal[
 
 Update = Literal["simultaneous", "alternating"]
 
+Played: TypeAlias = GAN | ADDA | CycleGAN | StyleGAN2 | TFGAN
+
 
 @dataclass(frozen=True, kw_only=True)
 class MovesOptions(RunOptions):
@@ -45,6 +47,16 @@ class MovesOptions(RunOptions):
     @property
     def examples_per_step(self) -> int:
         return self.batch_size * self.num_discriminator_steps
+
+    def alternating(self, system: Played, optimizers: games.Optimizers, **told: Any) -> Step:
+        """A step in which the discriminator moves as often as is chosen, and then the generator."""
+        return partial(
+            games.alternating_step,
+            game=system.game,
+            optimizers=optimizers,
+            num_discriminator_steps=self.num_discriminator_steps,
+            **told,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,18 +117,14 @@ class GameOptions(MovesOptions):
     def optimizers(self) -> games.Optimizers:
         return self.each(partial(optax.adam, b1=0.5))
 
-    def update_step(self, system: GAN | ADDA | CycleGAN | StyleGAN2 | TFGAN) -> Step:
+    def update_step(self, system: Played) -> Step:
         """One step of the game, in the order that is chosen."""
-        chosen = games.simultaneous_step
+        told = {"optimizers": self.optimizers(), "axis_name": self.axis_name}
         if self.update == "alternating":
-            chosen = partial(
-                games.alternating_step, num_discriminator_steps=self.num_discriminator_steps
-            )
-        return partial(
-            chosen, game=system.game, optimizers=self.optimizers(), axis_name=self.axis_name
-        )
+            return self.alternating(system, **told)
+        return partial(games.simultaneous_step, game=system.game, **told)
 
-    def step(self, system: GAN | ADDA | CycleGAN | StyleGAN2 | TFGAN) -> Step:
+    def step(self, system: Played) -> Step:
         """The update, with the generator's moving average kept beside it."""
         return games.exponential_average(self.update_step(system), decay=self.average_decay)
 

@@ -79,11 +79,15 @@ def scores_of(module: ModuleType, config: Any, workdir: Path) -> dict[str, float
 
 
 def rows(name: str, scores: list[dict[str, float]]) -> list[str]:
-    """A line for each metric: its mean ± standard deviation over seeds, and its values."""
+    """A line for each metric: its mean ± standard deviation over seeds, and its values.
+
+    What is not finite on some seed has no deviation.
+    """
     lines = [name]
     for metric in scores[0]:
         values = np.array([score[metric] for score in scores])
-        spread = f" ± {values.std(ddof=1):.4g}" if len(values) > 1 else ""
+        has_spread = len(values) > 1 and np.isfinite(values).all()
+        spread = f" ± {values.std(ddof=1):.4g}" if has_spread else ""
         each = ", ".join(f"{value:.4g}" for value in values)
         lines.append(f"  {metric:36s} {values.mean():.4g}{spread}  ({each})")
     return lines

@@ -12,6 +12,7 @@ import pytest
 
 from experiments import estimates
 from experiments.estimates import critic_gap, jensen_shannon_bound
+from experiments.harness import history
 from gan_jax import games, metrics, plots
 
 
@@ -61,7 +62,7 @@ def test_an_evaluation_that_is_repeated_counts_once_and_curves_are_of_all(tmp_pa
             ]
         )
     ]
-    monkeypatch.setattr(estimates, "read_log", lambda _: log)
+    monkeypatch.setattr(history, "read_log", lambda _: log)
     at_3 = dict.fromkeys(systems, state.replace(step=jnp.array(3)))
     first = evaluate(jax.random.key(0), at_3).metrics
     log.append({"step": 3, **first})

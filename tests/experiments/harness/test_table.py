@@ -52,6 +52,12 @@ def test_every_cell_is_run_for_every_seed_and_its_row_says_mean_and_deviation(
     assert json.loads(kept.read_text())["metrics"] == {"other": 1.0, "score": 12.0}
 
 
+def test_what_is_infinite_on_a_seed_has_no_deviation():
+    _, infinite, finite = table.rows("cell", [{"kl": np.inf, "js": 0.5}, {"kl": 1.0, "js": 0.7}])
+    assert infinite.split() == ["kl", "inf", "(inf,", "1)"]
+    assert "0.6 ± 0.1414  (0.5, 0.7)" in finite
+
+
 def test_a_table_that_was_stopped_goes_on_and_runs_nothing_twice(made_up, tmp_path, capsys):
     made_up.stop_at = 5
     with pytest.raises(Stopped):

@@ -13,30 +13,25 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from experiments.harness import command, options
 from experiments.harness.bounds import Count, Rate, Size, Weight
-from gan_jax import data, losses, plots
-from gan_jax.games import PlayerOutcome, descent_step, init_descent, together
+from experiments.harness.two_gaussians import TwoGaussiansOptions, objective
+from gan_jax import losses, plots
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.systems import networks
 from gan_jax.training import Evaluation
 from gan_jax.typing import Batch
 
-LOSSES = {"discriminator": losses.minimax(), "critic": losses.wasserstein()}
 DISTANCE = 10.0
 GRID = np.linspace(-3.0, DISTANCE + 3, 321, dtype=np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(options.RunOptions):
-    width: Size = 32
-    """Units in each of the two hidden layers of both."""
+class Config(TwoGaussiansOptions):
     penalty_weight: Weight = 100.0
     """λ of the critic's gradient penalty; its slope is too large by distance/2λ."""
     batch_size: Size = 256
-    """Samples of each of the two in a step."""
     learning_rate: Rate = 1e-3
     """Adam's."""
     steps: Count = 3_000
@@ -49,21 +44,7 @@ CONFIGS = {"gaussians": Config()}
 
 
 def build(config: Config, batch: Batch | None = None) -> MLPDiscriminator:
-    return MLPDiscriminator((config.width,) * 2)
-
-
-def objective(config: Config, network: MLPDiscriminator, name: str, *, weights, batch, key):
-    """What D, or the critic, minimises: the latter with a penalty of slopes other than 1."""
-
-    def judge(x):
-        return networks.infer(network, weights, x)
-
-    real, fake, loss = batch["real"], batch["fake"], LOSSES[name]
-    cost = jnp.mean(loss.real(judge(real))) + jnp.mean(loss.fake(judge(fake)))
-    if name == "critic":
-        penalty = losses.gradient_penalty(judge, real, fake, key)
-        cost += config.penalty_weight * jnp.mean(penalty)
-    return PlayerOutcome(cost)
+    return config.network()
 
 
 def evaluator(config: Config, network: MLPDiscriminator) -> options.Evaluate:
@@ -78,7 +59,7 @@ def evaluator(config: Config, network: MLPDiscriminator) -> options.Evaluate:
 
     def evaluate(key, state) -> Evaluation:
         probability, of_probability = along(nn.sigmoid, state["discriminator"].player.weights)
-        score, of_score = along(jax.nn.identity, state["critic"].player.weights)
+        score, of_score = map(np.asarray, along(jax.nn.identity, state["critic"].player.weights))
         fakes, between = np.abs(GRID - DISTANCE) < 1, (GRID > 0) & (GRID < DISTANCE)
         gap = np.interp([0, DISTANCE], GRID, score)
         metrics = {
@@ -87,51 +68,32 @@ def evaluator(config: Config, network: MLPDiscriminator) -> options.Evaluate:
             "critic/steepest": -of_score[between].min(),
             "critic/distance": gap[0] - gap[1],
         }
-        density = [np.exp(-((GRID - mean) ** 2) / 2) / 2 for mean in (0, DISTANCE)]
-        picture = plots.curves(
-            x=GRID,
-            curves={
-                "real (density, scaled)": density[0],
-                "fake (density, scaled)": density[1],
-                "D": np.asarray(probability),
-                "critic / distance, its mean at 1/2": np.asarray(score - gap.mean()) / DISTANCE
-                + 0.5,
-            },
-            x_label="x",
-            y_label="",
-        )
+        curves = {
+            "real (density, scaled)": np.exp(-(GRID**2) / 2) / 2,
+            "fake (density, scaled)": np.exp(-((GRID - DISTANCE) ** 2) / 2) / 2,
+            "D": np.asarray(probability),
+            "critic / distance, its mean at 1/2": (score - gap.mean()) / DISTANCE + 0.5,
+        }
+        picture = plots.curves(x=GRID, curves=curves, x_label="x", y_label="")
         return Evaluation({"slopes": picture}, metrics)
 
     return evaluate
 
 
-def draw(key, num: int) -> Batch:
-    real, fake = jax.random.normal(key, (2, num, 1))
-    return {"real": real, "fake": fake + DISTANCE}
-
-
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train D and the critic on the same samples, and look at their slopes."""
-    network, adam = build(config), optax.adam(config.learning_rate)
-    _, weights = networks.start(network, config.key("init"), jnp.zeros((1, 1)))
-    result = config.train(
-        together(
-            {
-                name: partial(
-                    descent_step,
-                    objective=partial(objective, config, network, name),
-                    optimizer=adam,
-                )
-                for name in LOSSES
-            }
-        ),
-        {name: init_descent(weights=weights, optimizer=adam) for name in LOSSES},
-        data.drawn_feed(draw, batch_size=config.batch_size),
+    network = build(config)
+    result = config.tell_apart(
+        {
+            "discriminator": partial(objective, network, losses.minimax()),
+            "critic": partial(objective, network, losses.wasserstein(), config.penalty_weight),
+        },
+        config.learning_rate,
+        DISTANCE,
         evaluator(config, network),
         workdir=workdir,
         fresh=fresh,
         shown=("discriminator/loss", "critic/loss"),
-        unit="pairs",
     )
     return result.says(
         "where the fakes are D's slope is at most {discriminator/slope:.1e}, the critic's at "

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from experiments.harness import command, options
 from experiments.harness.bounds import Count, Rate, Size
-from gan_jax import data, losses, plots
-from gan_jax.games import PlayerOutcome, descent_step, init_descent, together
+from experiments.harness.two_gaussians import TwoGaussiansOptions, objective
+from gan_jax import losses, plots
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.systems import networks
 from gan_jax.training import Evaluation
@@ -39,11 +37,8 @@ EXACT = 0.5 - GRID
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(options.CosineOptions):
-    width: Size = 32
-    """Units in each of the two hidden layers."""
+class Config(TwoGaussiansOptions, options.CosineOptions):
     batch_size: Size = 2_048
-    """Samples of each of the two in a step."""
     learning_rate: Rate = 3e-3
     decay_steps: Count = 3_000
     steps: Count = 3_000
@@ -56,29 +51,21 @@ CONFIGS = {"gaussians": Config()}
 
 
 def build(config: Config, batch: Batch | None = None) -> MLPDiscriminator:
-    return MLPDiscriminator((config.width,) * 2)
-
-
-def objective(network: MLPDiscriminator, loss: losses.AdversarialLoss, *, weights, batch, key):
-    p, q = (networks.infer(network, weights, batch[name]) for name in ("p", "q"))
-    return PlayerOutcome(jnp.mean(loss.real(p)) + jnp.mean(loss.fake(q)))
+    return config.network()
 
 
 def evaluator(config: Config, network: MLPDiscriminator) -> options.Evaluate:
     """Read the log ratio off every critic, and draw it beside the exact one."""
 
     def evaluate(key, state) -> Evaluation:
-        log_ratios = {}
+        log_ratios, metrics = {}, {}
         for name, (_, ratio) in ESTIMATORS.items():
             output = networks.infer(network, state[name].player.weights, jnp.asarray(GRID)[:, None])
             # A chi-squared critic may ask for a negative ratio before it is trained.
             log_ratios[name] = np.log(np.maximum(ratio(output), 1e-6))
-        metrics = {}
-        for name, y in log_ratios.items():
-            slope, intercept = np.polyfit(GRID, y, 1)
-            error = np.max(np.abs(y - EXACT))
+            slope, intercept = np.polyfit(GRID, log_ratios[name], 1)
             metrics |= {f"{name}/slope": slope, f"{name}/intercept": intercept}
-            metrics[f"{name}/error"] = error
+            metrics[f"{name}/error"] = np.max(np.abs(log_ratios[name] - EXACT))
         curves = {"exact": EXACT, **log_ratios}
         picture = plots.curves(x=GRID, curves=curves, x_label="x", y_label="log p(x)/q(x)")
         return Evaluation({"log_ratios": picture}, metrics)
@@ -86,31 +73,17 @@ def evaluator(config: Config, network: MLPDiscriminator) -> options.Evaluate:
     return evaluate
 
 
-def draw(key, num: int):
-    p, q = jax.random.normal(key, (2, num, 1))
-    return {"p": p, "q": q + 1}
-
-
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train all discriminators on the same samples, and read the ratio back."""
     network = build(config)
-    optimizer = optax.adam(config.cosine())
-    _, weights = networks.start(network, config.key("init"), jnp.zeros((1, 1)))
-    descend = partial(descent_step, optimizer=optimizer)
-    result = config.train(
-        together(
-            {
-                name: partial(descend, objective=partial(objective, network, loss))
-                for name, (loss, _) in ESTIMATORS.items()
-            }
-        ),
-        {name: init_descent(weights=weights, optimizer=optimizer) for name in ESTIMATORS},
-        data.drawn_feed(draw, batch_size=config.batch_size),
+    result = config.tell_apart(
+        {name: partial(objective, network, loss) for name, (loss, _) in ESTIMATORS.items()},
+        config.cosine(),
+        1.0,
         evaluator(config, network),
         workdir=workdir,
         fresh=fresh,
         shown=("logistic/loss",),
-        unit="pairs",
     )
     read = [
         "{} {:.3f} {:+.3f} x (largest error {:.3f})".format(

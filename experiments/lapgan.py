@@ -25,7 +25,7 @@ from gan_jax import data, games, nets, plots
 from gan_jax.errors import Refusal
 from gan_jax.systems import GAN, LAPGAN, networks
 from gan_jax.training import Evaluation, batch_shapes, first_batch
-from gan_jax.typing import Batch, KeyArray
+from gan_jax.typing import Batch
 
 NUM_SHOWN = 64
 COLUMNS = 16
@@ -150,16 +150,15 @@ def base_networks(config: Config, shape: tuple[int, ...], told: dict[str, Any]) 
 
 
 def maker(config: Config, system: LAPGAN) -> runs.Maker:
-    """Images in [0, 1], by every level's weights."""
-
-    def sample(key: KeyArray, weights: Any, num: int, *labels: Any) -> jax.Array:
-        return (system.sample(key, weights, num, *labels) + 1) / 2
-
-    def generate(weights: Any, latents: jax.Array, *labels: Any) -> jax.Array:
-        return (system.generate(weights, latents, *labels) + 1) / 2
-
-    at = {name: (name,) for name in system.named}
-    return runs.Maker(sample, system.latents, generate, at=at, conditions=system.conditions)
+    """Images by every level's weights."""
+    return runs.Maker(
+        system.sample,
+        system.latents,
+        system.generate,
+        at={name: (name,) for name in system.named},
+        conditions=system.conditions,
+        is_signed=True,
+    )
 
 
 def generators(state: Any) -> dict[str, games.Weights]:

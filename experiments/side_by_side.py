@@ -71,16 +71,8 @@ def build(config: Config, batch: Batch) -> dict[str, Any]:
 
 
 def maker(config: Config, systems: dict[str, Any]) -> runs.Maker:
-    """The GAN's, whose images are here in [0, 1]."""
     gan = systems["gan"]
-
-    def sample(key, weights, num):
-        return (gan.sample(key, weights, num) + 1) / 2
-
-    def generate(weights, latents):
-        return (gan.generate(weights, latents) + 1) / 2
-
-    return runs.Maker(sample, gan.latents, generate, at=("gan",))
+    return runs.Maker(gan.sample, gan.latents, gan.generate, at=("gan",), is_signed=True)
 
 
 def evaluator(config: Config, systems: dict[str, Any], dataset: data.Dataset) -> options.Evaluate:

@@ -94,6 +94,7 @@ class Maker(NamedTuple):
     at: tuple[str, ...] | Mapping[str, tuple[str, ...]] = ()
     unseen: Batch | None = None
     conditions: tuple[str, ...] = ()
+    is_signed: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,6 +137,8 @@ class Opened(NamedTuple):
     @property
     def is_signed(self) -> bool:
         """Whether images are in [-1, 1], and not in [0, 1]."""
+        if isinstance(self.maker, Maker):
+            return self.maker.is_signed
         generator = getattr(self.maker, "generator", None)
         return generator is not None and output_bound(generator) == SIGNED
 

@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.flatten_util import ravel_pytree
 
 from experiments.harness import command, moments, options, phases, pictures
 from experiments.harness.bounds import Count, Rate, Size
@@ -82,24 +81,18 @@ def evaluator(config: Config, system: GAN, batch: Batch) -> options.Evaluate:
         if state.memory is None:  # G is still learning
             return Evaluation(files)
         steps, past = moments.so_far(state, SHOWN)
-        norms, spreads, cosines, metrics = {}, {}, {}, {}
+        norms, cosines, metrics = {}, {}, {}
         for name, played in systems.items():
-            found = gradients(key_gradients, state, past, batch, played)
-            norms[name], spreads[name], cosines[name] = map(np.asarray, found)
-            for step, *values in zip(steps, *found, strict=True):
-                numbers = dict(zip(("norm", "spread", "cosine"), map(float, values), strict=True))
-                metrics |= {f"{name}/{step}/{what}": x for what, x in numbers.items()}
-            metrics |= {f"{name}/{what}": x for what, x in numbers.items()}
-        x = np.array(steps)
-        curves = {f"{name}, norm": y for name, y in norms.items()}
-        curves |= {f"{name}, spread over batches": y for name, y in spreads.items()}
-        drawn = partial(plots.curves, x=x, x_label="moves of D from scratch")
-        files["gradients"] = drawn(curves=curves, y_label="G's gradient", scales=("log", "log"))
-        files["cosines"] = drawn(
-            curves=cosines,
-            y_label="its cosine to that under the newest D",
-            scales=("log", "linear"),
-        )
+            found = [*map(np.asarray, gradients(key_gradients, state, past, batch, played))]
+            norm, spread, cosines[name] = found
+            norms |= {f"{name}, norm": norm, f"{name}, spread over batches": spread}
+            for what, values in zip(("norm", "spread", "cosine"), found, strict=True):
+                at = {f"{name}/{step}/{what}": x for step, x in zip(steps, values, strict=True)}
+                metrics |= {**at, f"{name}/{what}": values[-1]}
+        drawn = partial(plots.curves, x=np.array(steps), x_label="moves of D from scratch")
+        files["gradients"] = drawn(curves=norms, y_label="G's gradient", scales=("log", "log"))
+        label = "its cosine to that under the newest D"
+        files["cosines"] = drawn(curves=cosines, y_label=label, scales=("log", "linear"))
         return Evaluation(files, metrics)
 
     return evaluate
@@ -109,23 +102,12 @@ def evaluator(config: Config, system: GAN, batch: Batch) -> options.Evaluate:
 def gradients(
     key, state: games.GameState, discriminators: games.Weights, batch: Batch, system: GAN
 ):
-    """Of each D: the mean norm of G's gradient over batches, its spread, its direction.
+    """Of each D: norm and spread of G's gradient over batches, cosine to that under the last D."""
 
-    spread: √E ‖g - E g‖². direction: the cosine of E g under this D and under the last one.
-    """
-
-    def under(weights):
-        player = state.discriminator.replace(weights=weights)
-
-        def of_batch(key):
-            at = state.replace(discriminator=player)
-            slope, _ = games.vector_field(key, at, batch, game=system.game)
-            return ravel_pytree(slope.generator)[0]
-
-        each = jax.lax.map(of_batch, jax.random.split(key, NUM_BATCHES))
-        mean = jnp.mean(each, axis=0, keepdims=True)
-        spread = jnp.sqrt(jnp.mean(jnp.sum((each - mean) ** 2, axis=1)))
-        return jnp.mean(jnp.linalg.norm(each, axis=1)), spread, mean[0]
+    def under(weights) -> games.GradientNoise:
+        at = state.replace(discriminator=state.discriminator.replace(weights=weights))
+        told = {"game": system.game, "num_draws": NUM_BATCHES}
+        return games.gradient_noise("generator", key, at, batch, **told)
 
     norms, spreads, means = jax.lax.map(under, discriminators)
     lengths = jnp.linalg.norm(means, axis=1)

@@ -35,6 +35,7 @@ from gan_jax.games.extragradient import (
     past_extragradient_step,
 )
 from gan_jax.games.lookahead import Lookahead, lookahead, lookahead_memory
+from gan_jax.games.noise import GradientNoise, gradient_noise
 from gan_jax.games.population import population
 from gan_jax.games.reporting import reporting
 from gan_jax.games.rows import init_rows, rows_step
@@ -54,6 +55,7 @@ __all__ = [
     "DescentState",
     "Game",
     "GameState",
+    "GradientNoise",
     "Gradients",
     "Lookahead",
     "Objective",
@@ -78,6 +80,7 @@ __all__ = [
     "extragradient_step",
     "generator_step",
     "get_params",
+    "gradient_noise",
     "init",
     "init_descent",
     "init_rows",

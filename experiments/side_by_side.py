@@ -100,15 +100,6 @@ def evaluator(config: Config, systems: dict[str, Any], dataset: data.Dataset) ->
     return evaluate
 
 
-def over_time(samples: Path) -> plots.Picture:
-    """The rows that a run has drawn, from its first on."""
-    rows = [np.asarray(Image.open(path)) for path in sorted(samples.glob("row-*.png"))]
-    width = max(row.shape[1] for row in rows)
-    margins = [((0, 0), (width - row.shape[1], 0), (0, 0)) for row in rows]
-    padded = [np.pad(row, at, constant_values=255) for row, at in zip(rows, margins, strict=True)]
-    return plots.Picture(np.concatenate(padded))
-
-
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train both on the same batches, and put what they made on the way into one picture."""
     dataset = config.images()
@@ -135,7 +126,8 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         shown=("vae/loss", "gan/generator/loss"),
     )
     if jax.process_index() == 0:
-        over_time(result.samples).save(result.samples / "over_time.png")
+        rows = [np.asarray(Image.open(at)) for at in sorted(result.samples.glob("row-*.png"))]
+        plots.stacked([*map(plots.Picture, rows)]).save(result.samples / "over_time.png")
     return result.says(
         text.table([(name, f"{value:.4g}") for name, value in result.metrics.items()])
     )

@@ -33,25 +33,19 @@ class Options(RunAgain):
 
 
 def dimensions(run: Opened, latents: jax.Array, images: np.ndarray) -> dict[str, float]:
-    """Of samples, by their neighbours; and of the surface at some of the latents, by its slopes.
-
-    moving: (Σ σ²)²/Σ σ⁴ of the Jacobian's singular values σ, the number of directions in which an
-    image moves if it moves alike in each of them.
-    """
+    """Of the surface at some of the latents, by its slopes; moving: in how many an image moves."""
 
     def image(z: jax.Array) -> jax.Array:
         return run.maker.generate(run.weights, z.reshape(1, *latents.shape[1:]))[0]
 
     some = options.flat(latents)
     spectra = np.asarray(jax.jit(lambda z: metrics.jacobian_spectra(image, z))(some))
-    squares = spectra**2
-    moving = np.sum(squares, axis=1) ** 2 / np.sum(squares**2, axis=1)
     size = max(some.shape[1], images[0].size)
     return {
         "latents": some.shape[1],
         "pixels": images[0].size,
         "rank": int(metrics.numerical_rank(spectra, size).max()),
-        "moving": float(np.mean(moving)),
+        "moving": float(np.mean(metrics.participation_ratio(spectra))),
     }
 
 

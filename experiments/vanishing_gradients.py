@@ -81,16 +81,17 @@ def evaluator(config: Config, system: GAN, batch: Batch) -> options.Evaluate:
         if state.memory is None:  # G is still learning
             return Evaluation(files)
         steps, past = moments.so_far(state, SHOWN)
-        norms, cosines, metrics = {}, {}, {}
+        norms, spreads, cosines, metrics = {}, {}, {}, {}
         for name, played in systems.items():
             found = [*map(np.asarray, gradients(key_gradients, state, past, batch, played))]
-            norm, spread, cosines[name] = found
-            norms |= {f"{name}, norm": norm, f"{name}, spread over batches": spread}
+            norms[f"{name}, norm"], spreads[f"{name}, spread over batches"], cosines[name] = found
             for what, values in zip(("norm", "spread", "cosine"), found, strict=True):
                 at = {f"{name}/{step}/{what}": x for step, x in zip(steps, values, strict=True)}
                 metrics |= {**at, f"{name}/{what}": values[-1]}
         drawn = partial(plots.curves, x=np.array(steps), x_label="moves of D from scratch")
-        files["gradients"] = drawn(curves=norms, y_label="G's gradient", scales=("log", "log"))
+        files["gradients"] = drawn(
+            curves=norms | spreads, y_label="G's gradient", scales=("log", "log")
+        )
         label = "its cosine to that under the newest D"
         files["cosines"] = drawn(curves=cosines, y_label=label, scales=("log", "linear"))
         return Evaluation(files, metrics)

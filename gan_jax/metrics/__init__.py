@@ -3,7 +3,12 @@
 from gan_jax.metrics.annealing import AnnealedEstimate, annealed_log_likelihood
 from gan_jax.metrics.bins import DifferentBins, bin_counts, different_bins
 from gan_jax.metrics.copying import DataCopying, data_copying, nearest_distances
-from gan_jax.metrics.dimension import intrinsic_dimension, jacobian_spectra, numerical_rank
+from gan_jax.metrics.dimension import (
+    intrinsic_dimension,
+    jacobian_spectra,
+    numerical_rank,
+    participation_ratio,
+)
 from gan_jax.metrics.divergences import (
     Transport,
     chi2_divergence,
@@ -108,6 +113,7 @@ __all__ = [
     "normals_on_grid",
     "numerical_rank",
     "optimal_transport",
+    "participation_ratio",
     "parzen_bandwidth",
     "parzen_log_likelihood",
     "path_length_lerp",

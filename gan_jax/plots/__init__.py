@@ -7,7 +7,7 @@ from gan_jax.plots.dynamics import eigenvalues, phase_portraits
 from gan_jax.plots.images import brightness_grid, captioned_grid, image_grid, save_images
 from gan_jax.plots.latents import latents
 from gan_jax.plots.learning import Moment, learning_process
-from gan_jax.plots.pictures import Animation, Picture
+from gan_jax.plots.pictures import Animation, Picture, stacked
 from gan_jax.plots.points import points_over_surface, transport_lines
 from gan_jax.plots.sounds import Sound, in_a_row, spectrogram_grid
 from gan_jax.plots.tables import shaded_table
@@ -34,5 +34,6 @@ __all__ = [
     "save_images",
     "shaded_table",
     "spectrogram_grid",
+    "stacked",
     "transport_lines",
 ]

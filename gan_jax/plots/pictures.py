@@ -1,6 +1,7 @@
 """Pictures as arrays of pixels: written as PNG or GIF, and shown by a notebook that names them."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,16 @@ class Picture(NamedTuple):
     def __repr__(self) -> str:
         height, width, _ = self.pixels.shape
         return f"Picture({width} x {height})"
+
+
+def stacked(pictures: Sequence[Picture]) -> Picture:
+    """Put pictures under one another, flush right, on white."""
+    width = max(picture.pixels.shape[1] for picture in pictures)
+    rows = [
+        np.pad(pixels, ((0, 0), (width - pixels.shape[1], 0), (0, 0)), constant_values=255)
+        for (pixels,) in pictures
+    ]
+    return Picture(np.concatenate(rows))
 
 
 class Animation(NamedTuple):

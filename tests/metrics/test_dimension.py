@@ -52,6 +52,14 @@ def test_a_map_has_the_rank_of_its_matrix_at_most_as_many_as_its_latents():
     np.testing.assert_array_equal(metrics.numerical_rank(spectra, 30), 2)
 
 
+def test_the_participation_ratio_counts_equal_values_and_weighs_others():
+    spectra = np.array([[5.0, 5, 5, 0], [0.1, 0, 0, 0], [2, 1, 0, 0], [0, 0, 0, 0]])
+    found = metrics.participation_ratio(spectra)
+    np.testing.assert_allclose(found, [3, 1, 25 / 17, 0])
+    with pytest.raises(ValueError, match="spectra"):
+        metrics.participation_ratio(np.array([[1.0, np.nan]]))
+
+
 def test_a_map_to_fewer_numbers_than_latents_has_no_more_than_these():
     spectra = metrics.jacobian_spectra(lambda z: z[:2], jnp.ones((1, 5)))
     np.testing.assert_allclose(spectra, [[1, 1, 0, 0, 0]])

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan_jax.plots import Animation, Picture, image_grid
+from gan_jax.plots import Animation, Picture, image_grid, stacked
 from gan_jax.plots.pictures import picture
 
 
@@ -20,6 +20,13 @@ def test_a_picture_is_written_and_shown_as_it_is(tmp_path):
         np.testing.assert_array_equal(read, pixels)
     assert repr(drawn) == "Picture(5 x 3)"
     assert image_grid(np.zeros((1, 2, 2, 1))).pixels.dtype == np.uint8
+
+
+def test_pictures_under_one_another_end_at_the_right_and_have_white_before_them():
+    wide, narrow = np.full((2, 5, 3), 7, np.uint8), np.full((1, 3, 3), 9, np.uint8)
+    pixels = stacked([Picture(wide), Picture(narrow)]).pixels
+    assert pixels[..., 0].tolist() == [[7] * 5, [7] * 5, [255, 255, 9, 9, 9]]
+    assert pixels.dtype == np.uint8
 
 
 def test_an_animation_shows_its_frames_in_turn_for_ever(tmp_path):

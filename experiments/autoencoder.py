@@ -151,11 +151,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         fresh=fresh,
         shown=("autoencoder/loss", "vae/loss"),
     )
-    names = [name.removeprefix("vae/") for name in result.metrics if name.startswith("vae/")]
-    rows = [("", *models)] + [
-        (name, *(f"{result.metrics[f'{model}/{name}']:.4g}" for model in models)) for name in names
-    ]
-    return result.says(text.table(rows))
+    return result.says(text.columns(result.metrics))
 
 
 if __name__ == "__main__":

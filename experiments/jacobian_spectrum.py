@@ -134,14 +134,6 @@ def draw(key, num: int) -> Batch:
     return {"point": data.mixtures.sample(key, MIXTURE, num)}
 
 
-def table(metrics) -> str:
-    columns = ("left", "right", "height", "angle", "rotation", "modes")
-    rows = [["", *columns]]
-    for name in ("plain", "r1", "consensus"):
-        rows.append([name, *(f"{float(metrics[f'{name}/{column}']):.3g}" for column in columns)])
-    return text.table(rows)
-
-
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
     """Train the three from the same weights on the same points, and look at them on the way."""
     adam = optax.adam(config.learning_rate, b1=0.5)
@@ -161,7 +153,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         shown=("plain/discriminator/loss", "r1/discriminator/loss"),
         unit="points",
     )
-    return result.says(table(result.metrics))
+    return result.says(text.columns(result.metrics, ".3g"))
 
 
 if __name__ == "__main__":

@@ -102,10 +102,8 @@ def run(chosen: RunAgain) -> str:
         made = run.restored.experiment
         raise Refusal(f"{chosen.run} is a run of {made}; name one of experiments.autoencoder.")
     found = measured(chosen.key, run)
-    names = list(found["vae"])
-    rows = [[f"{row[name]:.3f}" if name in row else "" for row in found.values()] for name in names]
-    return text.table(
-        [("", *found), *([name, *row] for name, row in zip(names, rows, strict=True))]
+    return text.columns(
+        {f"{name}/{what}": x for name, row in found.items() for what, x in row.items()}, ".3f"
     )
 
 

@@ -128,9 +128,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     if jax.process_index() == 0:
         rows = [np.asarray(Image.open(at)) for at in sorted(result.samples.glob("row-*.png"))]
         plots.stacked([*map(plots.Picture, rows)]).save(result.samples / "over_time.png")
-    return result.says(
-        text.table([(name, f"{value:.4g}") for name, value in result.metrics.items()])
-    )
+    return result.says(text.columns(result.metrics))
 
 
 if __name__ == "__main__":

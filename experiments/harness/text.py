@@ -1,7 +1,7 @@
 """Tables of text, as experiments print them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -12,6 +12,18 @@ def table(rows: Sequence[Sequence[str]]) -> str:
         + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
         for row in rows
     )
+
+
+def columns(numbers: Mapping[str, float], form: str = ".4g") -> str:
+    """A table of numbers that are called column/row, with nothing where there is none."""
+    names = [name.split("/", 1) for name in numbers]
+    heads, rows = (dict.fromkeys(of_each) for of_each in zip(*names, strict=True))
+
+    def cell(head: str, row: str) -> str:
+        number = numbers.get(f"{head}/{row}")
+        return "" if number is None else f"{float(number):{form}}"
+
+    return table([("", *heads), *((row, *(cell(head, row) for head in heads)) for row in rows)])
 
 
 def plus_minus(value: float, spread: float, digits: int = 2) -> str:

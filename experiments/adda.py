@@ -10,7 +10,6 @@ of yours.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +22,7 @@ from experiments.harness.bounds import Count, Rate, Size
 from experiments.harness.pictures import Crop
 from gan_jax import data, plots
 from gan_jax.errors import Refusal
-from gan_jax.games import averaged, descent_step, exponential_average_memory
+from gan_jax.games import averaged, exponential_average_memory
 from gan_jax.nets import ADDAEncoder, MLPDiscriminator, MLPEncoder
 from gan_jax.systems import ADDA
 from gan_jax.training import Evaluation, Phase, batch_shapes, first_batch
@@ -176,12 +175,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         state = system.init_target(key_target, weights, batch, optimizers=optimizers)
         return exponential_average_memory(state)
 
-    learn = partial(
-        descent_step,
-        objective=system.objective,
-        optimizer=optimizer,
-        axis_name=config.axis_name,
-    )
+    learn = config.descent(system.objective, optimizer)
     size, steps = config.examples_per_step, (config.source_steps, config.steps)
     first, last = map(config.timetable, steps)
     result = config.train_phases(

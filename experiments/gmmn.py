@@ -4,7 +4,6 @@ No opponent: the generator minimises the maximum mean discrepancy to a batch of 
 """
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import flax.linen as nn
@@ -14,7 +13,6 @@ import optax
 from experiments.harness import command, options, pictures
 from experiments.harness.bounds import Count, Rate, Size
 from gan_jax import data, losses, plots
-from gan_jax.games import descent_step
 from gan_jax.nets import MLPGenerator
 from gan_jax.systems import GMMN, networks
 from gan_jax.training import Evaluation, first_batch
@@ -80,7 +78,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     system = build(config, batch)
     optimizer = optax.adam(config.learning_rate)
     result = config.train(
-        partial(descent_step, objective=system.objective, optimizer=optimizer),
+        config.descent(system.objective, optimizer),
         system.init(config.key("init"), batch, optimizer=optimizer),
         feed,
         evaluator(config, system, dataset),

@@ -6,7 +6,6 @@ from the same latents all along. Scored by the Fréchet distance of a classifier
 """
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +109,8 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     adam = optax.adam(config.vae_learning_rate)
     key_vae, key_gan = jax.random.split(config.key("init"))
     players = gan.init(key_gan, batch, optimizers=config.optimizers())
-    descend = partial(
-        games.descent_step, objective=vae.objective, optimizer=adam, axis_name=config.axis_name
-    )
     result = config.train(
-        games.together({"vae": descend, "gan": config.step(gan)}),
+        games.together({"vae": config.descent(vae.objective, adam), "gan": config.step(gan)}),
         {
             "vae": vae.init(key_vae, batch, optimizer=adam),
             "gan": games.exponential_average_memory(players),

@@ -17,7 +17,7 @@ from experiments.harness.features import in_chunks
 from experiments.harness.options import first_examples
 from gan_jax import data, plots, training
 from gan_jax.errors import Refusal
-from gan_jax.games import DescentState, Weights, descent_step
+from gan_jax.games import DescentState, Weights
 from gan_jax.metrics import retrieval_accuracy
 from gan_jax.nets import CharCNNRNN, ImageEncoder
 from gan_jax.systems import JointEmbedding
@@ -79,12 +79,7 @@ class EncoderOptions(CaptionOptions):
         return optax.adam(self.encoder_learning_rate)
 
     def encoder_step(self, system: JointEmbedding) -> Step:
-        return partial(
-            descent_step,
-            objective=system.objective,
-            optimizer=self.encoder_optimizer,
-            axis_name=getattr(self, "axis_name", None),
-        )
+        return self.descent(system.objective, self.encoder_optimizer)
 
     def encoder_feed(self, captions: Captions) -> Feed:
         """Images, and of each one sentence, drawn anew whenever it is seen."""

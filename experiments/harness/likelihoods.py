@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import linen as nn
 
 from experiments.harness.bounds import Rate, Several, Size
@@ -17,10 +15,10 @@ from experiments.harness.pictures import Crop, PictureOptions
 from experiments.harness.text import plus_minus
 from gan_jax import data, losses
 from gan_jax.errors import Refusal
-from gan_jax.games import Objective, Weights, descent_step
+from gan_jax.games import Weights
 from gan_jax.metrics import log_likelihoods_in_parts, spread
-from gan_jax.training.compile import AXIS, Parallel
-from gan_jax.typing import Batch, Feed, KeyArray, Step
+from gan_jax.training.compile import Parallel
+from gan_jax.typing import Batch, Feed, KeyArray
 
 CHUNK = 50  # images, and samples of each, that are decoded at a time
 NUM_AVERAGED = 10_000
@@ -88,10 +86,6 @@ class ImageOptions(PictureOptions):
         if self.binarization == "stochastic":
             images = data.binarize(self.key("pixels"), images)
         return images, some.get("label", np.zeros(len(images), np.int32))
-
-    def descent(self, objective: Objective, optimizer: optax.GradientTransformation) -> Step:
-        axis_name = AXIS if self.parallel == "pmap" else None
-        return partial(descent_step, objective=objective, optimizer=optimizer, axis_name=axis_name)
 
 
 @dataclass(frozen=True, kw_only=True)

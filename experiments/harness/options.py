@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, get_args
@@ -15,9 +16,10 @@ import optax
 from experiments.harness.bounds import Count, Rate, Seed, check_bounds
 from gan_jax import data
 from gan_jax.errors import Refusal
+from gan_jax.games import Objective, descent_step
 from gan_jax.signals import center_crop
 from gan_jax.training import Evaluation, Hook, Timetable, continue_from, process_rows, train
-from gan_jax.training.compile import Parallel
+from gan_jax.training.compile import AXIS, Parallel
 from gan_jax.training.rundir import SAMPLES, starts_anew
 from gan_jax.typing import Feed, KeyArray, PyTree, Step
 
@@ -102,6 +104,16 @@ class RunOptions:
     @property
     def examples_per_step(self) -> int:
         return self.batch_size
+
+    @property
+    def axis_name(self) -> str | None:
+        """The axis over which the step must average by itself: pmap's."""
+        return AXIS if self.parallel == "pmap" else None
+
+    def descent(self, objective: Objective, optimizer: optax.GradientTransformation) -> Step:
+        """One step down an objective."""
+        told = {"optimizer": optimizer, "axis_name": self.axis_name}
+        return partial(descent_step, objective=objective, **told)
 
     def feed(self, dataset: data.Dataset, fields: data.Fields) -> Feed:
         """The batches that this process reads of the dataset."""

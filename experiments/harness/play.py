@@ -15,7 +15,7 @@ from gan_jax import games, losses
 from gan_jax.errors import Refusal
 from gan_jax.systems import ADDA, GAN, TFGAN, CycleGAN, StyleGAN2
 from gan_jax.training import first_batch
-from gan_jax.training.compile import AXIS, Parallel
+from gan_jax.training.compile import Parallel
 from gan_jax.typing import Batch, Feed, Step
 
 LOSSES = {
@@ -91,11 +91,6 @@ class GameOptions(MovesOptions):
                 f"--num-discriminator-steps is {self.num_discriminator_steps}, but in a "
                 "simultaneous update both players move once: choose 1, or --update alternating."
             )
-
-    @property
-    def axis_name(self) -> str | None:
-        """The axis over which the step must average by itself: pmap's."""
-        return AXIS if self.parallel == "pmap" else None
 
     @property
     def network_dtype(self) -> jnp.dtype:

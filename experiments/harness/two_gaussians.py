@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -12,7 +11,7 @@ import optax
 from experiments.harness.bounds import Size
 from experiments.harness.options import Evaluate, Result, RunOptions
 from gan_jax import data, losses
-from gan_jax.games import Objective, PlayerOutcome, descent_step, init_descent, together
+from gan_jax.games import Objective, PlayerOutcome, init_descent, together
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.systems import networks
 from gan_jax.typing import Batch
@@ -39,14 +38,13 @@ class TwoGaussiansOptions(RunOptions):
         """Train a discriminator by each objective, from the same weights, on the same samples."""
         adam = optax.adam(rate)
         _, weights = networks.start(self.network(), self.key("init"), jnp.zeros((1, 1)))
-        descend = partial(descent_step, optimizer=adam)
 
         def draw(key, num: int) -> Batch:
             real, fake = jax.random.normal(key, (2, num, 1))
             return {"real": real, "fake": fake + distance}
 
         return self.train(
-            together({name: partial(descend, objective=o) for name, o in objectives.items()}),
+            together({name: self.descent(o, adam) for name, o in objectives.items()}),
             {name: init_descent(weights=weights, optimizer=adam) for name in objectives},
             data.drawn_feed(draw, batch_size=self.batch_size),
             evaluate,

@@ -25,7 +25,7 @@ from gan_jax.errors import Refusal
 from gan_jax.games import averaged, exponential_average_memory
 from gan_jax.nets import ADDAEncoder, MLPDiscriminator, MLPEncoder
 from gan_jax.systems import ADDA
-from gan_jax.training import Evaluation, Phase, batch_shapes, first_batch
+from gan_jax.training import Evaluation, batch_shapes, first_batch
 from gan_jax.typing import Batch
 
 NUM_COMPARED = 10_000
@@ -176,12 +176,10 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         return exponential_average_memory(state)
 
     learn = config.descent(system.objective, optimizer)
-    size, steps = config.examples_per_step, (config.source_steps, config.steps)
-    first, last = map(config.timetable, steps)
     result = config.train_phases(
         [
-            Phase(PHASES[0], lambda _: source, learn, labelled, size, first),
-            Phase(PHASES[1], adapt, config.step(system), both, size, last),
+            config.phase(PHASES[0], lambda _: source, learn, labelled, config.source_steps),
+            config.phase(PHASES[1], adapt, config.step(system), both, config.steps),
         ],
         evaluator(config, system, found),
         workdir=workdir,

@@ -204,7 +204,7 @@ def growth(config: Config, system: GAN, feed: Feed) -> list[Phase]:
         )
         steps = config.steps if level == num_levels - 1 else config.fade_steps * min(level + 1, 2)
         name = "x".join(str(size << level) for size in base)
-        return Phase(name, start, step, feed, config.examples_per_step, config.timetable(steps))
+        return config.phase(name, start, step, feed, steps)
 
     return [phase(level) for level in range(num_levels)]
 

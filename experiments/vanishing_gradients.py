@@ -22,7 +22,7 @@ from experiments.harness.bounds import Count, Rate, Size
 from gan_jax import data, games, losses, plots
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.systems import GAN, networks
-from gan_jax.training import Evaluation, Phase, batch_shapes, first_batch
+from gan_jax.training import Evaluation, batch_shapes, first_batch
 from gan_jax.typing import Batch, Step
 
 LOSSES = {"minimax": losses.minimax(), "non_saturating": losses.non_saturating()}
@@ -140,31 +140,15 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         anew = init(key_another, batch)
         return moments.start(anew.replace(generator=state.generator), SHOWN, discriminator_of)
 
-    tell = counted(partial(games.discriminator_step, **told))
-    first, last = map(config.timetable, (config.generator_steps, config.steps))
-    result = config.train_phases(
-        [
-            Phase(
-                "both",
-                lambda _: init(key_both, batch),
-                partial(games.alternating_step, **told),
-                feed,
-                config.batch_size,
-                first,
-            ),
-            Phase(
-                "discriminator",
-                another,
-                moments.remembering(tell, SHOWN, discriminator_of),
-                feed,
-                config.batch_size,
-                last,
-            ),
-        ],
-        evaluator(config, system, batch),
-        workdir=workdir,
-        fresh=fresh,
-    )
+    both = partial(games.alternating_step, **told)
+    alone = counted(partial(games.discriminator_step, **told))
+    remembered = moments.remembering(alone, SHOWN, discriminator_of)
+    in_turn = [
+        config.phase("both", lambda _: init(key_both, batch), both, feed, config.generator_steps),
+        config.phase("discriminator", another, remembered, feed, config.steps),
+    ]
+    looking = evaluator(config, system, batch)
+    result = config.train_phases(in_turn, looking, workdir=workdir, fresh=fresh)
     return result.says(
         "G's gradient from {minimax/1/norm:.3g} after one move of D to {minimax/norm:.3g} under "
         "minimax; under the non-saturating loss from {non_saturating/1/norm:.3g} to "

@@ -1,6 +1,6 @@
 """The options of experiments that train in phases, and the run that they make."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,18 @@ from typing import Any
 from experiments.harness.options import Evaluate, Result, RunOptions
 from gan_jax.errors import Refusal
 from gan_jax.training import Phase, train_phases
+from gan_jax.typing import Feed, PyTree, Step
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseOptions(RunOptions):
     """`steps` are those of the last phase."""
+
+    def phase(
+        self, name: str, start: Callable[[Any], PyTree], step: Step, feed: Feed, num_steps: int
+    ) -> Phase:
+        """A phase of so many steps. start: what the phase before has left -> where to begin."""
+        return Phase(name, start, step, feed, self.examples_per_step, self.timetable(num_steps))
 
     def train_phases(
         self,

@@ -65,12 +65,11 @@ class TellingOptions(HalvingOptions, encoders.EncoderOptions, SampleOptions, Pha
         if self.encoder is not None:
             return []
         feed = self.encoder_feed(captions)
-        step, timetable = self.encoder_step(system), self.timetable(self.text_steps)
 
         def start(_: None) -> PyTree:
             return self.encoder_start(system, self.key("encoder"), feed)
 
-        return [Phase("text", start, step, feed, self.examples_per_step, timetable)]
+        return [self.phase("text", start, self.encoder_step(system), feed, self.text_steps)]
 
     def told_phase(
         self,
@@ -100,8 +99,7 @@ class TellingOptions(HalvingOptions, encoders.EncoderOptions, SampleOptions, Pha
             player = state.generator.replace(weights=weights)
             return exponential_average_memory(state.replace(generator=player))
 
-        step, size = encoders.told(self.step(system)), self.examples_per_step
-        return Phase(name, start, step, feed, size, self.timetable(num_steps))
+        return self.phase(name, start, encoders.told(self.step(system)), feed, num_steps)
 
     def keeping_encoder(
         self, system: JointEmbedding, captions: Captions

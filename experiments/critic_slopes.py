@@ -11,13 +11,13 @@ from pathlib import Path
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.harness import command, options
 from experiments.harness.bounds import Count, Rate, Size, Weight
 from experiments.harness.two_gaussians import TwoGaussiansOptions, objective
-from gan_jax import losses, plots
+from gan_jax import losses, metrics, plots
+from gan_jax.games import Objective
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.systems import networks
 from gan_jax.training import Evaluation
@@ -47,22 +47,29 @@ def build(config: Config, batch: Batch | None = None) -> MLPDiscriminator:
     return config.network()
 
 
+def objectives(config: Config, network: MLPDiscriminator) -> dict[str, Objective]:
+    """What D, and the critic, minimises: the latter with a penalty of slopes other than 1."""
+    return {
+        "discriminator": partial(objective, network, losses.minimax()),
+        "critic": partial(objective, network, losses.wasserstein(), config.penalty_weight),
+    }
+
+
 def evaluator(config: Config, network: MLPDiscriminator) -> options.Evaluate:
     """Draw D and the critic, and take their slopes where the fakes are, and between the two."""
 
     @partial(jax.jit, static_argnums=0)
     def along(output, weights):
-        def judge(x):
-            return output(networks.infer(network, weights, x[None, None])[0])
-
-        return jax.vmap(jax.value_and_grad(judge))(jnp.asarray(GRID))
+        return metrics.values_and_slopes(
+            lambda x: output(networks.infer(network, weights, x)), GRID
+        )
 
     def evaluate(key, state) -> Evaluation:
         probability, of_probability = along(nn.sigmoid, state["discriminator"].player.weights)
         score, of_score = map(np.asarray, along(jax.nn.identity, state["critic"].player.weights))
         fakes, between = np.abs(GRID - DISTANCE) < 1, (GRID > 0) & (GRID < DISTANCE)
         gap = np.interp([0, DISTANCE], GRID, score)
-        metrics = {
+        measured = {
             "discriminator/slope": np.abs(of_probability)[fakes].max(),
             "critic/slope": -of_score[fakes].max(),
             "critic/steepest": -of_score[between].min(),
@@ -75,7 +82,7 @@ def evaluator(config: Config, network: MLPDiscriminator) -> options.Evaluate:
             "critic / distance, its mean at 1/2": (score - gap.mean()) / DISTANCE + 0.5,
         }
         picture = plots.curves(x=GRID, curves=curves, x_label="x", y_label="")
-        return Evaluation({"slopes": picture}, metrics)
+        return Evaluation({"slopes": picture}, measured)
 
     return evaluate
 
@@ -84,10 +91,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
     """Train D and the critic on the same samples, and look at their slopes."""
     network = build(config)
     result = config.tell_apart(
-        {
-            "discriminator": partial(objective, network, losses.minimax()),
-            "critic": partial(objective, network, losses.wasserstein(), config.penalty_weight),
-        },
+        objectives(config, network),
         config.learning_rate,
         DISTANCE,
         evaluator(config, network),

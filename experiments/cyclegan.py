@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness import command, options, play, runs
+from experiments.harness import command, options, play, rates, runs
 from experiments.harness.bounds import Count, CountOr0, Size, SizeOr0, Weight
 from experiments.harness.domains import DomainOptions, Domains, knows, labels_among
 from experiments.harness.readers import Reader, in_chunks
@@ -41,7 +41,7 @@ TRUTHS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(play.DecliningOptions, DomainOptions):
+class Config(rates.DecliningOptions, DomainOptions):
     known: Literal["inverted", "turned"] | None = None
     """The target is one half of --dataset, so changed, and the source the other half, in place of
     --target-dataset: a pair of domains whose true map is known."""

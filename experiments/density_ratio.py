@@ -11,7 +11,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.harness import command, options
+from experiments.harness import command, options, rates
 from experiments.harness.bounds import Count, Rate, Size
 from experiments.harness.two_gaussians import TwoGaussiansOptions, objective
 from gan_jax import losses, plots
@@ -37,7 +37,7 @@ EXACT = 0.5 - GRID
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(TwoGaussiansOptions, options.CosineOptions):
+class Config(TwoGaussiansOptions, rates.CosineOptions):
     batch_size: Size = 2_048
     learning_rate: Rate = 3e-3
     decay_steps: Count = 3_000

@@ -23,7 +23,6 @@ from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation
 from gan_jax.typing import Batch
 
-LOSSES = {"gan": losses.non_saturating(), "wgan": losses.wasserstein()}
 MIXTURE = data.ring()
 NUM_SAMPLES = 500
 """Between which the distance is computed."""
@@ -64,20 +63,17 @@ def build(config: Config, batch: Batch | None = None) -> dict[str, GAN]:
         return config.penalty_weight * losses.gradient_penalty(r.critic, r.real, r.fake, r.key)
 
     return {
-        "gan": game(loss=LOSSES["gan"]),
-        "wgan": game(loss=LOSSES["wgan"], discriminator_terms={"penalty": penalty}),
+        "gan": game(loss=losses.non_saturating()),
+        "wgan": game(loss=losses.wasserstein(), discriminator_terms={"penalty": penalty}),
     }
 
 
-def estimate(name: str, real: jax.Array, fake: jax.Array) -> jax.Array:
-    """From logits, or scores, of real points and of fakes, whose cost to D, or the critic, is L.
+def critic_gap(real: jax.Array, fake: jax.Array) -> jax.Array:
+    """E f(x) - E f(G(z)), from a critic's scores: W, if it is the best one of slope 1."""
+    return jnp.mean(real) - jnp.mean(fake)
 
-    gan: log 2 - L/2, a lower bound of JS. wgan: -L = E f(x) - E f(G(z)), which is W if the critic
-    is the best one of slope 1.
-    """
-    loss = LOSSES[name]
-    cost = jnp.mean(loss.real(real)) + jnp.mean(loss.fake(fake))
-    return jnp.log(2) - cost / 2 if name == "gan" else -cost
+
+ESTIMATES = {"gan": losses.jensen_shannon_bound, "wgan": critic_gap}
 
 
 def evaluator(config: Config, systems: dict[str, GAN], workdir: Path) -> options.Evaluate:
@@ -88,17 +84,17 @@ def evaluator(config: Config, systems: dict[str, GAN], workdir: Path) -> options
         system = systems[name]
         fake = system.sample(key, state.generator.weights, NUM_SAMPLES)
         judge = partial(system.discriminate, state.discriminator.weights)
-        return fake, estimate(name, judge(real), judge(fake))
+        return fake, ESTIMATES[name](judge(real), judge(fake))
 
     def evaluate(key, state) -> Evaluation:
         key_real, key_fake = jax.random.split(key)
         real = draw(key_real, NUM_SAMPLES)["point"]
         measured: dict[str, float] = {}
         for name in systems:
-            fake, estimated = look(name, key_fake, real, state[name])
-            measured[f"{name}/estimate"] = float(estimated)
+            fake, estimate = look(name, key_fake, real, state[name])
+            measured[f"{name}/estimate"] = float(estimate)
             measured[f"{name}/distance"] = metrics.wasserstein(real, fake)
-        past = history.so_far(workdir, {"step": int(state["gan"].step), **measured})
+        past = history.up_to(workdir, {"step": int(state["gan"].step), **measured})
         files = {}
         for name, what in (("gan", "D's estimate of JS"), ("wgan", "the critic's estimate of W")):
             along = past[f"{name}/estimate"], past[f"{name}/distance"]

@@ -6,6 +6,7 @@ what is made, D beside the best D against it, and where G takes the latents. In 
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,9 @@ import numpy as np
 import optax
 from scipy import stats
 
-from experiments.harness import command, moments, options, play
+from experiments.harness import command, moments, options, play, rates
 from experiments.harness.bounds import Count, Rate, Size
 from gan_jax import data, games, losses, metrics, plots
-from gan_jax.errors import Refusal
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation
@@ -37,7 +37,7 @@ ARROWS = np.linspace(0, len(LATENTS) - 1, 25).astype(int)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(play.MovesOptions, options.CosineOptions):
+class Config(play.MovesOptions, rates.CosineOptions, moments.MomentOptions):
     width: Size = 32
     """Units in each of the two hidden layers of both networks."""
     num_discriminator_steps: Count = 10
@@ -50,14 +50,6 @@ class Config(play.MovesOptions, options.CosineOptions):
     steps_per_dispatch: Count = 100
     evaluate_every: Count = 500
     checkpoint_every: Count = 500
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.continue_from is not None:
-            raise Refusal(
-                f"--continue-from is {self.continue_from}, but a run remembers moments "
-                "from its first step on: leave it out; more --steps go on in the same --workdir."
-            )
 
 
 CONFIGS = {"normal": Config()}
@@ -84,12 +76,9 @@ def evaluator(config: Config, system: GAN) -> options.Evaluate:
     @jax.vmap
     def look(weights):
         """G and its slope along the latents, and D along x."""
-
-        def generate(z):
-            return system.generate(weights[0], z[None, None])[0, 0]
-
+        made = metrics.values_and_slopes(partial(system.generate, weights[0]), LATENTS)
         judged = nn.sigmoid(system.discriminate(weights[1], jnp.asarray(X, jnp.float32)[:, None]))
-        return *jax.vmap(jax.value_and_grad(generate))(jnp.asarray(LATENTS)), judged
+        return *made, judged
 
     sample = jax.jit(system.sample, static_argnums=2)
 

@@ -175,7 +175,7 @@ def evaluator(config: Config, system: GAN, workdir: Path) -> options.Evaluate:
             for name, values in coverage._asdict().items()
             for statistic, value in spread(values)._asdict().items()
         }
-        past = history.so_far(workdir, {"step": int(state.step[0]), **metrics})
+        past = history.up_to(workdir, {"step": int(state.step[0]), **metrics})
         return Evaluation({"coverage": picture(config, past)}, metrics)
 
     return evaluate

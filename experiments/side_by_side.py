@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import numpy as np
 import optax
-from PIL import Image
 
 from experiments.harness import command, options, pictures, play, runs, text
 from experiments.harness.bounds import Count, Rate, Size
@@ -122,8 +121,8 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         shown=("vae/loss", "gan/generator/loss"),
     )
     if jax.process_index() == 0:
-        rows = [np.asarray(Image.open(at)) for at in sorted(result.samples.glob("row-*.png"))]
-        plots.stacked([*map(plots.Picture, rows)]).save(result.samples / "over_time.png")
+        rows = map(plots.Picture.read, sorted(result.samples.glob("row-*.png")))
+        plots.stacked([*rows]).save(result.samples / "over_time.png")
     return result.says(text.columns(result.metrics))
 
 

@@ -3,8 +3,9 @@
 A generator's samples lie on a surface of at most as many dimensions as there are latents, and so do
 the data on one of few: two such surfaces hardly meet, and a discriminator can tell them apart
 (Arjovsky & Bottou 2017, section 2.1). Estimates how many dimensions the images of a run and its
-samples have (Levina & Bickel 2004), and takes the rank of the generator's Jacobian. Says, too, of
-how many samples another looks the same though its latents are far away: several to one image.
+samples have (Levina & Bickel 2004), takes the rank of the generator's Jacobian, and says in how
+many directions an image is moving with its latents (participation ratio). Says, too, of how many
+samples another looks the same though its latents are far away: several to one image.
 """
 
 import dataclasses
@@ -33,7 +34,10 @@ class Options(RunAgain):
 
 
 def dimensions(run: Opened, latents: jax.Array, images: np.ndarray) -> dict[str, float]:
-    """Of the surface at some of the latents, by its slopes; moving: in how many an image moves."""
+    """Of the surface at some of the latents, by its slopes.
+
+    moving: the participation ratio of the Jacobian's singular values, in the mean.
+    """
 
     def image(z: jax.Array) -> jax.Array:
         return run.maker.generate(run.weights, z.reshape(1, *latents.shape[1:]))[0]

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -23,7 +22,7 @@ from gan_jax import data, games, losses, plots
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.systems import GAN, networks
 from gan_jax.training import Evaluation, batch_shapes, first_batch
-from gan_jax.typing import Batch, Step
+from gan_jax.typing import Batch
 
 LOSSES = {"minimax": losses.minimax(), "non_saturating": losses.non_saturating()}
 SHOWN = (1, 3, 10, 30, 100, 300)
@@ -105,24 +104,13 @@ def gradients(
 ):
     """Of each D: norm and spread of G's gradient over batches, cosine to that under the last D."""
 
-    def under(weights) -> games.GradientNoise:
+    def under(weights) -> games.GradientStatistics:
         at = state.replace(discriminator=state.discriminator.replace(weights=weights))
         told = {"game": system.game, "num_draws": NUM_BATCHES}
-        return games.gradient_noise("generator", key, at, batch, **told)
+        return games.gradient_statistics("generator", key, at, batch, **told)
 
     norms, spreads, means = jax.lax.map(under, discriminators)
-    lengths = jnp.linalg.norm(means, axis=1)
-    return norms, spreads, means @ means[-1] / (lengths * lengths[-1])
-
-
-def counted(step: Step) -> Step:
-    """Count the moves of one player as steps."""
-
-    def one(key, state: games.GameState, batch: Batch):
-        moved, metrics = step(key, state, batch)
-        return moved.replace(step=moved.step + 1), metrics
-
-    return one
+    return norms, spreads, optax.losses.cosine_similarity(means, means[-1:])
 
 
 def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result:
@@ -141,7 +129,7 @@ def run(config: Config, workdir: Path, *, fresh: bool = False) -> options.Result
         return moments.start(anew.replace(generator=state.generator), SHOWN, discriminator_of)
 
     both = partial(games.alternating_step, **told)
-    alone = counted(partial(games.discriminator_step, **told))
+    alone = games.counted(partial(games.discriminator_step, **told))
     remembered = moments.remembering(alone, SHOWN, discriminator_of)
     in_turn = [
         config.phase("both", lambda _: init(key_both, batch), both, feed, config.generator_steps),

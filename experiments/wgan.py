@@ -17,7 +17,7 @@ import numpy as np
 import optax
 
 from experiments import ring
-from experiments.harness import command, options, pictures, play
+from experiments.harness import command, history, options, pictures, play
 from experiments.harness.bounds import Count, Rate, Size, Weight
 from experiments.harness.measures import Measure
 from gan_jax import data, losses, plots
@@ -25,7 +25,7 @@ from gan_jax.errors import Refusal
 from gan_jax.games import Optimizers, averaged, clip_params
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
 from gan_jax.systems import GAN, networks
-from gan_jax.training import Evaluation, batch_shapes, read_log
+from gan_jax.training import Evaluation, batch_shapes
 from gan_jax.typing import Batch
 
 NUM_SHOWN = 64
@@ -193,9 +193,9 @@ def evaluator(
 
 def estimates(workdir: Path) -> tuple[np.ndarray, np.ndarray]:
     """The steps of the log, and E f(x) - E f(G(z)) at each."""
-    lines = read_log(workdir)
-    gaps = [line["discriminator/real_logits"] - line["discriminator/fake_logits"] for line in lines]
-    return np.array([line["step"] for line in lines]), np.array(gaps)
+    real, fake = "discriminator/real_logits", "discriminator/fake_logits"
+    past = history.logged(workdir, ("step", real, fake))
+    return past["step"], past[real] - past[fake]
 
 
 def curve(steps: np.ndarray, gaps: np.ndarray) -> plots.Picture:

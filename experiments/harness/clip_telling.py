@@ -15,7 +15,7 @@ from experiments.harness.bounds import Count, Size
 from experiments.harness.captions import spread
 from experiments.harness.clip_features import clip_classifier, clips_distance
 from experiments.harness.options import SHOWN_SEEDS, Evaluate, Result
-from experiments.harness.play import HalvingOptions
+from experiments.harness.rates import HalvingOptions
 from experiments.harness.runs import Players
 from gan_jax import data, plots
 from gan_jax.data import shapes, text

@@ -1,6 +1,6 @@
 """What a run has measured so far: what a picture along it is drawn of."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +8,21 @@ from jaxtyping import Float
 
 from gan_jax.training import read_log
 
+Columns = dict[str, Float[np.ndarray, " lines"]]
 
-def so_far(workdir: Path, now: Mapping[str, float]) -> dict[str, Float[np.ndarray, " lines"]]:
-    """Every number of an evaluation, `step` among them, after those of the log that came before it.
 
-    A log that is read again may have the present step already, as where a run was resumed.
+def logged(workdir: Path, names: Iterable[str]) -> Columns:
+    """The numbers of these names, in the lines of the log that have them all; null is nan."""
+    names = set(names)
+    lines = [line for line in read_log(workdir) if names <= line.keys()]
+    return {name: np.array([line[name] for line in lines], float) for name in names}
+
+
+def up_to(workdir: Path, now: Mapping[str, float]) -> Columns:
+    """Those of `now`, of which one is `step`, after what the log has of them from earlier steps.
+
+    A run that was resumed may be at a step that its log has already.
     """
-    before = [line for line in read_log(workdir) if now.keys() <= line.keys()]
-    lines = [*(line for line in before if line["step"] < now["step"]), now]
-    return {name: np.array([line[name] for line in lines], float) for name in now}
+    past = logged(workdir, now)
+    earlier = past["step"] < now["step"]
+    return {name: np.append(column[earlier], now[name]) for name, column in past.items()}

@@ -1,4 +1,4 @@
-"""The options of experiments on explicit densities: bits, descent, likelihoods."""
+"""The options of experiments on explicit densities: bits and likelihoods."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ Arrange = Callable[[jax.Array], Batch]
 
 @dataclass(frozen=True, kw_only=True)
 class ImageOptions(PictureOptions):
-    """Which images are modelled, and how a model descends on its objective."""
+    """Which images are modelled, and by which rate."""
 
     binarization: Literal["stochastic", "static", "none"] = "stochastic"
     """Pixels drawn anew in each step, drawn once for all, or left as brightnesses in [0, 1]."""

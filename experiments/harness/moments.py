@@ -1,13 +1,30 @@
 """The weights of some moments of a run, kept in its state: what a picture over time is drawn of."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from experiments.harness.options import RunOptions
+from gan_jax.errors import Refusal
 from gan_jax.games import GameState
 from gan_jax.typing import Batch, KeyArray, PyTree, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class MomentOptions(RunOptions):
+    """A run that remembers moments."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.continue_from is not None:
+            raise Refusal(
+                f"--continue-from is {self.continue_from}, but a run remembers moments "
+                "from its first step on: leave it out; more --steps go on in the same --workdir."
+            )
+
 
 Kept = Callable[[GameState], PyTree]
 """What of a state is kept."""

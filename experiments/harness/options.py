@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.harness.bounds import Count, Rate, Seed, check_bounds
+from experiments.harness.bounds import Count, Seed, check_bounds
 from gan_jax import data
 from gan_jax.errors import Refusal
 from gan_jax.games import Objective, descent_step
@@ -190,31 +190,6 @@ class RunOptions:
         """The result of a run, looked at where it has not been at its end."""
         metrics = (evaluation or hook.call(self.steps, state) or Evaluation()).metrics
         return Result(state, metrics, workdir / SAMPLES)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CosineOptions(RunOptions):
-    """Learning rates that fall along half a cosine to 0.
-
-    When they do is not derived from --steps: a run that is made longer keeps its past.
-    """
-
-    learning_rate: Rate
-    """Adam's, lowered along half a cosine to nothing."""
-    decay_steps: Count
-    """How many steps that takes."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.steps > self.decay_steps:
-            raise Refusal(
-                f"--steps is {self.steps}, but after {self.decay_steps} the learning rate is 0: "
-                "raise --decay-steps in a new run."
-            )
-
-    def cosine(self, num_moves: int = 1) -> optax.Schedule:
-        """The learning rate of what moves so often in a step."""
-        return optax.cosine_decay_schedule(self.learning_rate, num_moves * self.decay_steps)
 
 
 def load_images(name: str, split: str = "train", **framing: Any) -> data.Dataset:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import jax.numpy as jnp
 import optax
 
-from experiments.harness.bounds import Count, CountOr0, Decay, Rate, Size
+from experiments.harness.bounds import Count, Decay, Rate, Size
 from experiments.harness.options import Dtype, Evaluate, Result, RunOptions
 from gan_jax import games, losses
 from gan_jax.errors import Refusal
@@ -32,7 +32,7 @@ LossName = Literal[
 
 Update = Literal["simultaneous", "alternating"]
 
-Played: TypeAlias = GAN | ADDA | CycleGAN | StyleGAN2 | TFGAN
+TwoPlayers: TypeAlias = GAN | ADDA | CycleGAN | StyleGAN2 | TFGAN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +48,14 @@ class MovesOptions(RunOptions):
     def examples_per_step(self) -> int:
         return self.batch_size * self.num_discriminator_steps
 
-    def alternating(self, system: Played, optimizers: games.Optimizers, **told: Any) -> Step:
+    def alternating(self, system: TwoPlayers, optimizers: games.Optimizers) -> Step:
         """A step in which the discriminator moves as often as is chosen, and then the generator."""
         return partial(
             games.alternating_step,
             game=system.game,
             optimizers=optimizers,
             num_discriminator_steps=self.num_discriminator_steps,
-            **told,
+            axis_name=self.axis_name,
         )
 
 
@@ -112,14 +112,15 @@ class GameOptions(MovesOptions):
     def optimizers(self) -> games.Optimizers:
         return self.each(partial(optax.adam, b1=0.5))
 
-    def update_step(self, system: Played) -> Step:
+    def update_step(self, system: TwoPlayers) -> Step:
         """One step of the game, in the order that is chosen."""
-        told = {"optimizers": self.optimizers(), "axis_name": self.axis_name}
+        optimizers = self.optimizers()
         if self.update == "alternating":
-            return self.alternating(system, **told)
+            return self.alternating(system, optimizers)
+        told = {"optimizers": optimizers, "axis_name": self.axis_name}
         return partial(games.simultaneous_step, game=system.game, **told)
 
-    def step(self, system: Played) -> Step:
+    def step(self, system: TwoPlayers) -> Step:
         """The update, with the generator's moving average kept beside it."""
         return games.exponential_average(self.update_step(system), decay=self.average_decay)
 
@@ -150,40 +151,3 @@ class GameOptions(MovesOptions):
             label_names=label_names,
             unit=unit,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecliningOptions(GameOptions):
-    """A game in which both learning rates are constant, and then fall linearly to 0.
-
-    When they fall is not derived from --steps: a run that is made longer keeps its past.
-    """
-
-    constant_steps: CountOr0
-    """Steps at the full learning rate."""
-    decay_steps: Count
-    """Further steps, in which it falls to 0."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.steps > self.constant_steps + self.decay_steps:
-            raise Refusal(
-                f"--steps is {self.steps}, but after {self.constant_steps + self.decay_steps} the "
-                "learning rate is 0: raise --constant-steps or --decay-steps in a new run, which "
-                "may go on from this one by --continue-from."
-            )
-
-    def schedule(self, rate: float, num_moves: int) -> optax.Schedule:
-        constant, falling = num_moves * self.constant_steps, num_moves * self.decay_steps
-        return optax.linear_schedule(rate, 0.0, falling, constant)
-
-
-@dataclass(frozen=True, kw_only=True)
-class HalvingOptions(GameOptions):
-    """A game in which both learning rates are halved at intervals."""
-
-    halving_steps: Count
-    """Steps after which both learning rates are halved, again and again."""
-
-    def schedule(self, rate: float, num_moves: int) -> optax.Schedule:
-        return optax.exponential_decay(rate, num_moves * self.halving_steps, 0.5, staircase=True)

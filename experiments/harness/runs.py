@@ -86,6 +86,7 @@ class Maker(NamedTuple):
         images are not compared with these.
     at: where the system's state is in that of the run; of several, whose weights are a dict, by
         their names there.
+    is_signed: whether images are in [-1, 1], and not in [0, 1].
     """
 
     sample: Callable[..., Any]

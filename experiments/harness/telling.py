@@ -17,7 +17,7 @@ from experiments.harness.measures import Real, measured_of_real
 from experiments.harness.options import Evaluate, first_examples
 from experiments.harness.phases import PhaseOptions
 from experiments.harness.pictures import SampleOptions
-from experiments.harness.play import HalvingOptions
+from experiments.harness.rates import HalvingOptions
 from gan_jax import data, plots
 from gan_jax.games import Weights, averaged, exponential_average_memory
 from gan_jax.metrics import retrieval_accuracy

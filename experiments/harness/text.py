@@ -16,8 +16,8 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 def columns(numbers: Mapping[str, float], form: str = ".4g") -> str:
     """A table of numbers that are called column/row, with nothing where there is none."""
-    names = [name.split("/", 1) for name in numbers]
-    heads, rows = (dict.fromkeys(of_each) for of_each in zip(*names, strict=True))
+    heads = dict.fromkeys(name.partition("/")[0] for name in numbers)
+    rows = dict.fromkeys(name.partition("/")[2] for name in numbers)
 
     def cell(head: str, row: str) -> str:
         number = numbers.get(f"{head}/{row}")

@@ -11,14 +11,16 @@ import optax
 from experiments.harness.bounds import Size
 from experiments.harness.options import Evaluate, Result, RunOptions
 from gan_jax import data, losses
-from gan_jax.games import Objective, PlayerOutcome, init_descent, together
+from gan_jax.games import Objective, PlayerOutcome, Weights, init_descent, together
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.systems import networks
-from gan_jax.typing import Batch
+from gan_jax.typing import Batch, KeyArray
 
 
 @dataclass(frozen=True, kw_only=True)
 class TwoGaussiansOptions(RunOptions):
+    """How discriminators of two Gaussians are trained."""
+
     width: Size = 32
     """Units in each of the two hidden layers."""
     batch_size: Size
@@ -58,11 +60,11 @@ def objective(
     loss: losses.AdversarialLoss,
     penalty_weight: float = 0.0,
     *,
-    weights,
-    batch,
-    key,
+    weights: Weights,
+    batch: Batch,
+    key: KeyArray,
 ) -> PlayerOutcome:
-    """The loss of both samples, and a price of slopes other than 1 where that has a weight."""
+    """E real(f(x)) + E fake(f(x')) + λ E (|f'| - 1)² between them, λ being `penalty_weight`."""
 
     def judge(x):
         return networks.infer(network, weights, x)

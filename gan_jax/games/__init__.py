@@ -26,6 +26,7 @@ from gan_jax.games.core import (
     set_params,
     vector_field,
 )
+from gan_jax.games.counted import counted
 from gan_jax.games.descent import DescentState, Objective, descent_step, init_descent
 from gan_jax.games.every import every
 from gan_jax.games.extragradient import (
@@ -34,8 +35,8 @@ from gan_jax.games.extragradient import (
     past_extragradient_memory,
     past_extragradient_step,
 )
+from gan_jax.games.gradients import GradientStatistics, gradient_statistics
 from gan_jax.games.lookahead import Lookahead, lookahead, lookahead_memory
-from gan_jax.games.noise import GradientNoise, gradient_noise
 from gan_jax.games.population import population
 from gan_jax.games.reporting import reporting
 from gan_jax.games.rows import init_rows, rows_step
@@ -55,7 +56,7 @@ __all__ = [
     "DescentState",
     "Game",
     "GameState",
-    "GradientNoise",
+    "GradientStatistics",
     "Gradients",
     "Lookahead",
     "Objective",
@@ -72,6 +73,7 @@ __all__ = [
     "competitive_step",
     "consensus_step",
     "convergence_factor",
+    "counted",
     "descent_step",
     "discriminator_step",
     "every",
@@ -80,7 +82,7 @@ __all__ = [
     "extragradient_step",
     "generator_step",
     "get_params",
-    "gradient_noise",
+    "gradient_statistics",
     "init",
     "init_descent",
     "init_rows",

@@ -21,6 +21,7 @@ from gan_jax.losses.fdivergence import (
     density_ratio,
     divergence_between,
     f_gan,
+    jensen_shannon_bound,
     logistic_density_ratio,
     threshold,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "gradient_penalty",
     "hinge",
     "iwae",
+    "jensen_shannon_bound",
     "learned_gaussian",
     "least_squares",
     "linear_kernel",

@@ -141,6 +141,20 @@ def logistic_density_ratio(
     return jnp.exp(logits) * (1 - real_fraction) / real_fraction
 
 
+def jensen_shannon_bound(
+    real_logits: Float[Array, "*real"], fake_logits: Float[Array, "*fake"]
+) -> Float[Array, ""]:
+    """log 2 - ½ (E_p softplus(-a) + E_q softplus(a)) ≤ JS(p‖q), from a discriminator's logits a.
+
+    In nats, at most log 2, and JS itself where a = log p/q, as the best discriminator has it. The
+    parentheses are its loss in `minimax` and `non_saturating`; theirs alone.
+
+    Goodfellow et al. 2014, theorem 1; Arjovsky, Chintala & Bottou 2017, figure 4.
+    """
+    loss = jnp.mean(jax.nn.softplus(-real_logits)) + jnp.mean(jax.nn.softplus(fake_logits))
+    return jnp.log(2) - loss / 2
+
+
 def total_variation() -> FDivergence:
     """½ ∫ |p - q|: f = ½|u - 1|, f* = t on [-½, ½], g_f = ½ tanh v."""
     return FDivergence(

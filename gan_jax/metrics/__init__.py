@@ -54,7 +54,7 @@ from gan_jax.metrics.neighbours import (
 )
 from gan_jax.metrics.paths import path_length_lerp, path_length_slerp, trimmed_mean
 from gan_jax.metrics.pitch import read_pitch
-from gan_jax.metrics.pushforward import pushforward_density
+from gan_jax.metrics.pushforward import pushforward_density, values_and_slopes
 from gan_jax.metrics.retrieval import precision_at, retrieval_accuracy
 from gan_jax.metrics.similarity import ms_ssim, ssim
 from gan_jax.metrics.slices import (
@@ -130,6 +130,7 @@ __all__ = [
     "ssim",
     "total_variation_distance",
     "trimmed_mean",
+    "values_and_slopes",
     "wasserstein",
     "wasserstein_1d",
 ]

@@ -1,11 +1,34 @@
-"""The density of what a map of one variable makes of another."""
+"""Maps of one variable: their slopes, and the density of what they make of another."""
 
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from gan_jax.checks import FINITE
 from gan_jax.losses.inputs import check_same_shape, check_values
+
+
+def values_and_slopes(
+    function: Callable[[Float[Array, "1 1"]], Float[Array, "1 *rest"]],
+    x: Float[Array | np.ndarray, " points"],
+) -> tuple[Float[Array, " points"], Float[Array, " points"]]:
+    """f(x) and f'(x) at each x, of a network whose examples are one number each, and its outputs.
+
+    >>> import jax.numpy as jnp
+    >>> from gan_jax import metrics
+    >>> values, slopes = metrics.values_and_slopes(lambda x: x**2, jnp.array([1.0, 3.0]))
+    >>> print(values, slopes)
+    [1. 9.] [2. 6.]
+    """
+
+    def at(x: Float[Array, ""]) -> Float[Array, ""]:
+        return function(x[None, None]).reshape(())
+
+    return jax.vmap(jax.value_and_grad(at))(jnp.asarray(x))
 
 
 def pushforward_density(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Num
 from matplotlib.figure import Figure
 
 from gan_jax.plots.curves import COLOURS, STYLES
@@ -16,7 +16,7 @@ Band: TypeAlias = tuple[Float[np.ndarray, " times"], Float[np.ndarray, " times"]
 
 def coverage_curves(
     *,
-    steps: Int[np.ndarray, " times"],
+    steps: Num[np.ndarray, " times"],
     modes: Mapping[str, Band],
     high_quality: Mapping[str, Band],
     num_modes: int,

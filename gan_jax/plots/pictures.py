@@ -11,6 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from gan_jax.errors import Refusal
+
 
 class Picture(NamedTuple):
     """What a plot draws."""
@@ -18,6 +20,12 @@ class Picture(NamedTuple):
     pixels: UInt8[np.ndarray, "height width 3"]
 
     suffix = ".png"
+
+    @classmethod
+    def read(cls, path: Path | str) -> "Picture":
+        """A picture that was saved."""
+        with Image.open(path) as image:
+            return cls(np.asarray(image.convert("RGB")))
 
     def save(self, path: Path | str) -> None:
         """Write a PNG."""
@@ -34,7 +42,13 @@ class Picture(NamedTuple):
 
 
 def stacked(pictures: Sequence[Picture]) -> Picture:
-    """Put pictures under one another, flush right, on white."""
+    """Put pictures under one another, flush right, on white.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not pictures:
+        raise Refusal("There are no pictures to be put under one another; give at least one.")
     width = max(picture.pixels.shape[1] for picture in pictures)
     rows = [
         np.pad(pixels, ((0, 0), (width - pixels.shape[1], 0), (0, 0)), constant_values=255)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import critic_slopes
-from experiments.harness.two_gaussians import objective
-from gan_jax import losses, plots
+from gan_jax import plots
 from gan_jax.games import Weights
 from gan_jax.nets import MLPDiscriminator
 
@@ -20,23 +19,22 @@ def line(slope, at_0):
 
 
 def test_the_critic_that_costs_least_is_too_steep_by_the_distance_over_twice_the_weight():
-    network = MLPDiscriminator(())
+    config, network = critic_slopes.Config(penalty_weight=20.0), MLPDiscriminator(())
+    objectives = critic_slopes.objectives(config, network)
     real = jnp.linspace(-1, 1, 4)[:, None]
     batch, key = {"real": real, "fake": real + critic_slopes.DISTANCE}, jax.random.key(0)
 
-    def cost(slope, loss, *weight):
+    def cost(slope, name):
         weights = line(slope, 5.0).player.weights
         told = {"weights": weights, "batch": batch, "key": key}
-        return objective(network, loss, *weight, **told).loss
+        return objectives[name](**told).loss
 
-    value, of_slope = jax.jit(jax.value_and_grad(cost), static_argnums=(1, 2))(
-        -1.25, losses.wasserstein(), 20.0
-    )
+    value, of_slope = jax.jit(jax.value_and_grad(cost), static_argnums=1)(-1.25, "critic")
     assert float(value) == pytest.approx(-12.5 + 20 * 0.25**2)
     assert float(of_slope) == pytest.approx(0, abs=1e-4)
     logits = -1.25 * np.linspace(-1, 1, 4) + 5
     expected = np.mean(np.log1p(np.exp(-logits))) + np.mean(np.log1p(np.exp(logits - 12.5)))
-    assert float(cost(-1.25, losses.minimax())) == pytest.approx(expected, rel=1e-5)
+    assert float(cost(-1.25, "discriminator")) == pytest.approx(expected, rel=1e-5)
 
 
 def test_slopes_are_those_of_the_probability_and_of_the_score(monkeypatch):

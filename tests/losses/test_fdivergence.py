@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from scipy import optimize, special
 
-from gan_jax import losses
+from gan_jax import losses, metrics
 from gan_jax.losses import divergence_between, f_gan, fdivergence
 
 ROWS = {
@@ -239,6 +239,20 @@ def test_a_logistic_discriminator_knows_the_ratio_and_the_share_of_real_examples
     np.testing.assert_allclose(
         losses.logistic_density_ratio(logits, real_fraction=share), p / q, rtol=1e-12
     )
+
+
+def test_the_best_discriminator_s_logits_tell_the_divergence_and_others_less():
+    """Two outcomes, as often among the points as they are probable."""
+    p, q = np.array([0.75, 0.25]), np.array([0.25, 0.75])
+    best = np.log(p / q)
+    real, fake = (jnp.repeat(jnp.asarray(best), (4 * of).astype(int)) for of in (p, q))
+    exact = metrics.jensen_shannon_divergence(p, q)
+    assert float(losses.jensen_shannon_bound(real, fake)) == pytest.approx(exact, rel=1e-5)
+    for logits in ((0.9 * real, 0.9 * fake), (real + 0.1, fake + 0.1)):
+        assert float(losses.jensen_shannon_bound(*logits)) < exact - 1e-4
+    far = jnp.full(3, 50.0)
+    assert float(losses.jensen_shannon_bound(far, -far)) == pytest.approx(np.log(2))
+    assert float(losses.jensen_shannon_bound(0 * far, 0 * far)) == pytest.approx(0, abs=1e-7)
 
 
 @every_row

@@ -4,6 +4,7 @@ import io
 
 import matplotlib.image
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -18,6 +19,7 @@ def test_a_picture_is_written_and_shown_as_it_is(tmp_path):
     for png in (tmp_path / "here.png", io.BytesIO(drawn._repr_png_())):
         read = np.round(matplotlib.image.imread(png, "png") * 255)
         np.testing.assert_array_equal(read, pixels)
+    np.testing.assert_array_equal(Picture.read(tmp_path / "here.png").pixels, pixels)
     assert repr(drawn) == "Picture(5 x 3)"
     assert image_grid(np.zeros((1, 2, 2, 1))).pixels.dtype == np.uint8
 
@@ -27,6 +29,8 @@ def test_pictures_under_one_another_end_at_the_right_and_have_white_before_them(
     pixels = stacked([Picture(wide), Picture(narrow)]).pixels
     assert pixels[..., 0].tolist() == [[7] * 5, [7] * 5, [255, 255, 9, 9, 9]]
     assert pixels.dtype == np.uint8
+    with pytest.raises(ValueError, match="give at least one"):
+        stacked([])
 
 
 def test_an_animation_shows_its_frames_in_turn_for_ever(tmp_path):

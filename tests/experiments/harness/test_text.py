@@ -15,6 +15,7 @@ def test_numbers_have_a_column_and_a_row_by_their_names():
     rows = [line.split() for line in text.columns(numbers, ".2f").splitlines()]
     assert rows == [["vae", "gan"], ["loss", "1.00", "0.33"], ["pixels/fid", "2.50"]]
     assert text.columns(numbers).splitlines()[2] == "pixels/fid          2.5"
+    assert text.columns({}) == ""
 
 
 def test_a_value_and_its_spread_have_as_many_digits():

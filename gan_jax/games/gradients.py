@@ -1,4 +1,4 @@
-"""How far a player's gradient is from one draw to the next."""
+"""A player's gradient over draws of latents: its size, its spread and its mean."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from gan_jax.games.core import Game, GameState, PlayerName, own_gradient
 from gan_jax.typing import Batch, KeyArray
 
 
-class GradientNoise(NamedTuple):
+class GradientStatistics(NamedTuple):
     """Of a gradient g, all params in one row: norm, E ‖g‖; spread, √E ‖g - E g‖²; mean, E g."""
 
     norm: Float[Array, ""]
@@ -20,7 +20,7 @@ class GradientNoise(NamedTuple):
     mean: Float[Array, " params"]
 
 
-def gradient_noise(
+def gradient_statistics(
     player: PlayerName,
     key: KeyArray,
     state: GameState,
@@ -28,19 +28,20 @@ def gradient_noise(
     *,
     game: Game,
     num_draws: int,
-) -> GradientNoise:
-    """Means over draws of the game's key, by which latents come, on one batch and at one point.
+) -> GradientStatistics:
+    """Means over draws of the game's key, by which latents come, at one point and on one batch.
 
-    The square of the spread is the trace of the gradient's covariance, by 1/n.
+    So the noise is that of latents alone; `vmap` over batches has that of data too. The square of
+    the spread is the trace of the gradient's covariance, by 1/n.
 
     >>> import jax, optax
     >>> from gan_jax import games
     >>> sgd = games.Optimizers(generator=optax.sgd(0.1), discriminator=optax.sgd(0.1))
     >>> x, y = (games.Weights(params=jax.numpy.float32(at)) for at in (1.0, 0.5))
     >>> state = games.init(generator=x, discriminator=y, optimizers=sgd)  # of min_x max_y xy
-    >>> noise = games.gradient_noise("generator", jax.random.key(0), state, {},
+    >>> found = games.gradient_statistics("generator", jax.random.key(0), state, {},
     ...     game=games.toy.bilinear(), num_draws=4)
-    >>> print(noise.norm, noise.spread, noise.mean)  # the slope in x is y, whatever is drawn
+    >>> print(found.norm, found.spread, found.mean)  # the slope in x is y, whatever is drawn
     0.5 0.0 [0.5]
 
     Raises:
@@ -55,4 +56,4 @@ def gradient_noise(
     each = jax.lax.map(drawn, jax.random.split(key, num_draws))
     mean = jnp.mean(each, axis=0, keepdims=True)
     spread = jnp.sqrt(jnp.mean(jnp.sum((each - mean) ** 2, axis=1)))
-    return GradientNoise(jnp.mean(jnp.linalg.norm(each, axis=1)), spread, mean[0])
+    return GradientStatistics(jnp.mean(jnp.linalg.norm(each, axis=1)), spread, mean[0])

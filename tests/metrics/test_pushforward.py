@@ -1,9 +1,11 @@
 """The density of what is made, where it is known."""
 
+import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy import stats
 
-from gan_jax.metrics import pushforward_density
+from gan_jax.metrics import pushforward_density, values_and_slopes
 
 Z = np.linspace(-6, 6, 4_001)
 NORMAL = stats.norm.pdf(Z)
@@ -35,3 +37,15 @@ def test_of_uniform_latents_through_a_quantile_function_it_is_the_distribution_s
     x = np.linspace(-2, 2, 30)
     density = pushforward_density(x, made=made, slopes=slopes, density=np.full_like(z, 0.5))
     np.testing.assert_allclose(density, stats.norm.pdf(x), rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1)])
+def test_values_and_slopes_are_those_of_each_point_by_itself(shape):
+    x = np.float32([-2, 0.5, 3])
+
+    def cubic(x):
+        return jnp.reshape(x**3 - jnp.mean(x), shape)
+
+    values, slopes = values_and_slopes(cubic, x)
+    np.testing.assert_allclose(values, x**3 - x, rtol=1e-6)
+    np.testing.assert_allclose(slopes, 3 * x**2 - 1, rtol=1e-6)

@@ -34,10 +34,7 @@ class Options(RunAgain):
 
 
 def dimensions(run: Opened, latents: jax.Array, images: np.ndarray) -> dict[str, float]:
-    """Of the surface at some of the latents, by its slopes.
-
-    moving: the participation ratio of the Jacobian's singular values, in the mean.
-    """
+    """Of the surface at some of the latents; moving: its slopes' mean participation ratio."""
 
     def image(z: jax.Array) -> jax.Array:
         return run.maker.generate(run.weights, z.reshape(1, *latents.shape[1:]))[0]

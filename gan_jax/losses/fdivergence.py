@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 
 from gan_jax.checks import FINITE, INSIDE_SHARE, NOT_NEGATIVE, check_bound, check_choice
 from gan_jax.errors import Refusal
-from gan_jax.losses.adversarial import AdversarialLoss, Curve
+from gan_jax.losses.adversarial import AdversarialLoss, Curve, minimax
 from gan_jax.losses.inputs import check_same_shape, check_values, nan_outside
 
 LOG_2 = math.log(2)
@@ -151,8 +151,9 @@ def jensen_shannon_bound(
 
     Goodfellow et al. 2014, theorem 1; Arjovsky, Chintala & Bottou 2017, figure 4.
     """
-    loss = jnp.mean(jax.nn.softplus(-real_logits)) + jnp.mean(jax.nn.softplus(fake_logits))
-    return jnp.log(2) - loss / 2
+    loss = minimax()
+    cost = jnp.mean(loss.real(real_logits)) + jnp.mean(loss.fake(fake_logits))
+    return LOG_2 - cost / 2
 
 
 def total_variation() -> FDivergence:

@@ -57,6 +57,10 @@ def test_what_is_made_outside_of_the_bins_counts_as_unlike_the_data(far):
     assert numbers["jensen_shannon"] == pytest.approx(expected, rel=0.02)
 
 
-def test_a_run_that_would_remember_another_s_moments_is_refused():
-    with pytest.raises(ValueError, match="but a run remembers moments from its first step on"):
-        Config(continue_from="x")
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [({"steps": 2_001}, "after 2000 the learning rate is 0"), ({"continue_from": "x"}, "leave it")],
+)
+def test_a_run_that_would_learn_nothing_or_remember_another_s_moments_is_refused(given, told):
+    with pytest.raises(ValueError, match=told):
+        Config(**given)

@@ -6,14 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax.games import (
-    Optimizers,
-    Weights,
-    counted,
-    discriminator_step,
-    init,
-    toy,
-)
+from gan_jax.games import Optimizers, Weights, counted, discriminator_step, init, toy
 
 
 def test_a_move_is_as_it_was_and_counts():

@@ -28,4 +28,4 @@ def test_a_run_without_a_log_has_what_it_measures_now(tmp_path):
 def test_modes_are_drawn_over_the_steps_that_were_logged(tmp_path):
     names = [f"{name}/{what}" for name in ("modes", "high_quality") for what in ("mean", "std")]
     past = history.up_to(tmp_path, {"step": 4, **dict.fromkeys(names, 0.5)})
-    mode_collapse.picture(mode_collapse.Config(), past)
+    assert mode_collapse.picture(mode_collapse.Config(), past).pixels.shape[1] == 770

@@ -22,11 +22,12 @@ jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_cpu_enable_async_dispatch", False)
 NUM_THREADS = "16"
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_include_full_tracebacks_in_locations", False)  # a twentieth of the time
 install_import_hook("gan_jax", "tests.typechecker.check_functions")
-# Tracing makes many small objects that live on: to look through them often is a twentieth of all.
+# Tracing makes many small objects that live on: to look through them often is another twentieth.
 gc.set_threshold(100_000, 50, 50)
 QUICK_FLAGS = ()
-if jax.__version_info__ < (0, 11):  # a quarter of the time; later versions refuse the first
+if jax.__version_info__ < (0, 11):  # a quarter of compiling; later versions refuse the first
     QUICK_FLAGS = (
         "--xla_cpu_use_fusion_emitters=false",
         "--xla_cpu_parallel_codegen_split_count=1",
@@ -34,26 +35,32 @@ if jax.__version_info__ < (0, 11):  # a quarter of the time; later versions refu
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile quickly what runs for a moment; of slow tests many train, and need fast programs."""
-    # Devices that wait for each other give up after 40 s, which a crowded machine can take.
-    flags = ["--xla_cpu_collective_call_terminate_timeout_seconds=600"]
+    """Compile without optimisation what runs for a moment, and slow tests with little.
+
+    More than a third of their time is compiling, and networks this small train as fast.
+    """
+    flags = [*QUICK_FLAGS]
     if "not slow" in config.option.markexpr:
         jax.config.update("jax_disable_most_optimizations", True)
-        flags += QUICK_FLAGS
-    os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags])
-    with pytest.MonkeyPatch.context() as patch:  # what tests start as processes have their own
+    else:
+        flags.append("--xla_backend_optimization_level=1")
+    # Devices that wait for each other give up after 40 s, which a crowded machine can take.
+    given = "--xla_cpu_collective_call_terminate_timeout_seconds=600", os.environ.get("XLA_FLAGS")
+    os.environ["XLA_FLAGS"] = " ".join(filter(None, given))
+    with pytest.MonkeyPatch.context() as patch:  # what tests start compiles as users' programs do
         patch.setenv("NPROC", NUM_THREADS)
+        patch.setenv("XLA_FLAGS", " ".join([*flags, os.environ["XLA_FLAGS"]]))
         jax.devices()
 
 
 @contextmanager
 def _compiling_quickly() -> Iterator[None]:
-    """In this process the flags of XLA are those that it has begun with."""
+    """Without optimisation, here and in what is started as a process."""
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-        patch.setenv("XLA_FLAGS", " ".join([os.environ["XLA_FLAGS"], *QUICK_FLAGS]))
+        patch.setenv("XLA_FLAGS", " ".join([*QUICK_FLAGS, os.environ["XLA_FLAGS"]]))
         yield
     jax.config.update("jax_disable_most_optimizations", before)
 

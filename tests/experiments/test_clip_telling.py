@@ -16,6 +16,7 @@ from experiments.harness.captions import spread
 from experiments.harness.clip_telling import READ, ClipTeller, evaluating, shown_rightly
 from experiments.harness.runs import Players
 from gan_jax.data import shapes, signed
+from gan_jax.metrics import slices
 from gan_jax.training import first_batch
 from tests.data.test_clips import write
 
@@ -161,6 +162,7 @@ class Colours:
 
 def test_scores_say_of_which_split_clips_show_what_is_said(monkeypatch):
     monkeypatch.setattr(clip_telling, "NUM_TOLD", NUM)
+    monkeypatch.setattr(slices, "NUM_DIRECTIONS", 32)
     monkeypatch.setattr(clip_telling, "clip_classifier", lambda **sizes: Colours())
     monkeypatch.setattr(
         clip_telling, "clips_distance", lambda classifier, real, made: float(np.mean(made - real))

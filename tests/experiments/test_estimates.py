@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from experiments import estimates
 from experiments.estimates import critic_gap
@@ -15,6 +16,7 @@ from experiments.harness import history
 from gan_jax import games, metrics, plots
 
 
+@pytest.mark.slow
 def test_too_few_evaluations_are_said_to_have_no_correlation(tmp_path):
     length = {"steps": 2, "steps_per_dispatch": 1, "evaluate_every": 1, "checkpoint_every": 2}
     said = str(estimates.run(replace(estimates.Config(), **length), tmp_path))

@@ -66,6 +66,7 @@ def test_a_number_is_bad_as_far_as_it_is_worse_than_its_control_s():
     np.testing.assert_allclose(found[ONE_CLASS][[fid, coverage]], [0.5, 0.5])
 
 
+@pytest.mark.slow
 def test_the_table_is_printed_and_drawn(tmp_path, monkeypatch):
     others = np.random.default_rng(1).integers(0, 256, IMAGES.shape, np.uint8)
     splits = {

@@ -238,6 +238,7 @@ def real_networks(dtype=None):
     )
 
 
+@pytest.mark.slow
 def test_the_real_networks_play():
     """Shapes alone: both regularisers through modulated convolutions and groups of examples."""
     stylegan2 = real_networks()

@@ -13,6 +13,7 @@ from experiments.harness.feature_networks import Features, features_by
 from experiments.harness.measures import Real, measured, measured_of_real
 from experiments.harness.options import Result
 from gan_jax import data, metrics
+from gan_jax.metrics import slices
 from gan_jax.nets import inception
 
 SPLITS = {
@@ -66,6 +67,7 @@ def test_each_number_is_the_measure_of_that_name():
 def test_bins_and_patches_are_of_pixels(monkeypatch):
     monkeypatch.setattr(measures, "NUM_BINS", 3)
     monkeypatch.setattr(measures, "NUM_CUT", 25)
+    monkeypatch.setattr(slices, "NUM_DIRECTIONS", 32)
     real, dark = real_images(num=45), MADE // 4
     found = measured(["ndb", "sliced_wasserstein"], real, dark)
     flat = [images.reshape(len(images), -1) / 127.5 - 1 for images in (real.images, dark)]

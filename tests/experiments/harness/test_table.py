@@ -3,6 +3,7 @@
 import json
 from types import ModuleType
 
+import jax
 import numpy as np
 import pytest
 
@@ -31,6 +32,7 @@ def made_up(monkeypatch):
         return Result(None, {"score": config.steps + config.seed, "other": np.float32(1)}, workdir)
 
     module.run = run
+    monkeypatch.setattr(jax, "clear_caches", lambda: None)  # else other tests compile theirs again
     monkeypatch.setitem(__import__("sys").modules, "experiments.made_up", module)
     return module
 

@@ -168,6 +168,17 @@ def descents_of_a_dcgan(variables, x, z):
     return jax.lax.scan(descend, variables, length=2)[0]
 
 
+@pytest.fixture
+def _places_are_told():
+    """Without whole tracebacks an operation does not say in which loop it is."""
+    name = "jax_include_full_tracebacks_in_locations"
+    before = getattr(jax.config, name)
+    jax.config.update(name, True)
+    yield
+    jax.config.update(name, before)
+
+
+@pytest.mark.usefixtures("_places_are_told")
 def test_no_slow_convolution_is_compiled_inside_a_loop():
     """XLA's CPU backend is fast in one layout only, and inside loops it rewrites nothing."""
     x, z = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in [(4, 16, 16, 1), (4, 3)])

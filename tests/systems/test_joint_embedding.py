@@ -75,7 +75,7 @@ def test_it_learns_which_sentence_is_of_which_image(cell):
         "text": jax.random.randint(KEY, (16, 20), 0, 6),
         "label": jnp.arange(16) % 8,
     }
-    adam = optax.adam(5e-3)
+    adam = optax.adam(optax.linear_schedule(5e-3, 0, 300))
 
     def step(state, key):
         told = {"objective": system.objective, "optimizer": adam}

@@ -34,6 +34,11 @@ if jax.__version_info__ < (0, 11):  # a quarter of compiling; later versions ref
     )
 
 
+def _with_those_given(*flags: str) -> str:
+    """Flags of XLA before those of the environment, as the last one of a name holds."""
+    return " ".join([*flags, os.environ.get("XLA_FLAGS", "")])
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Compile without optimisation what runs for a moment, and slow tests with little.
 
@@ -45,11 +50,11 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         flags.append("--xla_backend_optimization_level=1")
     # Devices that wait for each other give up after 40 s, which a crowded machine can take.
-    given = "--xla_cpu_collective_call_terminate_timeout_seconds=600", os.environ.get("XLA_FLAGS")
-    os.environ["XLA_FLAGS"] = " ".join(filter(None, given))
+    patience = "--xla_cpu_collective_call_terminate_timeout_seconds=600"
+    os.environ["XLA_FLAGS"] = _with_those_given(patience)
     with pytest.MonkeyPatch.context() as patch:  # what tests start compiles as users' programs do
         patch.setenv("NPROC", NUM_THREADS)
-        patch.setenv("XLA_FLAGS", " ".join([*flags, os.environ["XLA_FLAGS"]]))
+        patch.setenv("XLA_FLAGS", _with_those_given(*flags))
         jax.devices()
 
 
@@ -60,7 +65,7 @@ def _compiling_quickly() -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-        patch.setenv("XLA_FLAGS", " ".join([*QUICK_FLAGS, os.environ["XLA_FLAGS"]]))
+        patch.setenv("XLA_FLAGS", _with_those_given(*QUICK_FLAGS))
         yield
     jax.config.update("jax_disable_most_optimizations", before)
 

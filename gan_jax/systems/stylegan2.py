@@ -52,11 +52,11 @@ class StyleGAN2:
     >>> from functools import partial
     >>> from gan_jax import games, losses, nets
     >>> from gan_jax.systems import StyleGAN2, lazy_adam, networks
-    >>> widths = nets.stylegan2_widths(16, base=128)
+    >>> widths = nets.stylegan2_widths(8, base=128)
     >>> system = StyleGAN2(
-    ...     generator=nets.StyleGAN2Generator(16, 1, widths, dim=32), latents=networks.normal(32),
+    ...     generator=nets.StyleGAN2Generator(8, 1, widths, dim=32), latents=networks.normal(32),
     ...     discriminator=nets.StyleGAN2Discriminator(widths), loss=losses.non_saturating())
-    >>> batch = {"image": jax.numpy.zeros((8, 16, 16, 1))}
+    >>> batch = {"image": jax.numpy.zeros((8, 8, 8, 1))}
     >>> optimizers = games.Optimizers(
     ...     generator=lazy_adam(2e-3, system.path_length_period),
     ...     discriminator=lazy_adam(2e-3, system.r1_period))

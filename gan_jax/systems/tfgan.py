@@ -78,13 +78,13 @@ class TFGAN:
     >>> from functools import partial
     >>> from gan_jax import games, losses, nets
     >>> from gan_jax.systems import TFGAN, networks
-    >>> generator = nets.TFGANGenerator(num_frames=8, size=32, channels=3, width=16, dim=64)
+    >>> generator = nets.TFGANGenerator(num_frames=4, size=8, channels=3, width=16, dim=64)
     >>> system = TFGAN(
     ...     generator=generator, latents=networks.normal(*generator.latent_shape),
     ...     encoder=nets.TextEncoder(num_words=40, dim=64, width=64, num_filters=8),
     ...     image_critic=nets.FilterCritic(16, by_frame=True), video_critic=nets.FilterCritic(16),
     ...     loss=losses.non_saturating())
-    >>> batch = {"video": jax.numpy.zeros((4, 8, 32, 32, 3)), "text": jax.numpy.ones((4, 16), int)}
+    >>> batch = {"video": jax.numpy.zeros((4, 4, 8, 8, 3)), "text": jax.numpy.ones((4, 16), int)}
     >>> adam = optax.adam(1e-4, b1=0.0, b2=0.99)
     >>> optimizers = games.Optimizers(generator=adam, discriminator=adam)
     >>> init = partial(system.init, optimizers=optimizers)

@@ -160,6 +160,7 @@ class Colours:
         return {name: np.where(green, value, -1) for name, value in found.items()}
 
 
+@pytest.mark.slow
 def test_scores_say_of_which_split_clips_show_what_is_said(monkeypatch):
     monkeypatch.setattr(clip_telling, "NUM_TOLD", NUM)
     monkeypatch.setattr(slices, "NUM_DIRECTIONS", 32)

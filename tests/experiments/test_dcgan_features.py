@@ -38,8 +38,9 @@ def coloured(num, classes=2, shape=(8, 8, 1)):
     return {"image": images.astype(np.uint8), "label": labels}
 
 
+@partial(jax.jit, static_argnums=(0, 1))
 def weights_of(critic, shape):
-    return jax.jit(lambda: networks.start(critic, KEY, jnp.zeros((1, *shape)))[1])()
+    return networks.start(critic, KEY, jnp.zeros((1, *shape)))[1]
 
 
 def opened(experiment="dcgan", has_labels=False, **datasets):

@@ -25,10 +25,15 @@ WIDTHS = (5, 4, 3)
 UNITS = {"base": (2, 3), "scale": (0.5, 0.25), "offset": (0.1, -0.2)}
 generator = GrowingGANSynthGenerator(WIDTHS, 4, **UNITS)
 discriminator = GrowingGANSynthDiscriminator(WIDTHS, 4, 6, **UNITS)
-PARAMS = {
-    network: jax.jit(network.init)(KEY, *inputs)["params"]
-    for network, inputs in ((generator, (LATENTS, PITCH)), (discriminator, (NOTES,)))
-}
+
+
+def inputs_of(network):
+    return (LATENTS, PITCH) if isinstance(network, GANSynthGenerator) else (NOTES,)
+
+
+@cache
+def params_of(network):
+    return jax.jit(network.init)(KEY, *inputs_of(network))["params"]
 
 
 @cache
@@ -39,13 +44,12 @@ def compiled(network):
 def at(network, level, params=None):
     """What a network gives at a level, of the weights of all."""
     whole = network.clone(num_levels=None, dtype=None)
-    inputs = (LATENTS, PITCH) if isinstance(network, GANSynthGenerator) else (NOTES,)
-    told = {"params": params or PARAMS[whole], "fade": {"level": jnp.float32(level)}}
-    return compiled(network)(told, *inputs)
+    told = {"params": params or params_of(whole), "fade": {"level": jnp.float32(level)}}
+    return compiled(network)(told, *inputs_of(network))
 
 
 def plain_generator(num):
-    own = PARAMS[generator]
+    own = params_of(generator)
     params = {name: layer for name, layer in own.items() if name.startswith("Equalised")}
     params[f"EqualisedConv_{2 * num}"] = own[f"made_{num - 1}"]
     plain = GANSynthGenerator(WIDTHS[:num], 4, **UNITS)
@@ -53,7 +57,7 @@ def plain_generator(num):
 
 
 def plain_discriminator(num, notes):
-    own = PARAMS[discriminator]
+    own = params_of(discriminator)
     layers = [f"seen_{num - 1}"]
     for level in range(num - 1, 0, -1):
         layers += [f"first_{level}", f"second_{level}"]
@@ -107,7 +111,7 @@ def test_levels_that_are_not_computed_have_no_part(network):
     def total(params):
         return sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(at(network, 1.0, params)))
 
-    gradients = jax.jit(jax.grad(total))(PARAMS[network])
+    gradients = jax.jit(jax.grad(total))(params_of(network))
     moved = {name for name, of in gradients.items() if any(np.any(leaf) for leaf in of.values())}
     if network is generator:
         first = {f"EqualisedConv_{place}" for place in range(4)}

@@ -32,14 +32,14 @@ def moved(variables):
     )
 
 
+@partial(jax.jit, static_argnums=0)
 def started(network, x):
-    rngs = {"params": KEY, "noise": KEY}
-    return jax.jit(network.init)(rngs, x)
+    return network.init({"params": KEY, "noise": KEY}, x)
 
 
+@partial(jax.jit, static_argnums=0, static_argnames=("method", "mutable", "train", "truncation"))
 def asked(network, variables, *inputs, key=KEY, **options):
-    apply = jax.jit(partial(network.apply, rngs={"noise": key}, **options))
-    return apply(variables, *inputs)
+    return network.apply(variables, *inputs, rngs={"noise": key}, **options)
 
 
 def activation(x):
@@ -116,11 +116,11 @@ def test_training_moves_the_mean_style_by_unmixed_ones():
     network = generator(mixing=1.0, decay=0.9)
     variables = moved(started(network, LATENTS))
     w = asked(network, variables, LATENTS, method="styles")[:, 0]
-    _, after = asked(network, variables, LATENTS, train=True, mutable=["batch_stats"])
+    _, after = asked(network, variables, LATENTS, train=True, mutable="batch_stats")
     mean = variables["batch_stats"]["mapping"]["mean"]
     expected = 0.9 * mean + 0.1 * w.mean(axis=0)
     np.testing.assert_allclose(after["batch_stats"]["mapping"]["mean"], expected, rtol=1e-4)
-    _, asked_after = asked(network, variables, LATENTS, mutable=["batch_stats"])
+    _, asked_after = asked(network, variables, LATENTS, mutable="batch_stats")
     np.testing.assert_array_equal(asked_after["batch_stats"]["mapping"]["mean"], mean)
 
 
@@ -133,7 +133,7 @@ def test_styles_are_mixed_from_a_layer_on_for_a_whole_batch():
     @jax.jit
     @jax.vmap
     def mixed(key):
-        told = {"train": True, "method": "styles", "mutable": ["batch_stats"]}
+        told = {"train": True, "method": "styles", "mutable": "batch_stats"}
         return network.apply(variables, LATENTS, rngs={"noise": key}, **told)[0]
 
     found = mixed(jax.random.split(KEY, 900))
@@ -151,7 +151,7 @@ def test_styles_are_mixed_from_a_layer_on_for_a_whole_batch():
         LATENTS,
         train=True,
         method="styles",
-        mutable=["batch_stats"],
+        mutable="batch_stats",
     )
     np.testing.assert_allclose(unmixed[0], w, rtol=1e-5)
 

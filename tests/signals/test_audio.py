@@ -7,6 +7,9 @@ from gan_jax import metrics
 from gan_jax.data import notes
 from gan_jax.signals import audio as sounds
 
+FORM = ("frame_length", "hop_length")
+stft = jax.jit(sounds.stft, static_argnames=FORM)
+istft = jax.jit(sounds.istft, static_argnames=(*FORM, "length"))
 FRAMES = [(16, 4), (16, 8), (12, 4), (15, 5), (9, 3)]
 
 
@@ -19,9 +22,9 @@ def noise(*shape):
 def test_the_inverse_gives_the_signal_back(frame_length, hop_length, num_samples):
     form = {"frame_length": frame_length, "hop_length": hop_length}
     audio = noise(2, 3, num_samples)
-    spectrum = sounds.stft(audio, **form)
-    np.testing.assert_allclose(sounds.istft(spectrum, **form, length=num_samples), audio, atol=1e-5)
-    whole = sounds.istft(spectrum, **form)
+    spectrum = stft(audio, **form)
+    np.testing.assert_allclose(istft(spectrum, **form, length=num_samples), audio, atol=1e-5)
+    whole = istft(spectrum, **form)
     assert whole.shape == (2, 3, -(-num_samples // hop_length) * hop_length)
     np.testing.assert_allclose(whole[..., num_samples:], 0, atol=1e-5)
 
@@ -34,7 +37,7 @@ def test_frames_are_what_the_definition_says(frame_length, hop_length):
     window = np.sin(np.pi * np.arange(frame_length) / frame_length) ** 2
     starts = range(0, len(padded) - frame_length + 1, hop_length)
     expected = [np.fft.fft(window * padded[t : t + frame_length]) for t in starts]
-    found = sounds.stft(jnp.asarray(audio), frame_length=frame_length, hop_length=hop_length)
+    found = stft(jnp.asarray(audio), frame_length=frame_length, hop_length=hop_length)
     half = frame_length // 2 + 1
     assert found.shape == (-(-50 // hop_length) + frame_length // hop_length - 1, half)
     np.testing.assert_allclose(found, np.array(expected)[:, :half], atol=1e-5)
@@ -42,7 +45,7 @@ def test_frames_are_what_the_definition_says(frame_length, hop_length):
 
 def test_the_papers_frames():
     form = {"frame_length": 2048, "hop_length": 512}
-    shape = jax.eval_shape(lambda x: sounds.stft(x, **form), jnp.zeros((8, 64_000))).shape
+    shape = jax.eval_shape(lambda x: stft(x, **form), jnp.zeros((8, 64_000))).shape
     assert shape == (8, 128, 1025)
 
 
@@ -51,8 +54,8 @@ def test_the_inverse_is_the_nearest_signal():
     form = {"frame_length": 12, "hop_length": 4}
     spectrum = noise(9, 7) + 1j * jax.random.normal(jax.random.key(1), (9, 7))
     spectrum = spectrum.at[:, 0].set(spectrum[:, 0].real).at[:, -1].set(spectrum[:, -1].real)
-    left = spectrum - sounds.stft(sounds.istft(spectrum, **form), **form)
-    others = sounds.stft(jnp.eye(28), **form)
+    left = spectrum - stft(istft(spectrum, **form), **form)
+    others = stft(jnp.eye(28), **form)
     counted_twice = jnp.array([1.0] + [2.0] * 5 + [1.0])
     products = jnp.einsum("f,tf,ntf->n", counted_twice, left.conj(), others).real
     np.testing.assert_allclose(products, 0, atol=1e-4)
@@ -62,9 +65,9 @@ def test_the_inverse_is_the_nearest_signal():
 @pytest.mark.parametrize(
     ("refused", "said"),
     [
-        (lambda: sounds.stft(jnp.zeros(9), frame_length=8, hop_length=3), "whole hops"),
-        (lambda: sounds.stft(jnp.zeros(9), frame_length=8, hop_length=8), "at least two"),
-        (lambda: sounds.stft(jnp.zeros(9), frame_length=8, hop_length=0), "hop_length is 0"),
+        (lambda: stft(jnp.zeros(9), frame_length=8, hop_length=3), "whole hops"),
+        (lambda: stft(jnp.zeros(9), frame_length=8, hop_length=8), "at least two"),
+        (lambda: stft(jnp.zeros(9), frame_length=8, hop_length=0), "hop_length is 0"),
         (lambda: inverse((5, 5), length=17), "length is 17; there are 16"),
         (lambda: inverse((5, 5), length=0), "length is 0"),
         (lambda: inverse((5, 4)), "5 frames of 4 bins"),
@@ -79,7 +82,7 @@ def test_what_is_refused(refused, said):
 
 
 def inverse(shape, **how):
-    return sounds.istft(jnp.zeros(shape, complex), frame_length=8, hop_length=4, **how)
+    return istft(jnp.zeros(shape, complex), frame_length=8, hop_length=4, **how)
 
 
 def test_frequencies_add_up_to_the_phase():
@@ -96,7 +99,7 @@ def test_frequencies_add_up_to_the_phase():
 def test_a_pure_tone_has_one_frequency(turns_per_hop, said):
     """Of 16 samples a hop, in the bins that hear it, wherever a frame lies in it."""
     tone = jnp.cos(2 * jnp.pi * turns_per_hop / 16 * jnp.arange(640) + 0.3)
-    spectrum = sounds.stft(tone, frame_length=64, hop_length=16)[3:-4]
+    spectrum = stft(tone, frame_length=64, hop_length=16)[3:-4]
     heard = int(jnp.abs(spectrum[0]).argmax())
     frequency = sounds.to_instantaneous_frequency(jnp.angle(spectrum))[1:, heard - 1 : heard + 2]
     np.testing.assert_allclose(frequency, said, atol=1e-3)
@@ -185,7 +188,7 @@ def test_all_61_pitches_are_kept_from_sound_to_spectrogram_and_back(kind):
 
 def test_spectrograms_are_made_of_their_parts():
     audio, form = noise(2, 100), {"frame_length": 16, "hop_length": 4}
-    spectrum = sounds.stft(audio, **form)[..., 1:]
+    spectrum = stft(audio, **form)[..., 1:]
     phase = jnp.angle(spectrum)
     of = {kind: sounds.Spectrograms(**form, rate=800, **KINDS[kind]).of(audio) for kind in KINDS}
     for kind in ("linear", "phase"):

@@ -10,15 +10,17 @@ from gan_jax.signals import augment
 KEY = jax.random.key(0)
 IMAGES = jax.random.normal(jax.random.key(1), (5, 6, 4, 3))
 ONES = jnp.ones(5)
+recolour, shift = jax.jit(augment.recolour), jax.jit(augment.shift)
+cut_out = jax.jit(augment.cut_out, static_argnames="size")
 
 
 def test_no_brightness_and_full_saturation_and_contrast_change_nothing():
-    np.testing.assert_allclose(augment.recolour(IMAGES, 0 * ONES, ONES, ONES), IMAGES, atol=1e-6)
+    np.testing.assert_allclose(recolour(IMAGES, 0 * ONES, ONES, ONES), IMAGES, atol=1e-6)
 
 
 def test_colours_as_the_definition_says():
     brightness, saturation, contrast = jnp.linspace(-1, 1, 15).reshape(3, 5)
-    found = augment.recolour(IMAGES, brightness, saturation, contrast)
+    found = recolour(IMAGES, brightness, saturation, contrast)
     for x, b, s, c, made in zip(IMAGES, brightness, saturation, contrast, found, strict=True):
         x = np.asarray(x, np.float64) + float(b)
         grey = x.mean(axis=2, keepdims=True)
@@ -28,14 +30,12 @@ def test_colours_as_the_definition_says():
 
 def test_grey_is_kept_by_saturation_and_contrast():
     grey = jnp.full((5, 6, 4, 3), 0.3)
-    np.testing.assert_allclose(
-        augment.recolour(grey, 0 * ONES, 3 * ONES, 0.2 * ONES), grey, rtol=1e-6
-    )
+    np.testing.assert_allclose(recolour(grey, 0 * ONES, 3 * ONES, 0.2 * ONES), grey, rtol=1e-6)
 
 
 def test_a_shift_goes_down_and_right_and_lets_zeros_in():
     by = jnp.array([[0, 0], [2, 0], [0, -1], [-6, 3], [1, 4]])
-    found = augment.shift(IMAGES, by)
+    found = shift(IMAGES, by)
     np.testing.assert_array_equal(found[0], IMAGES[0])
     np.testing.assert_array_equal(found[1, 2:], IMAGES[1, :-2])
     assert not found[1, :2].any()
@@ -46,8 +46,8 @@ def test_a_shift_goes_down_and_right_and_lets_zeros_in():
 
 def test_the_gradient_of_a_shift_is_the_opposite_one():
     by = jnp.array([[1, -1]] * 5)
-    _, pull = jax.vjp(lambda images: augment.shift(images, by), IMAGES)
-    np.testing.assert_array_equal(pull(IMAGES)[0], augment.shift(IMAGES, -by))
+    _, pull = jax.vjp(lambda images: shift(images, by), IMAGES)
+    np.testing.assert_array_equal(pull(IMAGES)[0], shift(IMAGES, -by))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_gradient_of_a_shift_is_the_opposite_one():
     [((0, 0), (0, 2), (0, 1)), ((3, 2), (1, 5), (1, 3)), ((6, 3), (4, 6), (2, 4))],
 )
 def test_a_rectangle_is_cut_out_as_far_as_it_lies_inside(centre, rows, columns):
-    found = augment.cut_out(jnp.ones((1, 6, 4, 2)), jnp.array([centre]), (4, 2))
+    found = cut_out(jnp.ones((1, 6, 4, 2)), jnp.array([centre]), (4, 2))
     expected = np.ones((1, 6, 4, 2))
     expected[:, slice(*rows), slice(*columns)] = 0
     np.testing.assert_array_equal(found, expected)
@@ -64,7 +64,7 @@ def test_a_rectangle_is_cut_out_as_far_as_it_lies_inside(centre, rows, columns):
 def test_shifts_are_up_to_an_eighth_and_all_as_likely():
     """Of 8 x 12 pixels, 1 and, rounded, 2: by where a single bright pixel goes."""
     image = jnp.zeros((3_000, 8, 12, 1)).at[:, 4, 6].set(1.0)
-    moved = np.asarray(augment.random_shift(KEY, image))
+    moved = np.asarray(jax.jit(augment.random_shift)(KEY, image))
     _, row, column, _ = np.nonzero(moved)
     counts = np.bincount(5 * (row - 3) + column - 4, minlength=15)
     np.testing.assert_allclose(counts / 3_000, 1 / 15, atol=0.02)
@@ -73,7 +73,10 @@ def test_shifts_are_up_to_an_eighth_and_all_as_likely():
 @pytest.mark.parametrize(("side", "part"), [(8, 4), (6, 3), (5, 3)])
 def test_half_of_each_side_is_cut_out_anywhere(side, part):
     """All places from one that is half beyond an edge to one half beyond the other."""
-    cut = np.asarray(augment.random_cutout(KEY, jnp.ones((4_000, side, side, 1))))[..., 0] == 0
+    cut = (
+        np.asarray(jax.jit(augment.random_cutout)(KEY, jnp.ones((4_000, side, side, 1))))[..., 0]
+        == 0
+    )
     for across in (1, 2):
         is_cut = cut.any(axis=across)
         length, first = is_cut.sum(axis=1), is_cut.argmax(axis=1)
@@ -89,7 +92,7 @@ def test_colours_are_drawn_from_their_ranges_for_each_image():
     """By what they make of an image of two colours, in closed form."""
     x = np.zeros((4_000, 1, 2, 2), np.float32)
     x[:, 0, 0, 0] = 4.0  # the pixel's mean is 2, the image's 1
-    made = np.asarray(augment.random_colour(KEY, jnp.asarray(x)), np.float64)
+    made = np.asarray(jax.jit(augment.random_colour)(KEY, jnp.asarray(x)), np.float64)
     contrast = (made[:, 0, 0].mean(axis=1) - made[:, 0, 1].mean(axis=1)) / 2
     saturation = (made[:, 0, 0, 0] - made[:, 0, 0, 1]) / 4 / contrast
     brightness = made.mean(axis=(1, 2, 3)) - 1

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from gan_jax.signals import smooth, smooth_down, smooth_up
+from gan_jax import signals
 
+smooth = jax.jit(signals.smooth, static_argnames=("pads", "stride", "gain"))
+smooth_up, smooth_down = jax.jit(signals.smooth_up), jax.jit(signals.smooth_down)
 IMAGE = jax.random.normal(jax.random.key(0), (2, 3, 6, 4, 2))
 TAPS = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64
 

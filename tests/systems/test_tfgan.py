@@ -25,6 +25,7 @@ TEXTS = {
     "all are the same": [[2, 2]] * 4,
 }
 VIDEO = jax.random.normal(jax.random.key(1), (4, *CLIP))
+LOSS, LATENTS = least_squares(), networks.normal(2)
 
 
 class Rows(nn.Module):
@@ -68,8 +69,8 @@ def system(**changes):
         "encoder": Rows(),
         "image_critic": Linear(by_frame=True),
         "video_critic": Linear(),
-        "loss": least_squares(),
-        "latents": networks.normal(2),
+        "loss": LOSS,
+        "latents": LATENTS,
     }
     return TFGAN(**arguments | changes)
 
@@ -78,8 +79,9 @@ def batch_of(name="some are the same"):
     return {"video": VIDEO, "text": jnp.array(TEXTS[name])}
 
 
+@partial(jax.jit, static_argnums=0)
 def start(tfgan, batch=None):
-    return jax.jit(lambda: tfgan.init(KEY, batch or batch_of(), optimizers=SGD))()
+    return tfgan.init(KEY, batch or batch_of(), optimizers=SGD)
 
 
 def by_hand(generator, discriminator, text, fake_embeddings=None):
@@ -87,7 +89,7 @@ def by_hand(generator, discriminator, text, fake_embeddings=None):
     table = discriminator["encoder"]
     told = {name: rows[text].sum(axis=1) for name, rows in table.items()}
     content, motion = fake_embeddings or (told["content"], told["motion"])
-    latents = networks.normal(2)(jax.random.split(KEY, 5)[1], 4)
+    latents = LATENTS(jax.random.split(KEY, 5)[1], 4)
     read = jnp.concatenate([latents, content, motion], axis=-1)
     fake = (read @ generator["Dense_0"]["kernel"]).reshape(4, 3, 4)
     real = VIDEO.reshape(4, 3, 4)
@@ -227,7 +229,7 @@ def test_embed_and_sample_are_the_path_of_the_game():
         *_, (of_frames,), _ = networks.infer(Rows(), networks.part(discriminator, "encoder"), text)
         critic = networks.part(discriminator, "image")
         judged = networks.infer(Linear(by_frame=True), critic, made[0], told[0], of_frames)
-        answers = outcome.generator.metrics["image"], jnp.mean(least_squares().generator(judged))
+        answers = outcome.generator.metrics["image"], jnp.mean(LOSS.generator(judged))
         return answers, (made[1], tfgan.sample(KEY, generator, 4, *told))
 
     (reported, expected), (made, sampled) = paths(start(tfgan))

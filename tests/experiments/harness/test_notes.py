@@ -76,6 +76,7 @@ def test_networks_see_training_notes_in_four_fifths_of_their_range(spectrogram):
     assert config.with_loudness(None) is config
 
 
+@pytest.mark.slow
 def test_a_listener_hears_real_notes(monkeypatch):
     """A network of one step names few of them; autocorrelation needs none."""
     monkeypatch.setattr(note_features, "NUM_STEPS", 1)
@@ -133,6 +134,7 @@ def test_only_pitches_that_are_there_are_asked_for(tmp_path):
     assert SMALL.learned(None).tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_the_classifier_is_one_for_one_kind_of_notes(monkeypatch):
     """Whatever the run's batch and seed; other notes have another."""
     monkeypatch.setattr(note_features, "NUM_STEPS", 1)

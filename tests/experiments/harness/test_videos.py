@@ -69,6 +69,7 @@ def test_examples_are_the_same_for_every_seed_and_others_in_the_other_split():
     assert (shown[0] != shown[2]).any(axis=(1, 2, 3, 4)).all()
 
 
+@pytest.mark.slow
 def test_shapes_are_drawn_as_their_codes_say():
     config = dataclasses.replace(CONFIG, dataset="shapes", from_image=True)
     examples = config.examples("test", 10)

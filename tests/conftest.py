@@ -26,12 +26,9 @@ jax.config.update("jax_include_full_tracebacks_in_locations", False)  # a twenti
 install_import_hook("gan_jax", "tests.typechecker.check_functions")
 # Tracing makes many small objects that live on: to look through them often is another twentieth.
 gc.set_threshold(100_000, 50, 50)
-QUICK_FLAGS = ()
-if jax.__version_info__ < (0, 11):  # a quarter of compiling; later versions refuse the first
-    QUICK_FLAGS = (
-        "--xla_cpu_use_fusion_emitters=false",
-        "--xla_cpu_parallel_codegen_split_count=1",
-    )
+QUICK_FLAGS = ["--xla_cpu_parallel_codegen_split_count=1"]
+if jax.__version_info__ < (0, 11):  # with it, a quarter of compiling; later versions refuse it
+    QUICK_FLAGS.append("--xla_cpu_use_fusion_emitters=false")
 
 
 def _with_those_given(*flags: str) -> str:
@@ -55,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     with pytest.MonkeyPatch.context() as patch:  # what tests start compiles as users' programs do
         patch.setenv("NPROC", NUM_THREADS)
         patch.setenv("XLA_FLAGS", _with_those_given(*flags))
-        jax.devices()
+        jax.devices()  # starts the backend, which reads these
 
 
 @contextmanager

@@ -56,7 +56,7 @@ class StyleGAN2:
     >>> system = StyleGAN2(
     ...     generator=nets.StyleGAN2Generator(8, 1, widths, dim=32), latents=networks.normal(32),
     ...     discriminator=nets.StyleGAN2Discriminator(widths), loss=losses.non_saturating())
-    >>> batch = {"image": jax.numpy.zeros((8, 8, 8, 1))}
+    >>> batch = {"image": jax.numpy.zeros((4, 8, 8, 1))}
     >>> optimizers = games.Optimizers(
     ...     generator=lazy_adam(2e-3, system.path_length_period),
     ...     discriminator=lazy_adam(2e-3, system.r1_period))

@@ -84,7 +84,7 @@ class TFGAN:
     ...     encoder=nets.TextEncoder(num_words=40, dim=64, width=64, num_filters=8),
     ...     image_critic=nets.FilterCritic(16, by_frame=True), video_critic=nets.FilterCritic(16),
     ...     loss=losses.non_saturating())
-    >>> batch = {"video": jax.numpy.zeros((4, 4, 8, 8, 3)), "text": jax.numpy.ones((4, 16), int)}
+    >>> batch = {"video": jax.numpy.zeros((2, 4, 8, 8, 3)), "text": jax.numpy.ones((2, 16), int)}
     >>> adam = optax.adam(1e-4, b1=0.0, b2=0.99)
     >>> optimizers = games.Optimizers(generator=adam, discriminator=adam)
     >>> init = partial(system.init, optimizers=optimizers)
@@ -94,7 +94,7 @@ class TFGAN:
     >>> weights = state.discriminator.weights
     >>> content, motion = jax.eval_shape(system.embed, weights, batch["text"])
     >>> content.shape, motion.shape
-    ((4, 64), (4, 64))
+    ((2, 64), (2, 64))
 
     Raises:
         ValueError: what is given is no network, loss or latents, or γ is negative or not finite.

@@ -20,6 +20,7 @@ from gan_jax.metrics import slices
 from gan_jax.training import first_batch
 from tests.data.test_clips import write
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(0)
 NUM = 59
 CONFIG = text_to_video.Config(image_size=16, num_frames=4, batch_size=6)

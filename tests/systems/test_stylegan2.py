@@ -63,17 +63,13 @@ def system(**changes):
 
 @jax.jit
 def start():
-    """Of all systems here: neither regularisers nor rates are seen in it."""
+    """Of all systems of these two networks: what regularises or moves them is not seen in it."""
     return system().init(KEY, BATCH, optimizers=SGD)
 
 
-def players(state):
-    return {"generator": state.generator.weights, "discriminator": state.discriminator.weights}
-
-
-def play(game, state, **changes):
-    told = {"batch": BATCH, "key": KEY, **players(state), **changes}
-    return jax.jit(lambda: game(**told))()
+def play(game, state):
+    weights = {name: getattr(state, name).weights for name in ("generator", "discriminator")}
+    return jax.jit(lambda: game(**weights, batch=BATCH, key=KEY))()
 
 
 def test_without_regularisers_it_is_a_gan():

@@ -25,7 +25,6 @@ TEXTS = {
     "all are the same": [[2, 2]] * 4,
 }
 VIDEO = jax.random.normal(jax.random.key(1), (4, *CLIP))
-LOSS, LATENTS = least_squares(), networks.normal(2)
 
 
 class Rows(nn.Module):
@@ -69,10 +68,13 @@ def system(**changes):
         "encoder": Rows(),
         "image_critic": Linear(by_frame=True),
         "video_critic": Linear(),
-        "loss": LOSS,
-        "latents": LATENTS,
+        "loss": least_squares(),
+        "latents": networks.normal(2),
     }
     return TFGAN(**arguments | changes)
+
+
+SYSTEM = system()
 
 
 def batch_of(name="some are the same"):
@@ -80,7 +82,7 @@ def batch_of(name="some are the same"):
 
 
 @partial(jax.jit, static_argnums=0)
-def start(tfgan, batch=None):
+def start(tfgan=SYSTEM, batch=None):
     return tfgan.init(KEY, batch or batch_of(), optimizers=SGD)
 
 
@@ -89,7 +91,7 @@ def by_hand(generator, discriminator, text, fake_embeddings=None):
     table = discriminator["encoder"]
     told = {name: rows[text].sum(axis=1) for name, rows in table.items()}
     content, motion = fake_embeddings or (told["content"], told["motion"])
-    latents = LATENTS(jax.random.split(KEY, 5)[1], 4)
+    latents = SYSTEM.latents(jax.random.split(KEY, 5)[1], 4)
     read = jnp.concatenate([latents, content, motion], axis=-1)
     fake = (read @ generator["Dense_0"]["kernel"]).reshape(4, 3, 4)
     real = VIDEO.reshape(4, 3, 4)
@@ -118,10 +120,10 @@ def by_hand(generator, discriminator, text, fake_embeddings=None):
 
 @jax.jit
 def play(state, text):
-    played = vector_field(KEY, state, {"video": VIDEO, "text": text}, game=system().game)
+    played = vector_field(KEY, state, {"video": VIDEO, "text": text}, game=SYSTEM.game)
     generator = state.generator.weights.params
     discriminator = state.discriminator.weights.params
-    read = system().embed(state.discriminator.weights, text)
+    read = SYSTEM.embed(state.discriminator.weights, text)
 
     def total(discriminator, read):
         _, loss, penalties = by_hand(generator, discriminator, text, read)
@@ -144,7 +146,7 @@ def test_it_is_the_game_of_the_paper(name):
     """Fakes and wrong pairs share what is rejected; each player's gradient is of its own loss, and
     the encoder's leaves out how the fakes were made."""
     batch = batch_of(name)
-    (found, outcome), expected, slopes, through_fakes = play(start(system()), batch["text"])
+    (found, outcome), expected, slopes, through_fakes = play(start(), batch["text"])
     answers, loss, penalties = expected
     np.testing.assert_allclose(outcome.generator.loss, answers, rtol=1e-4)
     terms = outcome.discriminator.metrics
@@ -213,7 +215,7 @@ class Alone(nn.Module):
 
 def test_embed_and_sample_are_the_path_of_the_game():
     """Clips of the game's own latents get the losses that the game reports."""
-    tfgan, text = system(), batch_of()["text"]
+    tfgan, text = SYSTEM, batch_of()["text"]
     key_game, key_sample = jax.random.split(KEY, 5)[1], jax.random.split(KEY)[0]
 
     @jax.jit
@@ -229,10 +231,10 @@ def test_embed_and_sample_are_the_path_of_the_game():
         *_, (of_frames,), _ = networks.infer(Rows(), networks.part(discriminator, "encoder"), text)
         critic = networks.part(discriminator, "image")
         judged = networks.infer(Linear(by_frame=True), critic, made[0], told[0], of_frames)
-        answers = outcome.generator.metrics["image"], jnp.mean(LOSS.generator(judged))
+        answers = outcome.generator.metrics["image"], jnp.mean(SYSTEM.loss.generator(judged))
         return answers, (made[1], tfgan.sample(KEY, generator, 4, *told))
 
-    (reported, expected), (made, sampled) = paths(start(tfgan))
+    (reported, expected), (made, sampled) = paths(start())
     np.testing.assert_allclose(reported, expected, rtol=1e-5)
     np.testing.assert_array_equal(sampled, made)
 
@@ -301,7 +303,7 @@ def test_what_makes_no_game_is_refused():
     content, motion = jnp.ones((4, 2)), jnp.ones((3, 3))
     words = "There are 4 contents and 3 motions for 4 clips: give as many of each"
     with pytest.raises(ValueError, match=words):
-        system().sample(KEY, start(system()).generator.weights, 4, content, motion)
+        SYSTEM.sample(KEY, start().generator.weights, 4, content, motion)
     letters = batch_of() | {"text": jnp.ones((4, 2))}
     with pytest.raises(ValueError, match="`text` is float32; it must hold whole numbers"):
-        start(system(), letters)
+        start(SYSTEM, letters)

@@ -15,6 +15,7 @@ from gan_jax.data import shapes
 from gan_jax.data.framing import Framing
 from gan_jax.training import first_batch
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 CONFIG = dataclasses.replace(video_gan.CONFIGS["digits"], image_size=16, num_frames=4, batch_size=6)
 
 
@@ -94,6 +95,8 @@ def test_clips_of_a_folder_are_fed(tmp_path):
     assert batch["video"].shape == (6, 4, 16, 16, 3)
     assert -1 <= batch["video"].min() < batch["video"].max() <= 1
     assert config.examples("test", 3)["video"].shape == (3, 4, 16, 16, 3)
+    continued = first_batch(dataclasses.replace(config, from_image=True).fed)
+    np.testing.assert_array_equal(continued["condition"], continued["video"][:, 0])
 
 
 @pytest.mark.parametrize(("width", "height"), [(40, 24), (24, 41), (16, 16), (9, 20)])

@@ -131,12 +131,12 @@ CONFIGS = {
     "table": TABLE,
 }
 TABLES = {
-    "spectrograms": {name: replace(TABLE, spectrogram=name) for name in FORMS},
+    "spectrograms": {f"short_{name}": replace(TABLE, spectrogram=name) for name in FORMS},
     "folder_spectrograms": {
         f"folder_{name}": replace(FOLDER_TABLE, spectrogram=name) for name in FORMS
     },
     "slopes": {name: replace(TABLE, slopes=name) for name in ("scaled", "own")},
-    "growing": {"fixed": TABLE, "growing": replace(TABLE, fade_steps=30, steps=250)},
+    "growing": {"fixed": TABLE, "short_growing": replace(TABLE, fade_steps=30, steps=250)},
 }
 
 

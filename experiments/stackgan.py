@@ -58,7 +58,9 @@ class Config(telling.TellingOptions):
 SHAPES = Config()
 CONFIGS = {"shapes": SHAPES, "plain": replace(SHAPES, augmentation=False)}
 SMALL = {"image_size": 32, "stage_one_steps": 4_000}
-TABLES = {"augmentation": {name: replace(config, **SMALL) for name, config in CONFIGS.items()}}
+TABLES = {
+    "augmentation": {f"small_{name}": replace(config, **SMALL) for name, config in CONFIGS.items()}
+}
 
 
 def build(config: Config, batch: Batch) -> GAN:

@@ -1,6 +1,6 @@
 """StyleGAN2 (Karras et al. 2020).    python -m experiments.stylegan2
 
-Learns to make square images, by default the 5,000 digits that come with the installed packages, at
+Learns to make square images, by default 4,500 digits that come with the installed packages, at
 28x28. The pictures are samples, and a table in which every image has the styles of its row at the
 coarse layers and of its column at the fine ones. Scored by the distances of a classifier's
 features.

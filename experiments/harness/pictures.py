@@ -32,8 +32,9 @@ class PictureOptions(RunOptions):
     """Which images there are, and how training sees them."""
 
     dataset: str = "digits"
-    """`digits` is embedded; a path (./pictures, /data/pictures) is a folder of pictures of yours;
-    any other name is that of an image dataset of TensorFlow Datasets."""
+    """`digits`, `optdigits` and `photographs` are embedded; a path (./pictures, /data/pictures) is
+    a folder of pictures of yours; any other name is that of an image dataset of TensorFlow
+    Datasets."""
     image_size: Size | None = None
     """The side of square images: the shorter side is resized to it. None leaves them."""
     crop: Crop = "center"

@@ -262,6 +262,15 @@ def test_sizes_that_no_network_has_are_refused_by_flags_that_there_are(
     assert not (tmp_path / "run").exists()
 
 
+def test_cells_of_one_name_are_of_one_configuration(found):
+    """Whatever table they are in: their runs are in one directory."""
+    for module in found.values():
+        known = dict(module.CONFIGS)
+        for cells in getattr(module, "TABLES", {}).values():
+            for name, config in cells.items():
+                assert known.setdefault(name, config) == config
+
+
 def test_no_two_estimates_of_an_experiment_are_drawn_by_one_key(found):
     harness = [path.read_text() for path in Path(options.__file__).parent.glob("*.py")]
     everywhere = set()

@@ -28,7 +28,12 @@ EXAMPLES = {
 }
 
 
-@pytest.mark.parametrize("file", EXAMPLES)
+def slow_where_networks_play(files):
+    slow = pytest.mark.slow
+    return [pytest.param(f, marks=slow if f.startswith("systems/") else ()) for f in files]
+
+
+@pytest.mark.parametrize("file", slow_where_networks_play(EXAMPLES))
 def test_examples_print_what_they_say(file):
     for example in EXAMPLES[file]:
         report = io.StringIO()

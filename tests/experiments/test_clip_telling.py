@@ -213,6 +213,7 @@ def test_what_is_read_is_right_by_itself_and_together():
     assert found["all"] == pytest.approx(1 - (astray | (np.arange(24) < 6)).mean())
 
 
+@pytest.mark.slow
 def test_a_folder_is_scored_by_its_frames(folder, monkeypatch):
     monkeypatch.setattr(clip_telling, "averaged", lambda state: state.memory)
     config = dataclasses.replace(CONFIG, dataset=str(folder))

@@ -39,6 +39,7 @@ def measured(latents):
     return likelihood.likelihoods(key_annealing, run, IMAGES, samples, CHOSEN)
 
 
+@pytest.mark.slow
 def test_images_are_as_likely_as_they_are():
     """In [0, 1] they are ½ + zW/2, and so N(½, WᵀW/4 + σ²I) with the noise."""
     found = measured(networks.normal(1, 2))

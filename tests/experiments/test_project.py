@@ -49,6 +49,7 @@ def shown(path):
     return tiles[:, 2:18:2, 0, 2:18:2].astype(int)
 
 
+@pytest.mark.slow
 def test_pictures_are_found_and_images_of_the_run_beside_real_ones(
     of_styles, pictures, tmp_path, monkeypatch
 ):

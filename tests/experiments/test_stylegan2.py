@@ -16,6 +16,7 @@ pytestmark = pytest.mark.usefixtures("compiled_quickly")
 KEY = jax.random.key(0)
 
 
+@pytest.mark.slow
 def test_rows_have_their_coarse_styles_and_columns_their_fine_ones():
     config = stylegan2.Config(width=2, max_width=2, style_dim=3, mapping_depth=1)
     batch = {"image": jnp.zeros((4, 8, 8, 1))}

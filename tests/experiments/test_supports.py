@@ -34,6 +34,7 @@ RUN: Any = SimpleNamespace(
 )
 
 
+@pytest.mark.slow
 def test_a_surface_of_two_dimensions_is_found_among_three_latents(monkeypatch):
     monkeypatch.setattr(supports, "NUM_COMPARED", 300)
     found = supports.measured(RUN, jax.random.key(1), 20)

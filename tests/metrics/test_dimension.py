@@ -90,6 +90,7 @@ def test_two_supports_of_fewer_dimensions_than_their_space_share_no_mass(dim):
     assert 0 < narrow < 0.4 * wide
 
 
+@pytest.mark.slow
 def test_two_supports_of_all_dimensions_may_share_mass():
     wide, narrow = mass_near_another(2, 2, 40_000, num_judged=500)
     assert narrow > 0.6 * wide

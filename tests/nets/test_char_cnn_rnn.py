@@ -196,6 +196,7 @@ def test_an_image_encoder_sees_a_figure_alike_anywhere_in_a_quarter_of_the_image
     assert np.abs(found[3:] - found[0]).max(axis=1).min() > 1e-3
 
 
+@pytest.mark.slow
 def test_an_image_encoder_brings_images_of_other_sizes_to_its_own():
     large = jax.random.uniform(KEY, (2, 24, 20, 3), minval=-1.0)
     network = ImageEncoder(5, width=4, size=12)

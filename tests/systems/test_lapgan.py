@@ -129,6 +129,7 @@ def generators(state):
     return {name: of_level.generator.weights for name, of_level in state.items()}
 
 
+@pytest.mark.slow
 def test_levels_do_not_know_of_each_other(started):
     """Another key for one of them leaves the weights of the others to the bit."""
     pyramid, state = started

@@ -167,6 +167,7 @@ def test_draws_have_the_noise_of_the_likelihood_besides():
     within(noise[:, :, None] * noise[:, None, :], C * np.eye(DIM))
 
 
+@pytest.mark.slow
 def test_the_density_of_a_model_of_networks_is_that_of_its_draws():
     """By importance weights on a grid: it sums to 1, and to the draws' share on either side."""
     model = VAE(

@@ -48,6 +48,7 @@ def shuffled(clips):
     return np.stack([clip[draws.permutation(len(clip))] for clip in clips])
 
 
+@pytest.mark.slow
 def test_it_is_kept_and_read_again(seeds_taught, kept):
     first, again = clip_classifier(**SMALL), clip_classifier(**SMALL)
     other = clip_classifier(**SMALL, seed=1)

@@ -56,6 +56,7 @@ def test_likelihoods_are_estimated_for_every_example_with_its_sign(num_examples)
     np.testing.assert_allclose(found, 2 * x, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_static_bits_are_the_same_for_every_seed_and_stochastic_ones_are_not():
     def unseen(seed, binarization):
         config = vae.Config(seed=seed, binarization=binarization, num_unseen=20)

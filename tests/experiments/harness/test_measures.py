@@ -64,6 +64,7 @@ def test_each_number_is_the_measure_of_that_name():
     assert list(fewer.items()) == [(name, found[name]) for name in ("rows/kid", "rows/fid")]
 
 
+@pytest.mark.slow
 def test_bins_and_patches_are_of_pixels(monkeypatch):
     monkeypatch.setattr(measures, "NUM_BINS", 3)
     monkeypatch.setattr(measures, "NUM_CUT", 25)

@@ -137,6 +137,7 @@ def frames(path):
         return np.stack([np.asarray(frame) for frame in shown])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of_clips", [False], indirect=True)
 def test_clips_are_gifs(of_clips, tmp_path):
     """256 pixels have no more colours than a GIF's frame."""
@@ -160,6 +161,7 @@ def test_clips_are_gifs(of_clips, tmp_path):
         sample.run(sample.Options(run=of_clips, input=str(tmp_path)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of_clips", [True], indirect=True)
 def test_pictures_are_continued_as_gifs_of_their_names(of_clips, tmp_path):
     own = np.random.default_rng(1).integers(0, 256, (16, 16, 3), np.uint8)
@@ -325,6 +327,7 @@ def test_what_cannot_be_written_is_said_and_the_numbers_are_not_lost(of_gan, mon
         evaluate.run(nowhere)
 
 
+@pytest.mark.slow
 def test_the_likelihood_of_levels_is_measured_on_unseen_images(tmp_path, monkeypatch):
     """Networks of zeros: q(z|x) is the prior, and p(x|z) one logistic for all pixels."""
     told = {"likelihood": "discretized_logistic", "binarization": "none"}

@@ -55,6 +55,7 @@ def test_the_mask_of_a_digit_is_read_from_its_brightness():
     assert 0.1 < videos.travelled(read) < 0.5
 
 
+@pytest.mark.slow
 def test_frames_of_the_same_clips_do_not_differ_and_those_of_others_do():
     clips = np.asarray(CONFIG.examples("test", 12)["video"])
     assert videos.frames_distance(clips, clips) == 0

@@ -82,6 +82,7 @@ def test_both_models_decode_the_prior_and_reconstruct_their_own_codes(drawn):
     assert abs(np.mean(by_one**2) - 1) < 4 * (2 / num) ** 0.5
 
 
+@pytest.mark.slow
 def test_unseen_images_stand_above_their_reconstructions_and_beside_a_manifold(drawn):
     evaluate = vae.evaluator(vae.Config(), VARIATIONAL, DATASET)
     found = evaluate(jax.random.key(0), STATES["vae"]).metrics

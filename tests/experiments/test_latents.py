@@ -89,6 +89,7 @@ def test_where_latents_are_linear_sums_are_what_they_should_be(space):
     assert (weights[:, :4].min(axis=1) > weights[:, 4:8].max(axis=1)).all()
 
 
+@pytest.mark.slow
 def test_walks_are_measured_from_frame_to_frame():
     """Images as bright as a latent that goes from -1/2 to 1/2 or back, by ten equal steps."""
 
@@ -114,6 +115,7 @@ def test_walks_are_measured_from_frame_to_frame():
         np.testing.assert_allclose(scores[f"{name}: confidence half-way"], 0.5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_jump_is_uneven(space):
     scores = latents.walked(space, np.random.default_rng(0), 50)
     assert scores["straight: unevenness"] > 5  # all of the change is where the sign does

@@ -53,6 +53,7 @@ def test_images_are_as_likely_as_they_are():
     assert 0.5 < found["acceptance"].mean < 1
 
 
+@pytest.mark.slow
 def test_uniform_latents_are_annealed_as_what_they_are_made_of():
     """Two of them, in [-1, 1): the mean over both, by quadrature."""
     found = measured(networks.uniform(2))

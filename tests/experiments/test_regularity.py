@@ -15,6 +15,7 @@ NORMAL = jax.random.normal(jax.random.key(1), (500, 2))
 LINE = jnp.stack([jnp.arange(40.0), jnp.zeros(40)], axis=1)
 
 
+@pytest.mark.slow
 def test_latents_of_the_prior_are_its_own_and_others_are_not():
     found = regularity.of_prior(KEY, NORMAL)
     assert abs(found["mmd2 to the prior"]) < 0.005

@@ -83,7 +83,7 @@ def mass_near_another(num_latents, dim, num, num_judged=5_000):
     return np.mean(away < 0.02), np.mean(away < 0.005)
 
 
-@pytest.mark.parametrize("dim", [2, 20])
+@pytest.mark.parametrize("dim", [pytest.param(2, marks=pytest.mark.slow), 20])
 def test_two_supports_of_fewer_dimensions_than_their_space_share_no_mass(dim):
     """Of two curves that meet the mass within ε falls as ε (Arjovsky & Bottou 2017, lemma 3)."""
     wide, narrow = mass_near_another(1, dim, 4_000)

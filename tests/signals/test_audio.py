@@ -164,7 +164,9 @@ def drawn_notes(num_samples):
     return jax.jit(draw)(keys, jnp.asarray(PITCHES)[:, None])["audio"][:, 0]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", ["mel", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("linear", "phase"))]
+)
 def test_all_61_pitches_are_kept_from_sound_to_spectrogram_and_back(kind):
     """Heard by autocorrelation, by frames of 1,024 samples every 256: in mel bands, too."""
     pictures = sounds.Spectrograms(frame_length=1_024, hop_length=256, rate=16_000, **KINDS[kind])

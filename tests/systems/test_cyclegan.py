@@ -140,6 +140,7 @@ def test_maps_that_undo_each_other_miss_nothing():
     np.testing.assert_allclose(cycle.back(weights, made), x, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_simultaneous_step_is_the_authors_order_of_play():
     """The generators move; then the critics, on fakes of before that move and of the pool."""
     cycle = system(pool_size=3)

@@ -186,6 +186,7 @@ class Spread(nn.Module):
         return Level(name="of_row")(latents.reshape(shape), *conditions)
 
 
+@pytest.mark.slow
 def test_what_is_made_grows_from_level_to_level(started):
     """Each stage is the one before it, enlarged, and a band; the last is the sample."""
     pyramid, state = started

@@ -67,6 +67,7 @@ class FromNoise(nn.Module):
         return nn.tanh(nn.Dense(36)(noise)).reshape(-1, 6, 6, 1)
 
 
+@pytest.mark.slow
 def test_with_a_constant_condition_and_no_l1_it_is_the_gan():
     """Bit for bit: the condition says nothing, and half of D's objective is half its rate."""
     batch = {"target": BATCH["target"][:, :6, :6], "condition": jnp.ones((3, 6, 6, 1))}

@@ -46,6 +46,7 @@ def of(trained, **changes):
     return StyleProjection(**told | changes)
 
 
+@pytest.mark.slow
 def test_it_starts_at_the_mean_style(generated):
     """Up to the error of a mean of so many; the deviation is that of the sum over a style."""
     trained, batch = generated

@@ -54,6 +54,7 @@ def build(ignores=False, make: Callable[..., GAN] = GAN, **changes):
     return make(**arguments | changes)
 
 
+@pytest.mark.slow
 def test_a_condition_that_is_ignored_leaves_the_gan_as_it_was_bit_for_bit():
     moved = []
     for conditions in ((), ("text",)):

@@ -126,6 +126,7 @@ def test_the_oracle_reads_no_other_clip():
     assert unreadable(gaussian_filter(real, (0, 0, 1.5, 1.5, 0))) >= 0.95
 
 
+@pytest.mark.slow
 def test_what_does_not_go_along_a_path_has_no_motion():
     real = clips(size=16)
     still = np.repeat(real[:, :1], 8, axis=1)

@@ -71,6 +71,7 @@ def test_the_oracle_reads_every_real_picture(size):
     assert_reads(images, codes[:, 0])
 
 
+@pytest.mark.slow
 def test_the_oracle_reads_no_other_picture():
     rng = np.random.default_rng(0)
     uniform, normal = rng.uniform(-1, 1, (100, 32, 32, 3)), rng.normal(size=(100, 32, 32, 3))

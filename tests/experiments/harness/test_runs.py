@@ -272,6 +272,7 @@ def measured(run, **options):
     return head, {name: found for name, *found in (re.split(r" {2,}|: ", row) for row in rows)}
 
 
+@pytest.mark.slow
 def test_images_are_measured_beside_real_ones_of_their_labels(of_labels, monkeypatch):
     """The classifier reads brightness: every image is of its class if it has a real one's label."""
     rng = np.random.default_rng(0)

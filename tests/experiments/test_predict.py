@@ -94,7 +94,7 @@ def expected(weights, image):
     return NAMES[int(np.argmax(logits))], float(np.max(jax.nn.softmax(logits)))
 
 
-@pytest.mark.parametrize("phase", ["", "source"])
+@pytest.mark.parametrize("phase", [pytest.param("", marks=pytest.mark.slow), "source"])
 def test_every_picture_has_its_label_by_the_phase_that_is_named(of_phases, pictures, states, phase):
     run = of_phases(source=states[0], target=states[1])
     found = labels(run / phase, pictures)

@@ -139,6 +139,7 @@ def played():
     return [*(jax.tree.map(lambda leaf, i=i: leaf[i], several) for i in range(4)), alone]
 
 
+@pytest.mark.slow
 def test_losses_and_gradients_are_linear_in_the_weights(played):
     *alone, mixed = [(found.generator.loss, slope) for found, slope in played[:4]]
 

@@ -622,7 +622,7 @@ def test_what_is_drawn_is_what_is_generated_of_drawn_latents(row):
     )
 
 
-@every_system
+@rows(COMPILED)
 def test_losses_and_reports_are_float32_where_networks_compute_in_bfloat16(row):
     state, metrics = play(row.build(jnp.bfloat16), row.batch)
     assert {leaf.dtype for leaf in jax.tree.leaves(metrics)} == {jnp.dtype(jnp.float32)}
@@ -630,7 +630,7 @@ def test_losses_and_reports_are_float32_where_networks_compute_in_bfloat16(row):
     assert {leaf.dtype for leaf in floating} == {jnp.dtype(jnp.float32)}
 
 
-@rows({"gan with conditions and terms", "vae"})
+@rows(COMPILED)
 def test_what_is_kept_keeps_its_type_where_64_bit_numbers_are_switched_on(row):
     """Latents are then drawn in 64 bits, and reach batch statistics; adam's rates are, too."""
     narrow = jax.tree.map(np.asarray, row.batch)

@@ -43,6 +43,7 @@ def real_images(features=FEATURES, num=30, **statistics):
     return Real(features, SPLITS["train"], lambda: SPLITS["test"], num, **statistics)
 
 
+@pytest.mark.slow
 def test_each_number_is_the_measure_of_that_name():
     points, real, taught = of_bytes(MADE), of_bytes(TRAIN[REFERENCE[:30]]), of_bytes(TRAIN)
     distances = metrics.nearest_distances(points, taught)

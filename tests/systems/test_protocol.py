@@ -485,7 +485,7 @@ VARIANTS = {
 }
 """Of systems that have another row, too: among the slow tests."""
 COMPILED = {"gan with conditions and terms", "vae"}
-"""By default; the other rows are compiled among the slow tests."""
+"""By default; the other rows are among the slow tests."""
 
 
 def rows(by_default):

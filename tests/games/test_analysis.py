@@ -101,7 +101,6 @@ def test_the_parts_add_up_and_share_the_game():
     np.testing.assert_allclose(analysis.rotation_share(jacobian), share, rtol=1e-6)
 
 
-@pytest.mark.slow
 def test_arnoldi_finds_the_leading_eigenvalues_of_a_network_s_game():
     game, state, batch = network()
     dense = analysis.eigenvalues(dense_jacobian(game, state, batch))

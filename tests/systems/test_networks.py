@@ -117,7 +117,6 @@ def test_a_frozen_network_answers_as_it_is_asked():
     np.testing.assert_allclose(networks.infer(Above(), weights, z), expected, rtol=1e-5)
 
 
-@pytest.mark.slow
 def test_a_frozen_network_keeps_its_bits_over_100_steps_on_three_devices():
     """Batch statistics are averaged over devices, but not below `frozen`: means move bits."""
     system = GAN(

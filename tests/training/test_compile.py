@@ -638,7 +638,6 @@ SYSTEM = GAN(
 )
 
 
-@pytest.mark.slow
 def test_several_moves_on_a_mesh_leave_the_batch_where_it_is_and_end_as_on_one_device():
     """By default the one game on a mesh; in all other ways games are among the slow tests."""
     step = partial(PLAYS["two moves of D"], game=SYSTEM.game, optimizers=sgd(0.1))
